@@ -1,0 +1,1 @@
+"""Compared models: one file each, found by its name (``baselines.base.load``)."""

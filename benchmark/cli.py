@@ -1,0 +1,81 @@
+"""``python -m benchmark STAGE``: one sub-command per DVC stage, and the tools around them.
+
+Each sub-command imports its module when it runs, so that ``--help`` and ``plan`` stay quick.
+A ``UserError`` is printed as its sentence, exit status 2; anything else keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from benchmark import layout
+from benchmark.errors import UserError
+from benchmark.progress import say
+
+Arguments = Callable[[argparse.ArgumentParser], None]
+
+
+def _no_arguments(parser: argparse.ArgumentParser) -> None:
+    """A command without arguments."""
+
+
+def _dataset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", choices=layout.DATASETS, help="which dataset")
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--system", required=True, help="a name of `systems` in params.yaml")
+    parser.add_argument("--seed", required=True, type=int, help="training seed")
+
+
+def _train(parser: argparse.ArgumentParser) -> None:
+    _run(parser)
+    parser.add_argument("--max-minutes", type=float, help="stop after a checkpoint; run again to go on")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A sub-command: ``function`` is called with the parsed arguments as keywords."""
+
+    target: str
+    """``module:function``."""
+    help: str
+    arguments: Arguments = field(default=_no_arguments)
+
+
+COMMANDS = {
+    "plan": Command("benchmark.plan:run", "validate params.yaml; write plan/<system>.json"),
+    "materials": Command("benchmark.cohort.materials:run", "fetch and check the public material (CT, reports, boxes)"),
+    "raw": Command("benchmark.cohort.raw:run", "render the phantom in a dataset's layout, or point to your root", _dataset),
+    "prepare": Command("benchmark.cohort.prepare:run", "raw tree -> index, regions, cached pictures, card", _dataset),
+    "captions": Command("benchmark.captions:run", "reports -> sentences, prompted form, normal/abnormal, filter"),
+    "train": Command("benchmark.training.train:run", "train one system from one seed under the budget", _train),
+    "score": Command("benchmark.evaluation.score:run", "zero-shot scores and grounding on all four datasets", _run),
+    "probe": Command("benchmark.evaluation.probe:run", "supervised head on the same tower: the ceiling"),
+    "measure": Command("benchmark.statistics.measure:run", "AUC, intervals, differences, claims"),
+    "report": Command("benchmark.reporting.report:run", "PDF reports and tables"),
+    "track": Command("benchmark.tracking:run", "upsert every run into MLflow"),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(prog="python -m benchmark", description="OFF-CLIP reproducibility harness")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        command.arguments(commands.add_parser(name, help=command.help, description=command.help))
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one sub-command; return the exit status."""
+    arguments = vars(parser().parse_args(argv))
+    module, function = COMMANDS[arguments.pop("command")].target.split(":")
+    try:
+        return getattr(importlib.import_module(module), function)(**arguments) or 0
+    except UserError as error:
+        say(f"error: {error}")
+        return 2
