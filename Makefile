@@ -1,0 +1,50 @@
+# `make reproduce` is the whole thing; `make help` lists the rest.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONUNBUFFERED := 1
+STAMP := .venv/.installed
+
+.PHONY: help reproduce quick test check format bench calibrate ui clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python >= 3.11 is needed, found $$($(PYTHON) --version); try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+reproduce: $(STAMP)  ## train, score, measure, report, track: everything (about 40 minutes on 2 cores)
+	dvc repro
+	@python -m benchmark summary
+
+quick: $(STAMP)  ## the same pipeline with one seed and a small budget, in .quick/ (about 5 minutes)
+	python -m benchmark workspace .quick --profile quick
+	cd .quick && dvc repro && python -m benchmark summary
+
+test: $(STAMP)  ## all tests, the smoke pipeline through `dvc repro` included
+	python -m pytest
+
+check: $(STAMP)  ## ruff and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+format: $(STAMP)  ## format and fix the code
+	ruff format .
+	ruff check --fix .
+
+bench: $(STAMP)  ## benchmarks, ratios against plain references in one run
+	python -m pytest tests/benchmarks --benchmark-only --benchmark-json=.benchmarks/latest.json
+
+calibrate: $(STAMP)  ## do the intervals cover what they promise? (minutes)
+	python -m benchmark calibrate
+
+ui: $(STAMP)  ## browse the runs: MLflow at http://127.0.0.1:5000
+	python -m benchmark ui
+
+clean:  ## remove what the pipeline made (not the virtual environment)
+	rm -rf plan data runs scores probe results reports/*.pdf reports/tables reports/figures mlflow.db mlartifacts tracked.json .quick
