@@ -36,6 +36,16 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-minutes", type=float, help="stop after a checkpoint; run again to go on")
 
 
+def _profile(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="a file of profiles/, without .yaml")
+    parser.add_argument("--root", action="append", metavar="DATASET=PATH", help="folder of a published release")
+
+
+def _workspace(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", help="folder to lay out")
+    parser.add_argument("--profile", required=True, help="a file of profiles/, without .yaml")
+
+
 @dataclass(frozen=True)
 class Command:
     """A sub-command: ``function`` is called with the parsed arguments as keywords."""
@@ -49,7 +59,9 @@ class Command:
 COMMANDS = {
     "plan": Command("benchmark.plan:run", "validate params.yaml; write plan/<system>.json"),
     "materials": Command("benchmark.cohort.materials:run", "fetch and check the public material (CT, reports, boxes)"),
-    "raw": Command("benchmark.cohort.raw:run", "render the phantom in a dataset's layout, or point to your root", _dataset),
+    "raw": Command(
+        "benchmark.cohort.raw:run", "render the phantom in a dataset's layout, or point to your root", _dataset
+    ),
     "prepare": Command("benchmark.cohort.prepare:run", "raw tree -> index, regions, cached pictures, card", _dataset),
     "captions": Command("benchmark.captions:run", "reports -> sentences, prompted form, normal/abnormal, filter"),
     "train": Command("benchmark.training.train:run", "train one system from one seed under the budget", _train),
@@ -58,6 +70,10 @@ COMMANDS = {
     "measure": Command("benchmark.statistics.measure:run", "AUC, intervals, differences, claims"),
     "report": Command("benchmark.reporting.report:run", "PDF reports and tables"),
     "track": Command("benchmark.tracking:run", "upsert every run into MLflow"),
+    "summary": Command("benchmark.summary:run", "print the main table and where the reports lie"),
+    "ui": Command("benchmark.tracking:ui", "open MLflow on the tracked runs"),
+    "profile": Command("benchmark.profiles:run", "merge profiles/NAME.yaml into params.yaml", _profile),
+    "workspace": Command("benchmark.workspace:run", "lay out the same pipeline in another folder", _workspace),
 }
 
 

@@ -37,6 +37,7 @@ class DatasetSettings(Strict):
 
     @property
     def is_phantom(self) -> bool:
+        """True when the pictures of this dataset are drawn by the harness."""
         return self.root == PHANTOM_ROOT
 
 

@@ -1,0 +1,87 @@
+"""The whole pipeline at smoke size, through ``dvc repro`` itself, as a person would run it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark import layout, workspace
+
+REPOSITORY = Path(__file__).parents[1]
+TIMED = {"ledger.csv"}
+"""Files of results/ that hold timings, which no machine repeats."""
+
+
+def repro(folder: Path, *arguments: str) -> str:
+    """Run ``dvc repro`` in a workspace and return what it printed."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "NO_COLOR": "1", "MLFLOW_TRACKING_URI": ""}
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("pipeline") / "first"
+    workspace.create(folder, "smoke", REPOSITORY)
+    repro(folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_every_promised_file_exists(first):
+    for name in (
+        "results/auc.csv",
+        "results/summary.json",
+        "reports/comparison.pdf",
+        "reports/ablation.pdf",
+        "mlflow.db",
+    ):
+        assert (first / name).stat().st_size > 0, name
+    for dataset in layout.DATASETS:
+        assert (first / layout.cohort(dataset) / "images.npy").is_file()
+
+
+@pytest.mark.slow
+def test_a_second_repro_runs_only_what_always_runs(first):
+    printed = repro(first)
+    running = [line for line in printed.splitlines() if line.startswith("Running stage")]
+    assert sorted(line.split("'")[1] for line in running) == ["plan", "track"]
+
+
+@pytest.mark.slow
+def test_two_runs_from_scratch_give_the_same_bytes(first):
+    second = first.parent / "second"
+    workspace.create(second, "smoke", REPOSITORY)
+    repro(second)
+    names = sorted(path.relative_to(first / "results") for path in (first / "results").rglob("*") if path.is_file())
+    assert len(names) > 5
+    for name in names:
+        if name.name not in TIMED:
+            assert (first / "results" / name).read_bytes() == (second / "results" / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_one_more_line_in_compare_trains_that_system_alone(first):
+    third = first.parent / "third"
+    shutil.copytree(first, third, symlinks=True)
+    params = third / "params.yaml"
+    text = params.read_text()
+    assert "ablation:\n- carzero_filter" in text or "- carzero_filter" in text
+    params.write_text(text.replace("- carzero_filter", "- carzero_filter\n- clip_offclip", 1))
+    printed = repro(third)
+    trained = [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage 'train")]
+    assert trained == ["train_ablation@clip_offclip-0"]
