@@ -142,7 +142,9 @@ def _write_cohort(folder: Path, dataset: str, index: pd.DataFrame) -> None:
     files.write_parquet(folder / "index.parquet", index)
     files.write_parquet(
         folder / "regions.parquet",
-        pd.DataFrame(columns="image_id finding kind x_min y_min x_max y_max rle side zone".split()),
+        pd.DataFrame(
+            columns=["image_id", "finding", "kind", "x_min", "y_min", "x_max", "y_max", "rle", "side", "zone"]
+        ),
     )
     np.save(folder / "images.npy", np.zeros((len(index), 8, 8), np.uint8))
     findings = FINDINGS[dataset]
