@@ -1,0 +1,69 @@
+"""Stage ``track``: every run, its curves, metrics and files in MLflow, from the files of the pipeline.
+
+The stage always runs, because a stage that DVC restores from its cache repeats no side effect. It
+creates what a store lacks and changes nothing that is there; an unreachable store fails nothing.
+MLflow is imported below this package alone.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmark import evidence, files, layout, provenance, settings
+from benchmark.progress import say
+from benchmark.tracking import records
+
+SQLITE = "sqlite:///"
+
+
+def tracking_uri(configured: str) -> str:
+    """The store's URI: the environment's wins; a relative SQLite path becomes absolute."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or configured
+    path = uri.removeprefix(SQLITE)
+    return SQLITE + str(Path(path).resolve()) if path != uri else uri
+
+
+def run() -> None:
+    """Upsert every run; write tracked.json (which runs there are, by content hash).
+
+    Raises:
+        UserError: nothing was measured yet.
+    """
+    configured = settings.load()
+    found = evidence.load(configured)
+    wanted = records.collect(found)
+    tags = {
+        "cohort": found.mark or "published",
+        "commit": provenance.commit(),
+        "dvc_lock": provenance.lock_hash(),
+    }
+    uri = tracking_uri(configured.tracking.uri)
+
+    from benchmark.tracking import store
+
+    outcome = store.upsert(wanted, uri, configured.tracking.experiment, tags)
+    files.write_json(layout.TRACKED, records.listing(configured.tracking.experiment, wanted))
+    say(f"MLflow at {uri}: {outcome.created} runs logged, {outcome.present} were there.")
+    for name, reason in outcome.failed:
+        say(f"not logged: {name}: {reason}")
+    if outcome.failed:
+        say("The results are complete without it; run `python -m benchmark track` when the store can be reached.")
+
+
+def ui(port: int = 5000) -> int:
+    """Serve MLflow's pages for the same store until interrupted; return the exit status."""
+    uri = tracking_uri(settings.load().tracking.uri)
+    if uri.startswith(("http://", "https://")):
+        say(f"The runs are on the server {uri}; open that address.")
+        return 0
+    from benchmark.tracking import store
+
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port)]
+    say(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)")
+    try:
+        return subprocess.run(command, env=store.environment(), check=False).returncode
+    except KeyboardInterrupt:
+        return 0
