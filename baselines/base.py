@@ -1,0 +1,230 @@
+"""The contract of a compared model, and how one is found, saved and restored.
+
+A baseline is *what scores a pair*: one file ``baselines/<name>.py`` with a ``build`` function. What is learnt from
+its pair matrix (offclip/objective.py) and from which captions are other choices. See docs/adding-a-baseline.md.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from offclip.names import nearest
+
+RECIPE = "baseline"
+"""The safetensors metadata key under which the recipe lies."""
+
+
+class Rows:
+    """What has a first dimension of items: a frozen dataclass of tensors that moves, slices and counts as one."""
+
+    def _each(self, change: Any) -> Self:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        changed = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **changed)  # type: ignore[type-var]
+
+    def to(self, device: torch.device | str) -> Self:
+        """Every tensor on ``device``."""
+        return self._each(lambda tensor: tensor.to(device))
+
+    def __getitem__(self, rows: slice | Tensor) -> Self:
+        return self._each(lambda tensor: tensor[rows])
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
+
+    @classmethod
+    def cat(cls, parts: list[Self]) -> Self:
+        """One after another; fields that are no tensors come from the first."""
+        joined = {
+            f.name: torch.cat([getattr(part, f.name) for part in parts])
+            for f in fields(cls)  # type: ignore[arg-type]
+            if isinstance(getattr(parts[0], f.name), Tensor)
+        }
+        return replace(parts[0], **joined)  # type: ignore[type-var]
+
+
+@dataclass(frozen=True)
+class TextBatch(Rows):
+    """Tokenised texts."""
+
+    ids: Tensor
+    """[B, T] int64; padding is 0."""
+    mask: Tensor
+    """[B, T] bool; True where a token stands."""
+    words: Tensor | None = None
+    """[B, T] int64: the word that each word piece belongs to, -1 for none; None where tokens are words."""
+
+
+@dataclass(frozen=True)
+class ImageFeatures(Rows):
+    """A picture after its tower."""
+
+    pooled: Tensor
+    """[B, D] the whole picture."""
+    grid: Tensor
+    """[B, h, w, D] its places, row-major from the top left."""
+    border: int = 0
+    """Cells on each side of the grid that the tower cropped away; heatmaps put them back."""
+
+
+@dataclass(frozen=True)
+class TextFeatures(Rows):
+    """A text after its tower."""
+
+    pooled: Tensor
+    """[B, D] the whole text."""
+    words: Tensor
+    """[B, T, D] its words, zero where ``mask`` is False."""
+    mask: Tensor
+    """[B, T] bool."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that rebuilds a model's architecture: what ``load`` was given."""
+
+    model: str
+    encoders: dict[str, dict[str, Any]]
+    options: dict[str, Any]
+    vocabulary: list[str] | None
+
+
+class Baseline(nn.Module):
+    """What scores pictures against texts. Subclasses implement the first four methods and ``heatmaps``."""
+
+    recipe: Recipe
+
+    def tokenize(self, texts: list[str]) -> TextBatch:
+        """Texts to ids, on the CPU. The empty text is allowed."""
+        raise NotImplementedError
+
+    def encode_images(self, pixels: Tensor) -> ImageFeatures:
+        """[B, 1, S, S] float32 in [0, 1] to features."""
+        raise NotImplementedError
+
+    def encode_texts(self, tokens: TextBatch) -> TextFeatures:
+        """Tokens on the model's device to features."""
+        raise NotImplementedError
+
+    def pair_logits(self, images: ImageFeatures, texts: TextFeatures) -> list[Tensor]:
+        """Score every picture with every text: one or more [B_images, B_texts]; the objective sums over them."""
+        raise NotImplementedError
+
+    def similarity(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
+        """[B_images, B_texts] for scoring, from features that were encoded once: the mean of ``pair_logits``."""
+        return torch.stack(self.pair_logits(images, texts)).mean(0)
+
+    def heatmaps(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
+        """[B_images, B_texts, h, w] float: where in the picture the text is; covers the whole input picture."""
+        raise NotImplementedError
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+
+def names() -> list[str]:
+    """The models that exist: every file here with a ``build`` function, sorted. Nothing is imported."""
+    folder = Path(__file__).parent
+    return sorted(path.stem for path in folder.glob("*.py") if _has_build(path))
+
+
+def load(
+    model: str,
+    encoders: Mapping[str, Mapping[str, Any]],
+    options: Mapping[str, Any] | None = None,
+    vocabulary: list[str] | None = None,
+) -> Baseline:
+    """Build ``baselines/<model>.py``; the weights come from torch's random generator (seed it first).
+
+    Args:
+        model: the file's name.
+        encoders: ``{"image": {"kind": ..., ...}, "text": {...}}`` (baselines/config.py).
+        options: the model's own options; ``image`` and ``text`` in it override ``encoders``, key by key (or whole,
+            where they name another ``kind``).
+        vocabulary: words, most frequent first, for text towers that need them.
+
+    Raises:
+        ValueError: an unknown model, option or kind; the sentence names the nearest that exists.
+    """
+    if model not in (known := names()):
+        raise ValueError(f"baselines/{model}.py does not exist{nearest(model, known)}; known: {', '.join(known)}.")
+    own = dict(options or {})
+    merged = {part: _override(values, own.pop(part, {})) for part, values in encoders.items()}
+    built: Baseline = importlib.import_module(f"baselines.{model}").build(merged, own, vocabulary)
+    if not hasattr(built, "recipe"):
+        built.recipe = Recipe(model, merged, own, vocabulary)
+    return built
+
+
+def save(model: Baseline, path: str | Path) -> None:
+    """Write weights and recipe as one safetensors file."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(weights, path, metadata={RECIPE: json.dumps(asdict(model.recipe), sort_keys=True)})
+
+
+def restore(path: str | Path, device: torch.device | str = "cpu") -> Baseline:
+    """Rebuild a saved model, in evaluation mode. Needs no network: initial weights are not fetched again.
+
+    Raises:
+        ValueError: the file is not one that ``save`` wrote, or its tensors do not fit.
+    """
+    try:
+        with safe_open(path, framework="pt", device="cpu") as handle:
+            metadata = handle.metadata() or {}
+            weights = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is not a readable safetensors file ({error}); train again.") from None
+    if RECIPE not in metadata:
+        raise ValueError(f"{path} holds no '{RECIPE}' recipe in its metadata; it was not written by this harness.")
+    recipe = Recipe(**json.loads(metadata[RECIPE]))
+    with torch.random.fork_rng(devices=[]):
+        architecture = {
+            part: {**values, "init": None} if "init" in values else values for part, values in recipe.encoders.items()
+        }
+        model = load(recipe.model, architecture, recipe.options, recipe.vocabulary)
+    model.recipe = recipe
+    load_exactly(model, weights, str(path))
+    return model.to(device).eval()
+
+
+def load_exactly(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Load a state dict key by key.
+
+    Raises:
+        ValueError: missing, unexpected or misshapen tensors, all of them listed.
+    """
+    own = model.state_dict()
+    problems = [f"missing {name}" for name in own if name not in weights]
+    problems += [f"unexpected {name}" for name in weights if name not in own]
+    problems += [
+        f"{name} has shape {list(weights[name].shape)}, expected {list(own[name].shape)}"
+        for name in own
+        if name in weights and weights[name].shape != own[name].shape
+    ]
+    if problems:
+        raise ValueError(f"{source} does not fit the model: {'; '.join(problems)}.")
+    model.load_state_dict(dict(weights))
+
+
+def _override(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    if changes.get("kind", values.get("kind")) != values.get("kind"):
+        return dict(changes)
+    return {**values, **changes}
+
+
+def _has_build(path: Path) -> bool:
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return any(isinstance(node, ast.FunctionDef) and node.name == "build" for node in body)

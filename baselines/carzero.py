@@ -1,0 +1,90 @@
+"""CARZero: pictures and texts scored by cross-attention, both ways (arXiv 2402.17417).
+
+OFF-CLIP trains this very model with another objective and other captions, so it has no file of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from baselines.base import Baseline, ImageFeatures, TextBatch, TextFeatures
+from baselines.config import parse
+from baselines.fusion import PUBLISHED, Fusion, FusionOptions, Memory
+from baselines.towers import build_towers
+
+PAIRS_AT_ONCE = 16_384
+"""Pairs whose activations are held together while scoring (64 MiB at the published feed-forward width)."""
+
+
+class CARZero(Baseline):
+    """Two towers of one width and the cross-attention head."""
+
+    def __init__(
+        self, encoders: Mapping[str, Mapping[str, Any]], fusion: FusionOptions, vocabulary: list[str] | None
+    ) -> None:
+        super().__init__()
+        self.image, self.text = build_towers(encoders, vocabulary)
+        if self.image.dim != self.text.dim:
+            raise ValueError(
+                f"carzero needs towers of one width, found image {self.image.dim} and text {self.text.dim}; "
+                "set `dim` of both in `encoders`."
+            )
+        self.fusion = Fusion(self.text.dim, fusion)
+
+    def tokenize(self, texts: list[str]) -> TextBatch:
+        """See ``Baseline``."""
+        return self.text.tokenize(texts)
+
+    def encode_images(self, pixels: Tensor) -> ImageFeatures:
+        """See ``Baseline``."""
+        return self.image(pixels)
+
+    def encode_texts(self, tokens: TextBatch) -> TextFeatures:
+        """See ``Baseline``."""
+        return self.text(tokens)
+
+    def image_memory(self, images: ImageFeatures) -> Memory:
+        """The whole picture in slot 0, then its cells."""
+        return self.fusion.remember(torch.cat([images.pooled[:, None], images.grid.flatten(1, 2)], dim=1))
+
+    def text_memory(self, texts: TextFeatures) -> Memory:
+        """The whole text in slot 0, then its words."""
+        mask = torch.cat([torch.ones_like(texts.mask[:, :1]), texts.mask], dim=1)
+        return self.fusion.remember(torch.cat([texts.pooled[:, None], texts.words], dim=1), mask)
+
+    def pair_logits(self, images: ImageFeatures, texts: TextFeatures) -> list[Tensor]:
+        """Image-to-text (texts ask the picture's cells) and text-to-image (pictures ask the text's words)."""
+        return self._score(images, texts, self.text_memory(texts))
+
+    def _score(self, images: ImageFeatures, texts: TextFeatures, text_memory: Memory) -> list[Tensor]:
+        image_to_text = self.fusion(self.image_memory(images), texts.pooled)  # (B_images, B_texts)
+        text_to_image = self.fusion(text_memory, images.pooled)  # (B_texts, B_images)
+        return [image_to_text, text_to_image.T]
+
+    def similarity(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
+        """Mean of both directions; keys and values are computed once, pairs go through in chunks of pictures."""
+        text_memory = self.text_memory(texts)
+        size = max(1, PAIRS_AT_ONCE // max(len(texts), 1))
+        chunks = [images[start : start + size] for start in range(0, len(images), size)]
+        return torch.cat([torch.stack(self._score(chunk, texts, text_memory)).mean(0) for chunk in chunks])
+
+    def heatmaps(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
+        """Image-to-text attention of each cell, mean over heads and layers; slot 0 is left out."""
+        rows, columns = images.grid.shape[1:3]
+        weights = self.fusion.attention(self.image_memory(images), texts.pooled).mean(0)[..., 1:]
+        maps = weights.unflatten(-1, (rows, columns))
+        return torch.nn.functional.pad(maps, [images.border] * 4)
+
+
+def build(
+    encoders: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], vocabulary: list[str] | None
+) -> CARZero:
+    """``options``: those of ``FusionOptions``; ``published: true`` starts from the released sizes and quirks."""
+    own = dict(options)
+    start = PUBLISHED if own.pop("published", False) else FusionOptions()
+    return CARZero(encoders, parse(FusionOptions, {**asdict(start), **own}, "model_options"), vocabulary)

@@ -1,0 +1,33 @@
+"""What a tower offers to the models that share it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from torch import Tensor, nn
+
+from baselines.base import ImageFeatures, TextBatch, TextFeatures
+
+
+class ImageTower(nn.Module):
+    """Pictures to features of width ``dim``."""
+
+    dim: int
+
+    @abstractmethod
+    def forward(self, pixels: Tensor) -> ImageFeatures:
+        """[B, 1, S, S] float in [0, 1] to the whole and its cells."""
+
+
+class TextTower(nn.Module):
+    """Texts to features of width ``dim``."""
+
+    dim: int
+
+    @abstractmethod
+    def tokenize(self, texts: list[str]) -> TextBatch:
+        """Texts to ids, on the CPU."""
+
+    @abstractmethod
+    def forward(self, tokens: TextBatch) -> TextFeatures:
+        """[B, T] ids to the whole and its words."""
