@@ -1,0 +1,1 @@
+"""Prompts, zero-shot scores, grounding and the supervised ceiling."""

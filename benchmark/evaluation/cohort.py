@@ -1,0 +1,79 @@
+"""What the evaluation reads of a prepared dataset: index, card and cached pictures, checked against one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark import files, layout
+from benchmark.errors import UserError
+from benchmark.evaluation import regions
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """The evaluated pictures of one dataset; ``index`` keeps the cache's row numbers as its labels."""
+
+    dataset: str
+    index: pd.DataFrame
+    card: dict[str, Any]
+    pictures: NDArray[np.uint8]
+    """(all rows of the cache, S, S), memory-mapped."""
+
+    @property
+    def findings(self) -> list[str]:
+        """The scored vocabulary without the normal class, in published order."""
+        return list(self.card["findings"])
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Rows of ``pictures`` that are evaluated, in the order of ``index``."""
+        return self.index.index.to_numpy(np.int64)
+
+    @property
+    def image_ids(self) -> list[str]:
+        """Identifiers in the order of ``index``."""
+        return list(self.index["image_id"])
+
+    def labels(self, finding: str) -> NDArray[np.float32]:
+        """One finding's labels, or those of ``normal``: 1, 0, and NaN where uncertain or not mentioned."""
+        column = self.index["normal" if finding == "normal" else f"label:{finding}"]
+        values = column.to_numpy(np.float32, na_value=np.nan)
+        return np.where(values < 0, np.float32("nan"), values)
+
+    def regions(self) -> list[regions.Region]:
+        """The grounding truth of the evaluated pictures, in the order of the index, then of the findings."""
+        return list(regions.read(layout.cohort(self.dataset) / "regions.parquet", self.index, self.findings))
+
+
+def read(dataset: str, split: str) -> Cohort:
+    """Read one split of ``data/cohort/<dataset>/``.
+
+    Raises:
+        UserError: a file is missing, the cache and the index disagree, identifiers repeat, or the split is empty.
+    """
+    folder = layout.cohort(dataset)
+    card = files.read_json(folder / "card.json")
+    try:
+        index = pd.read_parquet(folder / "index.parquet")
+        pictures = np.load(folder / "images.npy", mmap_mode="r")
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename} is missing; run `dvc repro prepare@{dataset}`.") from None
+    if pictures.dtype != np.uint8 or pictures.ndim != 3 or len(pictures) != len(index):
+        raise UserError(
+            f"{folder / 'images.npy'} holds {pictures.dtype} {pictures.shape}, index.parquet has {len(index)} rows; "
+            f"expected uint8 ({len(index)}, S, S): run `dvc repro prepare@{dataset}`."
+        )
+    if index["image_id"].duplicated().any():
+        repeated = index["image_id"][index["image_id"].duplicated()].iloc[0]
+        raise UserError(f"{folder / 'index.parquet'} lists '{repeated}' twice; expected one row a picture.")
+    if missing := [name for name in card["findings"] if f"label:{name}" not in index]:
+        raise UserError(f"{folder / 'index.parquet'} has no column 'label:{missing[0]}', which card.json names.")
+    chosen = index[index["split"] == split]
+    if chosen.empty:
+        raise UserError(f"{folder / 'index.parquet'} has no picture of split '{split}'; found {set(index['split'])}.")
+    return Cohort(dataset, chosen, card, pictures)

@@ -1,0 +1,182 @@
+"""A heatmap as a bilinear surface over a picture's own pixels, never materialised.
+
+A heatmap of h x w cells covers the cached square (cohort/cache.py: the picture fitted to S x S pixels, centred,
+zero padded). Upsampling it bilinearly (align_corners=False) to the square, cutting the padding away and reading it
+at every pixel centre of the original gives a surface that is, between four cell centres, a + bt + cs + dts. So its
+maximum over pixels lies at a first or last pixel of such a patch, and sums over rectangles are products of sums
+along each axis: exact, whatever the resolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a picture lies inside the cached square: sizes of the original and of its fitted copy, pixels."""
+
+    height: int
+    width: int
+    fitted_height: int
+    fitted_width: int
+    top: int
+    left: int
+    size: int
+
+    @classmethod
+    def of(cls, height: int, width: int, size: int) -> Placement:
+        """Where the cache puts a picture of this size: longest side fitted, the other truncated, centred."""
+        longest = max(height, width)
+        fitted_height, fitted_width = (max(1, side * size // longest) for side in (height, width))
+        return cls(
+            height, width, fitted_height, fitted_width, (size - fitted_height) // 2, (size - fitted_width) // 2, size
+        )
+
+    def to_square(self, row: float, column: float) -> tuple[float, float]:
+        """A point of the original (0 = its top left corner) in pixels of the cached square."""
+        return (
+            self.top + row * self.fitted_height / self.height,
+            self.left + column * self.fitted_width / self.width,
+        )
+
+    @property
+    def axes(self) -> tuple[tuple[int, float, float], tuple[int, float, float]]:
+        """(pixels, offset, extent) of rows and columns; offset and extent as fractions of the square."""
+        return (
+            (self.height, self.top / self.size, self.fitted_height / self.size),
+            (self.width, self.left / self.size, self.fitted_width / self.size),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """One direction of the surface: which patch each pixel falls in, and where inside it.
+
+    The heatmap is extended by one copy of its edge on either side, so patch k lies between cells k and k + 1 of the
+    extended map, k = 0 .. cells, and the two outermost patches are flat, as in ``torch.nn.functional.interpolate``.
+    """
+
+    pixels: int
+    cells: int
+    first: Integers
+    """(cells + 1,) the first pixel of each patch (the next patch's where it holds none)."""
+    count: Integers
+    """(cells + 1,) pixels in each patch."""
+    start: Floats
+    """(cells + 1,) position of each patch's first pixel within it, 0 to 1."""
+    step: float
+    """Distance of neighbouring pixels, in cells."""
+
+    def locate(self, pixels: Integers) -> tuple[Integers, Floats]:
+        """Patch and position within it (0 to 1) of the given pixel indices."""
+        patch = np.searchsorted(self.first, pixels, side="right") - 1
+        return patch, self.start[patch] + (pixels - self.first[patch]) * self.step
+
+    @property
+    def candidates(self) -> Integers:
+        """First and last pixel of every patch that holds one, ascending: a maximum lies on two of them."""
+        held = self.count > 0
+        return np.unique(np.concatenate([self.first[held], (self.first + self.count - 1)[held]]))
+
+    def moments(self, lower: Integers, upper: Integers) -> Floats:
+        """Sums of position**p, p = 0, 1, 2, over the pixels of [lower, upper) in each patch: (n, 3, cells + 1)."""
+        return self._moments_below(upper) - self._moments_below(lower)
+
+    def _moments_below(self, pixel: Integers) -> Floats:
+        n = np.clip(pixel[:, None] - self.first, 0, self.count).astype(np.float64)
+        ramp, squares = n * (n - 1) / 2, (n - 1) * n * (2 * n - 1) / 6
+        linear = n * self.start + self.step * ramp
+        square = n * self.start**2 + 2 * self.start * self.step * ramp + self.step**2 * squares
+        return np.stack([n, linear, square], axis=1)
+
+
+@lru_cache(maxsize=4096)
+def axis(pixels: int, offset: float, extent: float, cells: int) -> Axis:
+    """The axis of ``pixels`` pixels that cover [offset, offset + extent] of a square of ``cells`` cells."""
+    position = (offset + (np.arange(pixels) + 0.5) / pixels * extent) * cells - 0.5
+    patch = np.clip(np.floor(position).astype(np.int64) + 1, 0, cells)
+    count = np.bincount(patch, minlength=cells + 1)
+    first = np.searchsorted(patch, np.arange(cells + 1))
+    start = position[np.minimum(first, pixels - 1)] - (np.arange(cells + 1) - 1)
+    return Axis(pixels, cells, first, count, np.where(count > 0, start, 0.0), extent / pixels * cells)
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """The upsampled surfaces of several heatmaps of one picture."""
+
+    extended: Floats
+    """(maps, h + 2, w + 2): the heatmaps with their edges repeated."""
+    rows: Axis
+    columns: Axis
+
+    @classmethod
+    def of(cls, heatmaps: NDArray[np.floating], placement: Placement) -> Surface:
+        """Lay heatmaps (maps, h, w) over the picture that ``placement`` describes."""
+        vertical, horizontal = placement.axes
+        extended = np.pad(heatmaps.astype(np.float64), ((0, 0), (1, 1), (1, 1)), mode="edge")
+        return cls(extended, axis(*vertical, heatmaps.shape[1]), axis(*horizontal, heatmaps.shape[2]))
+
+    def at(self, rows: Integers, columns: Integers) -> Floats:
+        """Values on the grid of the given pixel rows and columns: (maps, rows, columns).
+
+        Interpolates as a + t (b - a), so equal neighbours give exactly their value and plateaus stay ties.
+        """
+        k, t = self.rows.locate(rows)
+        lower = self.extended[:, k]
+        lines = lower + t[:, None] * (self.extended[:, k + 1] - lower)
+        k, s = self.columns.locate(columns)
+        lower = lines[:, :, k]
+        return lower + s * (lines[:, :, k + 1] - lower)
+
+    def maximum(self) -> tuple[Integers, Integers, Floats]:
+        """Row, column and value of the first maximum in row-major order over all pixels, each (maps,).
+
+        Along a row of a patch the surface is linear, and so along a column: over the pixels of a patch the maximum
+        is reached at a corner, and if on a whole edge or patch, then at its first pixel too.
+        """
+        rows, columns = self.rows.candidates, self.columns.candidates
+        values = self.at(rows, columns).reshape(len(self.extended), -1)
+        best = values.argmax(axis=1)
+        row, column = np.unravel_index(best, (len(rows), len(columns)))
+        return rows[row], columns[column], values[np.arange(len(best)), best]
+
+    def minimum(self) -> Floats:
+        """The smallest value over all pixels, (maps,)."""
+        return self.at(self.rows.candidates, self.columns.candidates).min(axis=(1, 2))
+
+    def only(self, index: int) -> Surface:
+        """The surface of one of the maps."""
+        return replace(self, extended=self.extended[index : index + 1])
+
+    def centred(self) -> Surface:
+        """Every map less the mean of its cells, so that sums of squares lose no digits to a large offset."""
+        return replace(self, extended=self.extended - self.extended[:, 1:-1, 1:-1].mean(axis=(1, 2), keepdims=True))
+
+    def sums(self, rectangles: Integers) -> tuple[Floats, Floats]:
+        """Sum of each map and of its square over all pixels of disjoint rectangles, each (maps,).
+
+        Args:
+            rectangles: (n, 4) of [top, left, bottom, right), pixels.
+        """
+        top, left, bottom, right = rectangles.T
+        vertical = self.rows.moments(top, bottom).reshape(len(rectangles), -1)
+        horizontal = self.columns.moments(left, right).reshape(len(rectangles), -1)
+        weights = (vertical.T @ horizontal).reshape(3, self.rows.cells + 1, 3, self.columns.cells + 1)
+        a = self.extended[:, :-1, :-1]
+        b, c = self.extended[:, 1:, :-1] - a, self.extended[:, :-1, 1:] - a
+        d = self.extended[:, 1:, 1:] - self.extended[:, 1:, :-1] - c
+        value = np.array([[a, c], [b, d]])  # [p, q]: coefficient of t**p s**q, of each map and patch
+        square = np.array(
+            [[a * a, 2 * a * c, c * c], [2 * a * b, 2 * (a * d + b * c), 2 * c * d], [b * b, 2 * b * d, d * d]]
+        )
+        total = np.einsum("pqmkl,pkql->m", value, weights[:2, :, :2])
+        return total, np.einsum("pqmkl,pkql->m", square, weights)

@@ -1,0 +1,115 @@
+"""Pictures against sentences with a restored model: sentences are encoded once, pictures once, in batches.
+
+The published script scores one picture at a time and encodes every prompt anew for each; the numbers here are the
+same (a test compares a picture scored alone with the same picture in a batch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from baselines.base import Baseline, ImageFeatures, TextFeatures, restore
+from benchmark.errors import UserError
+from benchmark.settings import ScoringSettings
+from benchmark.training.augment import to_unit
+
+
+def device_of(name: str) -> torch.device:
+    """``auto`` is a GPU where there is one.
+
+    Raises:
+        UserError: ``cuda`` is asked for where PyTorch sees no GPU.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("scoring.device is cuda, but PyTorch finds no GPU here; set it to auto or cpu.")
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A restored model and how it is run."""
+
+    model: Baseline
+    batch_size: int = 128
+    precision: str = "float32"
+
+    @classmethod
+    def restore(cls, weights: Path, scoring: ScoringSettings) -> Scorer:
+        """Rebuild the model of ``weights`` on the configured device.
+
+        Raises:
+            UserError: the file is missing or is not one of this harness.
+        """
+        if not weights.exists():
+            raise UserError(f"{weights} is missing; run `dvc repro` to train the system first.")
+        try:
+            model = restore(weights, device_of(scoring.device))
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        return cls(model, scoring.batch_size, scoring.precision)
+
+    def _mode(self) -> AbstractContextManager[None]:
+        device = self.model.device.type
+        return torch.autocast(device, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    @torch.inference_mode()
+    def encode(self, sentences: Sequence[str]) -> TextFeatures:
+        """Features of the sentences."""
+        with self._mode():
+            return self.model.encode_texts(self.model.tokenize(list(sentences)).to(self.model.device))
+
+    @torch.inference_mode()
+    def batches(self, pictures: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[tuple[slice, ImageFeatures]]:
+        """Features of ``pictures[rows]``, batch by batch, with the places in ``rows`` they belong to.
+
+        Args:
+            pictures: uint8 (n, S, S), may be memory-mapped.
+            rows: which pictures, in the order wanted.
+        """
+        for start in range(0, len(rows), self.batch_size):
+            place = slice(start, min(start + self.batch_size, len(rows)))
+            pixels = to_unit(torch.from_numpy(np.ascontiguousarray(pictures[rows[place]])).to(self.model.device))
+            with self._mode():
+                yield place, self.model.encode_images(pixels)
+
+    @torch.inference_mode()
+    def similarity(self, images: ImageFeatures, texts: TextFeatures) -> NDArray[np.float32]:
+        """float32 (pictures, sentences)."""
+        with self._mode():
+            values: NDArray[np.float32] = self.model.similarity(images, texts).float().cpu().numpy()
+        return values
+
+    @torch.inference_mode()
+    def heatmaps(self, images: ImageFeatures, texts: TextFeatures) -> NDArray[np.float32]:
+        """float32 (pictures, sentences, h, w) over the cached square."""
+        with self._mode():
+            values: NDArray[np.float32] = self.model.heatmaps(images, texts).float().cpu().numpy()
+        return values
+
+
+def require_finite(values: NDArray[np.floating], what: str, rows: Sequence[str], columns: Sequence[str]) -> None:
+    """Refuse NaN and infinity before they become a rank.
+
+    Args:
+        values: (rows, columns).
+        what: e.g. ``carzero-0 on vindr_cxr``.
+        rows: names of the rows, picture identifiers.
+        columns: names of the columns, sentences.
+
+    Raises:
+        UserError: names the first offending row and column.
+    """
+    if np.isfinite(values).all():
+        return
+    row, column = np.argwhere(~np.isfinite(values))[0]
+    raise UserError(
+        f"{what}: the similarity of picture '{rows[row]}' and '{columns[column]}' is {values[row, column]}; "
+        "the weights have diverged: train again with a lower learning rate or clip_norm."
+    )
