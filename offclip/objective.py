@@ -153,7 +153,8 @@ class Affine(nn.Module):
             self.register_buffer(name, tensor)
 
     def forward(self, logits: Tensor) -> Tensor:
-        """Any shape to the same shape."""
+        """Any shape to the same shape, in at least float32."""
+        logits = _promoted(logits)
         return logits * self.log_scale.exp().to(logits.dtype) + self.bias.to(logits.dtype)
 
 
@@ -287,7 +288,7 @@ def build(name: str, options: Mapping[str, Any] | None = None) -> nn.Module:
 
 
 def _checked(logits: Tensor, is_normal: Tensor | None = None) -> Tensor:
-    """The matrix in at least float32 (half precision overflows in the sums), after its shape was checked."""
+    """The matrix in at least float32, after its shape was checked."""
     if logits.ndim != 2 or logits.shape[0] != logits.shape[1]:
         raise ValueError(f"pair logits must be a square matrix [B, B], found shape {list(logits.shape)}.")
     if is_normal is not None:
@@ -295,6 +296,11 @@ def _checked(logits: Tensor, is_normal: Tensor | None = None) -> Tensor:
             raise ValueError(f"is_normal must be bool, found {is_normal.dtype}.")
         if is_normal.shape != logits.shape[:1]:
             raise ValueError(f"is_normal must have shape [{len(logits)}], found {list(is_normal.shape)}.")
+    return _promoted(logits)
+
+
+def _promoted(logits: Tensor) -> Tensor:
+    """At least float32: half precision loses the differences between large scores, and overflows in the sums."""
     return logits if logits.dtype == torch.float64 else logits.float()
 
 
