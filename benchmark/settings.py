@@ -164,6 +164,12 @@ class StatisticsSettings(Strict):
     interval: Literal["percentile", "logit", "bca"] = "percentile"
     min_positives: int = Field(10, ge=1)
     """Findings with fewer positives are listed as undefined."""
+    visible_above: float = Field(0.7, ge=0.5, lt=1)
+    """A finding is visible when the lower bound of the probe's AUC lies above this."""
+    references: list[str] = ["carzero", "clip"]
+    """Every compared system is tested against these; the first makes the declared family (Holm)."""
+    ablation_references: list[str] = ["offclip", "carzero"]
+    """Every ablation row is tested against these."""
 
 
 class TrackingSettings(Strict):

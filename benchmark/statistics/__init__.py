@@ -1,0 +1,1 @@
+"""Numbers with honest intervals: AUC, cluster bootstrap, comparisons, claims. Definitions: docs/statistics.md."""

@@ -1,0 +1,157 @@
+"""Everything that is measured of one run on one dataset, each as a resampled statistic under its own name.
+
+The tables, differences and claims all read this one mapping, so that a number is computed once and every
+comparison pairs the very statistics that the tables show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from benchmark.statistics import normality, operating, reliability
+from benchmark.statistics.bootstrap import Draws, Resampled, mean, resampled_aucs
+from benchmark.statistics.grounding import grounded
+from benchmark.statistics.inputs import FINDING, Cohort, Run, numbers, read_table
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """The name of a number; the fields are columns of results/ (docs/files.md)."""
+
+    table: str
+    """``auc``, ``operating`` or ``grounding``."""
+    quantity: str
+    score: str = ""
+    finding: str = ""
+    rule: str = ""
+    size: str = ""
+    progress: float = 1.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number before its interval, and the counts printed beside it."""
+
+    statistic: Resampled
+    share: bool = True
+    """True for a number in [0, 1]."""
+    n: int | None = None
+    positives: int | None = None
+    threshold: float | None = None
+    chance: float | None = None
+    kind: str = ""
+
+
+Measurements = dict[Quantity, Measured]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Which findings of a dataset can be measured, and which of them can be seen at all."""
+
+    defined: list[str]
+    visible: list[str]
+
+
+def measurable(cohort: Cohort, min_positives: int) -> tuple[list[str], pd.DataFrame]:
+    """Findings with at least ``min_positives`` positives and negatives, and the table of the others."""
+    defined, undefined = [], []
+    for finding in cohort.findings:
+        labels = cohort.labels([finding])[:, 0]
+        positives, negatives = int(np.sum(labels == 1)), int(np.sum(labels == 0))
+        if min(positives, negatives) >= min_positives:
+            defined.append(finding)
+            continue
+        few = "positives" if positives < min_positives else "negatives"
+        row = {"dataset": cohort.dataset, "finding": finding, "positives": positives, "n": positives + negatives}
+        undefined.append(row | {"reason": f"fewer than {min_positives} {few}"})
+    return defined, pd.DataFrame(undefined, columns=["dataset", "finding", "positives", "n", "reason"])
+
+
+def aucs(
+    cohort: Cohort, normal: dict[str, np.ndarray], finding_scores: np.ndarray, findings: Findings, draws: Draws
+) -> Measurements:
+    """Normal AUC of every normality score; abnormal AUC of every finding and its macros.
+
+    Args:
+        cohort: the truth.
+        normal: normality score -> (n,).
+        finding_scores: (n, K) in the order of ``findings.defined``.
+        findings: what is measurable.
+        draws: of the n pictures.
+    """
+    labels = np.column_stack([*[cohort.normal] * len(normal), cohort.labels(findings.defined)])
+    scores = np.column_stack([*normal.values(), finding_scores])
+    names = [*normal, *findings.defined]
+    measured = [
+        Measured(statistic, n=int((~np.isnan(truth)).sum()), positives=int(np.nansum(truth)))
+        for statistic, truth in zip(resampled_aucs(labels, scores, draws, names), labels.T, strict=True)
+    ]
+    result = {Quantity("auc", "normal_auc", score=name): measured[k] for k, name in enumerate(normal)}
+    each = dict(zip(findings.defined, measured[len(normal) :], strict=True))
+    for quantity, chosen in (("abnormal_auc", findings.defined), ("abnormal_auc_visible", findings.visible)):
+        if chosen:
+            macro = mean([each[finding].statistic for finding in chosen])
+            result[Quantity("auc", quantity)] = Measured(macro, n=len(cohort.index), positives=len(chosen))
+    return result | {Quantity("auc", "abnormal_auc", finding=finding): each[finding] for finding in each}
+
+
+def of_run(run: Run, cohort: Cohort, validation: Cohort, findings: Findings, draws: Draws, least: int) -> Measurements:
+    """Measure one run on one dataset; ``least`` is the settings' ``min_positives``."""
+    path = run.folder / f"{cohort.dataset}.parquet"
+    columns = [FINDING + finding for finding in findings.defined]
+    table = run.scores(cohort)
+    scores = normality.normality_scores(table, path)
+    result = aucs(cohort, scores, numbers(table, columns, path), findings, draws)
+    for progress, snapshot in run.curve(cohort).items():
+        path = run.folder / "curve.parquet"
+        main = {name: normality.normality_scores(snapshot, path)[name] for name in normality.MAIN}
+        early = aucs(cohort, main, numbers(snapshot, columns, path), findings, draws)
+        result |= {replace(key, progress=progress): value for key, value in early.items() if not key.finding}
+    result |= _operating(run, cohort, validation, scores, draws)
+    return result | _grounding(run, cohort, draws, least)
+
+
+def _operating(
+    run: Run, cohort: Cohort, validation: Cohort, scores: dict[str, np.ndarray], draws: Draws
+) -> Measurements:
+    """Error rates at validation thresholds and the numbers beside the AUC, for the three main scores."""
+    path = run.folder / f"{validation.dataset}.parquet"
+    fitted = normality.normality_scores(run.scores(validation), path)
+    known = ~np.isnan(cohort.normal)
+    counts = {"n": int(known.sum()), "positives": int(np.nansum(cohort.normal))}
+    result: Measurements = {}
+    for name in normality.MAIN:
+        column = f"{name} of {path}"
+        for rule, threshold in operating.thresholds(validation.normal, fitted[name], column).items():
+            for quantity, rate in operating.error_rates(cohort.normal, scores[name], threshold, draws).items():
+                key = Quantity("operating", quantity, score=name, rule=rule)
+                result[key] = Measured(rate, threshold=threshold, **counts)  # type: ignore[arg-type]
+        probability = reliability.platt(validation.normal, fitted[name])(scores[name])
+        for quantity, statistic in (
+            ("average_precision", reliability.average_precision(cohort.normal, scores[name], draws)),
+            ("brier", reliability.brier(cohort.normal, probability, draws)),
+            ("ece", reliability.expected_calibration_error(cohort.normal, probability, draws)),
+        ):
+            key = Quantity("operating", quantity, score=name)
+            result[key] = Measured(statistic, **counts)  # type: ignore[arg-type]
+    return result
+
+
+def _grounding(run: Run, cohort: Cohort, draws: Draws, least: int) -> Measurements:
+    """Pointing game, CNR and mIoU where the dataset offers regions."""
+    rows = read_table(run.folder / "pointing.parquet")
+    rows = rows[(rows["dataset"] == cohort.dataset) & rows["image_id"].isin(cohort.index["image_id"])]
+    rows = rows.reset_index(drop=True)
+    if rows.empty:
+        return {}
+    kind = "+".join(sorted(rows["kind"].unique()))
+    return {
+        Quantity("grounding", line.measure, finding=line.finding, size=line.size): Measured(
+            line.statistic, share=line.measure != "cnr", n=line.n, chance=line.chance, kind=kind
+        )
+        for line in grounded(rows, cohort.index["image_id"], draws, least)
+    }

@@ -1,0 +1,96 @@
+"""Numbers beside the AUC: average precision, and how far probabilities can be trusted (Brier score, ECE).
+
+Similarities are no probabilities. Platt's sigmoid, fitted on the validation split, makes them so; the test
+set then says whether the probabilities hold. The positive class is normal.
+Sources: Platt (1999), with his smoothed targets; Brier (1950); Guo et al. (2017), 15 equal-width bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.statistics.auc import Floats, validated
+from benchmark.statistics.bootstrap import BLOCK, Draws, Resampled, resampled_ratios
+
+BINS = 15
+
+
+def platt(labels: NDArray, scores: NDArray) -> Callable[[NDArray], Floats]:
+    """Fit score -> probability of label 1.
+
+    Args:
+        labels: (n,) of 0, 1 or NaN (unknown), both classes present.
+        scores: (n,) finite.
+
+    Returns:
+        A function from scores to probabilities.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    labels, scores = validated(labels, scores)
+    known = ~np.isnan(labels)
+    labels, scores = labels[known], scores[known]
+    centre, spread = scores.mean(), scores.std() or 1.0
+    positives, negatives = np.sum(labels == 1), np.sum(labels == 0)
+    target = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    standard = ((scores - centre) / spread)[:, None]
+    model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
+    model.fit(
+        np.concatenate([standard, standard]),
+        np.repeat([1, 0], len(target)),
+        sample_weight=np.concatenate([target, 1 - target]),
+    )
+    return lambda values: model.predict_proba(((np.asarray(values) - centre) / spread)[:, None])[:, 1]
+
+
+def brier(labels: NDArray, probabilities: NDArray, draws: Draws) -> Resampled:
+    """Mean squared difference between probability and outcome over the known labels."""
+    known = ~np.isnan(labels)
+    error = np.where(known, (np.nan_to_num(labels) - probabilities) ** 2, 0.0)
+    return resampled_ratios(error[:, None], known[:, None], draws)[0]
+
+
+def expected_calibration_error(labels: NDArray, probabilities: NDArray, draws: Draws) -> Resampled:
+    """Mean over pictures of |mean probability - share of positives| of their bin.
+
+    Its replicates lie above the estimate on average (an absolute value of noise is positive), so the
+    interval is to be read as an upper one.
+    """
+    known = ~np.isnan(labels)
+    bins = np.minimum((np.asarray(probabilities) * BINS).astype(int), BINS - 1)
+    gap = np.where(known, probabilities - np.nan_to_num(labels), 0.0)
+    per_bin = np.stack([draws.per_cluster(np.where(bins == k, gap, 0.0)) for k in range(BINS)])  # (bins, C)
+    size = draws.per_cluster(known)
+    counts = draws.counts.astype(np.float64)
+    total = size @ counts
+    replicates = np.abs(per_bin @ counts).sum(axis=0) / np.where(total > 0, total, np.nan)
+    estimate = np.abs(per_bin.sum(axis=1)).sum() / size.sum() if size.sum() else np.nan
+    return Resampled(float(estimate), replicates, np.empty(0))
+
+
+def average_precision(labels: NDArray, scores: NDArray, draws: Draws) -> Resampled:
+    """Area under the precision-recall steps, equal scores taken as one step (scikit-learn's definition)."""
+    labels, scores = validated(labels, scores)
+    rows = np.flatnonzero(~np.isnan(labels))
+    order = rows[np.argsort(-scores[rows], kind="stable")]
+    positive = (labels[order] == 1).astype(np.float32)[:, None]
+    starts = np.flatnonzero(np.diff(scores[order], prepend=np.nan) != 0)
+
+    def weighted(weights: NDArray[np.float32]) -> Floats:
+        """(n, R) weights -> (R,)."""
+        chosen = weights[order]
+        drawn = np.cumsum(np.add.reduceat(chosen, starts, axis=0), axis=0, dtype=np.float64)
+        gained = np.add.reduceat(chosen * positive, starts, axis=0).astype(np.float64)
+        found = np.cumsum(gained, axis=0)
+        precision = np.divide(found, drawn, out=np.zeros_like(found), where=drawn > 0)
+        total = found[-1]
+        return np.divide((gained * precision).sum(axis=0), total, out=np.full(len(total), np.nan), where=total > 0)
+
+    replicates = np.concatenate(
+        [weighted(draws.weights(start, start + BLOCK)) for start in range(0, draws.replicates, BLOCK)]
+    )
+    estimate = float(weighted(np.ones((len(labels), 1), np.float32))[0])
+    return Resampled(estimate, replicates, np.empty(0))
