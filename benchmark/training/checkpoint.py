@@ -1,0 +1,96 @@
+"""A run in progress: ``runs/.state/<system>-<seed>/`` holds its last checkpoint and the files it will leave.
+
+It lies outside the folder that DVC deletes before a stage, so ``kill -9`` and ``dvc repro`` again goes on where
+the checkpoint was. Checkpoints are whole or absent (files.replacing), are read without unpickling
+code (``weights_only``), and belong to one plan, seed and data: another's is refused. Only finite
+losses are ever checkpointed, so the last one is always good.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmark import files, layout
+from benchmark.errors import UserError
+from benchmark.progress import say
+
+
+@contextmanager
+def room_on_disk(path: Path) -> Iterator[None]:
+    """Turn a full disk into a sentence."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # torch.save wraps the operating system's error
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+        # PyTorch's zip writer reports a short write without its cause; a nearly full disk is then the cause.
+        short = isinstance(error, RuntimeError) and shutil.disk_usage(path.parent).free < 1 << 20
+        if not (full or short):
+            raise
+        raise UserError(
+            f"The disk is full: {path} could not be written; the last good checkpoint is kept. "
+            "Free some space and run the same command again."
+        ) from error
+
+
+@dataclass(frozen=True)
+class StateFolder:
+    """Where one run keeps its state, and what it must match."""
+
+    system: str
+    seed: int
+    identity: str
+    """Hash of plan, seed and training data."""
+
+    @property
+    def root(self) -> Path:
+        """``runs/.state/<system>-<seed>``."""
+        final = layout.run(self.system, self.seed)
+        return final.parent / ".state" / final.name
+
+    @property
+    def checkpoint(self) -> Path:
+        """The last checkpoint."""
+        return self.root / "checkpoint.pt"
+
+    @property
+    def outputs(self) -> Path:
+        """Files of the finished run, before they are moved into place."""
+        return self.root / "outputs"
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace the checkpoint."""
+        with room_on_disk(self.checkpoint), files.replacing(self.checkpoint) as part:
+            torch.save({"identity": self.identity, **state}, part)
+
+    def load(self) -> dict[str, Any] | None:
+        """The checkpoint to go on from; None where there is none, or where it is of another plan or data (said)."""
+        if not self.checkpoint.exists():
+            return None
+        try:
+            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise UserError(
+                f"{self.checkpoint} cannot be read ({type(error).__name__}); delete {self.root} to start anew."
+            ) from error
+        if state.pop("identity", None) != self.identity:
+            say(f"{self.checkpoint} belongs to another plan, seed or data: refused, training from the start.")
+            shutil.rmtree(self.root)
+            return None
+        return state
+
+    def finish(self) -> None:
+        """Move the outputs into place, then forget the state."""
+        final = layout.run(self.system, self.seed)
+        with room_on_disk(final), files.replacing(final) as part:
+            shutil.copytree(self.outputs, part)
+        shutil.rmtree(self.root)
+        if not any(self.root.parent.iterdir()):
+            self.root.parent.rmdir()

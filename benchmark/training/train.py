@@ -1,0 +1,185 @@
+"""``python -m benchmark train --system X --seed N``: one run, from its plan to ``runs/<system>-<seed>/``.
+
+The same command under ``torchrun`` uses several processes (docs/cluster.md). Interrupted at any moment
+and started again, it goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from baselines import base
+from benchmark import files, layout
+from benchmark.captions.sampler import CaptionSampler
+from benchmark.errors import UserError
+from benchmark.settings import BudgetSettings, TrainingSettings
+from benchmark.training import data, determinism, distributed, ledger
+from benchmark.training.checkpoint import StateFolder, room_on_disk
+from benchmark.training.interruption import Interruption
+from benchmark.training.loop import Learner, Run
+from offclip import objective
+
+CALIBRATION = Path("runs/.calibration")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``plan/<system>.json``, typed (docs/files.md)."""
+
+    values: dict[str, Any]
+
+    @classmethod
+    def read(cls, system: str) -> Plan:
+        """The plan that the stage of that name wrote."""
+        return cls(files.read_json(layout.plan(system)))
+
+    @property
+    def training(self) -> TrainingSettings:
+        """The loop's settings."""
+        return TrainingSettings.model_validate(self.values["training"])
+
+    @property
+    def budget(self) -> BudgetSettings:
+        """Unit and amount."""
+        return BudgetSettings.model_validate(self.values["budget"])
+
+    @property
+    def hash(self) -> str:
+        """Hash of the whole plan."""
+        return files.sha256_json(self.values)
+
+
+def choose_device(training: TrainingSettings) -> torch.device:
+    """The device of ``training.device``; ``auto`` is a GPU where there is one.
+
+    Raises:
+        UserError: a GPU is asked for and there is none, or float16 on a CPU.
+    """
+    if training.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("`training.device: cuda`, but PyTorch finds no GPU here; use `auto` or `cpu`.")
+    name = "cuda" if training.device != "cpu" and torch.cuda.is_available() else "cpu"
+    if name == "cpu" and training.precision == "float16":
+        raise UserError("`training.precision: float16` does not work on a CPU; use bfloat16 or float32.")
+    return torch.device(name)
+
+
+def build_model(plan: Plan, seed: int) -> base.Baseline:
+    """The plan's baseline with the seed's initial weights."""
+    vocabulary = files.read_json(layout.CAPTIONS / "vocabulary.json")
+    options = dict(plan.values["model_options"])
+    if plan.values["checkpoint"]:
+        options["checkpoint"] = plan.values["checkpoint"]
+    torch.manual_seed(determinism.stream(seed, determinism.INITIAL))
+    try:
+        return base.load(plan.values["model"], plan.values["encoders"], options, vocabulary)
+    except ValueError as error:
+        raise UserError(f"System '{plan.values['system']}': {error}") from None
+
+
+def build_run(plan: Plan, seed: int, device: torch.device, world: distributed.World) -> Run:
+    """Everything of one run, before its first step."""
+    training, cohort = plan.training, layout.cohort(layout.TRAINING_DATASET)
+    model = build_model(plan, seed).to(device)
+    try:
+        learnt = objective.build(plan.values["objective"], plan.values["objective_options"]).to(device)
+    except ValueError as error:
+        raise UserError(f"System '{plan.values['system']}': {error}") from None
+    if training.compile:
+        for name in ("encode_images", "encode_texts", "pair_logits"):
+            setattr(model, name, torch.compile(getattr(model, name)))
+    images, index = data.load_pictures(cohort)
+
+    def split(name: str, seed: int) -> data.PairData:
+        studies = data.Studies.of(index, name)
+        sampler = CaptionSampler.load(studies.ids, plan.values["captions"], plan.values["prompted_share"], seed)
+        return data.PairData(images, studies, sampler, model.tokenize, seed)
+
+    identity = {"plan": plan.hash, "seed": seed, "data": data.fingerprint(cohort, layout.CAPTIONS)}
+    return Run(
+        Learner(model, learnt, training, device, world),
+        train_data=split("train", seed),
+        # The validation pairs are the same for every seed.
+        validation_data=split("validate", plan.values["captions_seed"]),
+        limits=plan.budget,
+        seed=seed,
+        folder=StateFolder(plan.values["system"], seed, files.sha256_json(identity)),
+        save=base.save,  # type: ignore[arg-type]
+        calibration=(
+            CALIBRATION / f"{plan.values['system']}.json",
+            f"{plan.hash[:16]} on {world.size} x {ledger.hardware(device)}, {training.threads} threads",
+        ),
+    )
+
+
+def run(system: str, seed: int, max_minutes: float | None = None) -> None:
+    """Train one system from one seed; leaves weights, snapshots, history and ledger (docs/files.md).
+
+    Args:
+        system: a system of the plan.
+        seed: of the weights, the shuffle, the captions and the augmentation.
+        max_minutes: stop with a checkpoint after this long.
+
+    Raises:
+        UserError: something to mend, or the run was stopped and can be gone on with.
+    """
+    plan = Plan.read(system)
+    training = plan.training
+    determinism.setup(training.deterministic, training.threads)
+    device = choose_device(training)
+    world = distributed.start(device)
+    try:
+        if plan.values["checkpoint"]:
+            _take_released(plan, seed, device)
+            return
+        with Interruption(max_minutes) as interruption:
+            current = build_run(plan, seed, device, world)
+            current.to_the_end(interruption)
+            account = current.finish()
+        if world.is_main:
+            _write_ledger(current.folder, plan, seed, device, world, account)
+            current.folder.finish()
+    finally:
+        distributed.stop()
+
+
+def _write_ledger(
+    folder: StateFolder, plan: Plan, seed: int, device: torch.device, world: distributed.World, account: dict[str, Any]
+) -> None:
+    content = {
+        "system": plan.values["system"],
+        "seed": seed,
+        **account,
+        "peak_memory_bytes": ledger.peak_memory_bytes(device),
+        "hardware": ledger.hardware(device),
+        "versions": ledger.versions(),
+        "precision": plan.training.precision,
+        "threads": plan.training.threads,
+        "world_size": world.size,
+        "plan_hash": plan.hash,
+        "weights_hash": files.sha256_file(folder.outputs / "model.safetensors"),
+    }
+    with room_on_disk(folder.outputs / "ledger.json"):
+        files.write_json(folder.outputs / "ledger.json", content)
+
+
+def _take_released(plan: Plan, seed: int, device: torch.device) -> None:
+    """A released checkpoint is not trained: its weights are the run, and its account is empty."""
+    folder = StateFolder(plan.values["system"], seed, plan.hash)
+    folder.outputs.mkdir(parents=True, exist_ok=True)
+    model = build_model(plan, seed)
+    base.save(model, folder.outputs / "model.safetensors")
+    ledger.History().write(folder.outputs / "history.parquet")
+    account = {
+        "budget": plan.values["budget"],
+        "spent": {"flops": 0.0, "device_seconds": 0.0, "samples": 0.0},
+        "measured_seconds": 0.0,
+        "steps": 0,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "resumed": 0,
+    }
+    _write_ledger(folder, plan, seed, device, distributed.ALONE, account)
+    folder.finish()
