@@ -1,0 +1,245 @@
+"""What every adapter returns, and the careful reading that all of them share.
+
+An adapter is one file with ``read(root, settings, grounding) -> Cohort``: the published tables of one
+dataset become one index and one list of regions; pictures are not opened. Where reading everything is
+slow, the adapter also offers ``survey`` with the same arguments: the same cohort without report texts.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from benchmark import layout
+from benchmark.errors import UserError, nearest
+from benchmark.settings import DatasetSettings
+
+LABEL_VALUES = {"": pd.NA, "1": 1, "1.0": 1, "0": 0, "0.0": 0, "-1": -1, "-1.0": -1}
+"""How the releases write a label: positive, negative, uncertain, not mentioned."""
+INDEX_COLUMNS = ("image_id", "path", "patient_id", "study_id", "split", "view", "report", "normal")
+REGION_COLUMNS = ("image_id", "finding", "kind", "x_min", "y_min", "x_max", "y_max", "rle", "side", "zone")
+MASK_SIZE = ("mask_height", "mask_width")
+"""Columns of an adapter's regions that ``prepare`` compares with the picture and drops."""
+FRONTAL = ("PA", "AP", "frontal")
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Rows of the release that are not used, and why."""
+
+    reason: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """One dataset as its release describes it, before any picture is opened."""
+
+    index: pd.DataFrame
+    """``INDEX_COLUMNS`` and one ``label:<Finding>`` column per finding (Int8); one row a picture."""
+    regions: pd.DataFrame
+    """``REGION_COLUMNS`` and ``MASK_SIZE`` as the release writes them: corners in pixels of the original, or in
+    fractions of its width and height where ``kind`` is ``fraction`` (``prepare`` turns those into boxes)."""
+    findings: tuple[str, ...]
+    """Published names in published order; the normal class is the column ``normal``."""
+    labels: str
+    """Name of the label set in use."""
+    release: str
+    """Which release the tree looks like, in words."""
+    cluster: Literal["patient", "picture"] = "patient"
+    grounding_truth: Literal["box", "mask", "zone", "none"] = "none"
+    credentialed: bool = True
+    """Access to the real release is granted to named persons only."""
+    exclusions: tuple[Exclusion, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+Reader = Callable[[Path, DatasetSettings, "Path | None"], Cohort]
+
+
+def reader(dataset: str, quick: bool = False) -> Reader:
+    """The ``read`` function of a dataset's adapter; with ``quick`` its ``survey`` where it has one."""
+    module = importlib.import_module(f"benchmark.cohort.{dataset}")
+    return getattr(module, "survey", module.read) if quick else module.read
+
+
+def locate(root: Path, names: Sequence[str], dataset: str) -> Path:
+    """First of ``names`` (glob patterns) that exists under ``root``.
+
+    Raises:
+        UserError: the root does not exist, or none of the names is in it; the sentence says which
+            dataset the folder looks like instead, where it looks like another.
+    """
+    if (found := find(root, names)) is not None:
+        return found
+    if not root.is_dir():
+        raise UserError(
+            f"{dataset}: the root {root} is not a folder; set datasets.{dataset}.root in params.yaml to the release."
+        )
+    other = next((name for name, marks in MARKS.items() if name != dataset and find(root, marks)), None)
+    held = ", ".join(sorted(path.name for path in root.iterdir() if path.name != "pointer.json")[:6]) or "nothing"
+    looks = f" (it looks like {other})" if other else ""
+    raise UserError(
+        f"{dataset}: expected {' or '.join(names)} under {root}, found {held}{looks}; "
+        f"set datasets.{dataset}.root in params.yaml to the folder that holds it."
+    )
+
+
+MARKS: dict[str, tuple[str, ...]] = {
+    "mimic_cxr": ("mimic-cxr-2.0.0-metadata.csv*",),
+    "vindr_cxr": ("annotations/image_labels_*.csv*",),
+    "open_i": ("ecgen-radiology", "NLMCXR_reports.tgz"),
+    "chexpert": ("test_labels.csv", "valid.csv"),
+    "padchest": ("PADCHEST_chest_x_ray_images_labels_160K_*.csv*",),
+}
+"""A file by which each release is known."""
+assert set(MARKS) == set(layout.DATASETS)
+
+
+def find(root: Path, names: Sequence[str]) -> Path | None:
+    """First existing match of the glob patterns ``names`` under ``root``, or None."""
+    for name in names:
+        if matches := sorted(root.glob(name)):
+            return matches[0]
+    return None
+
+
+def read_table(path: Path, columns: Iterable[str], optional: Iterable[str] = ()) -> pd.DataFrame:
+    """Read the named columns of a CSV (gzip by its suffix) as text; blanks are empty strings.
+
+    Raises:
+        UserError: a column is missing (the sentence names the file, the column, the nearest column that
+            is there), or the file cannot be read.
+    """
+    wanted = tuple(columns)
+    try:
+        header = list(pd.read_csv(path, nrows=0).columns)
+        for column in wanted:
+            if column not in header:
+                shown = ", ".join(header[:12]) + (" ..." if len(header) > 12 else "")
+                raise UserError(
+                    f"{path}: expected a column '{column}', found {shown}{nearest(column, header)}; "
+                    "is this the release that docs/datasets.md describes?"
+                )
+        used = [column for column in header if column in {*wanted, *optional}]
+        table = pd.read_csv(path, usecols=used, dtype=str, keep_default_na=False, engine="c")
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as CSV ({' '.join(str(error).split())}); download it again.") from None
+    return pd.DataFrame({name: table[name].str.strip() for name in used})
+
+
+def row_of(position: int) -> str:
+    """Human name of a table's row: the line of the file, the header being line 1."""
+    return f"row {position + 2}"
+
+
+def check_unique(values: pd.Series, path: Path) -> None:
+    """Refuse a repeated identifier.
+
+    Raises:
+        UserError: names the file, the identifier and both rows.
+    """
+    repeated = np.flatnonzero(values.duplicated().to_numpy())
+    if len(repeated):
+        second = int(repeated[0])
+        first = int(np.flatnonzero((values == values.iloc[second]).to_numpy())[0])
+        raise UserError(
+            f"{path}: {values.name} '{values.iloc[second]}' stands in {row_of(first)} and again in {row_of(second)} "
+            f"({len(repeated)} repeated in all); expected each once: remove the repeated rows."
+        )
+
+
+def check_one_split(patients: pd.Series, splits: pd.Series, path: Path) -> None:
+    """Refuse a patient who is in more than one split.
+
+    Raises:
+        UserError: names the file, the patient and the splits.
+    """
+    per_patient = splits.groupby(patients.to_numpy()).nunique()
+    if (per_patient > 1).any():
+        patient = per_patient.index[per_patient > 1][0]
+        found = sorted(splits[(patients == patient).to_numpy()].unique())
+        raise UserError(
+            f"{path}: patient {patient} is in splits {' and '.join(found)}; expected each patient in one split only, "
+            "or training would see evaluation patients: mend the split table."
+        )
+
+
+def label_column(values: pd.Series, path: Path, allowed: Iterable[str] = LABEL_VALUES) -> pd.Series:
+    """Text of a label column as Int8: 1, 0, -1, NA.
+
+    Raises:
+        UserError: a value is none of ``allowed``; names file, row, column and value.
+    """
+    known = set(allowed)
+    wrong = np.flatnonzero(~values.isin(known).to_numpy())
+    if len(wrong):
+        at = int(wrong[0])
+        expected = ", ".join(value or "blank" for value in LABEL_VALUES if value in known)
+        raise UserError(
+            f"{path}, {row_of(at)}: column '{values.name}' holds '{values.iloc[at]}', expected one of {expected} "
+            f"({len(wrong)} such values): restore the published file."
+        )
+    return values.map(LABEL_VALUES).astype("Int8")
+
+
+def binary_column(values: pd.Series, path: Path) -> pd.Series:
+    """Like ``label_column`` for evaluation tables, which hold 0 and 1 only."""
+    return label_column(values, path, ("0", "0.0", "1", "1.0"))
+
+
+def number_columns(table: pd.DataFrame, columns: Sequence[str], path: Path) -> pd.DataFrame:
+    """Text columns as float64; blanks become NaN.
+
+    Raises:
+        UserError: a value is no number; names file, row, column and value.
+    """
+    numbers = pd.DataFrame({name: pd.to_numeric(table[name], errors="coerce") for name in columns})
+    wrong = np.argwhere((numbers.isna() & (table[list(columns)] != "")).to_numpy())
+    if len(wrong):
+        at, column = (int(value) for value in wrong[0])
+        raise UserError(
+            f"{path}, {row_of(at)}: column '{columns[column]}' holds '{table[columns[column]].iloc[at]}', "
+            "expected a number: restore the published file."
+        )
+    return pd.DataFrame(numbers.astype(float))
+
+
+def make_index(columns: dict[str, object], labels: pd.DataFrame) -> pd.DataFrame:
+    """Index of the contract: ``INDEX_COLUMNS``, then ``label:<Finding>``; rows in the order of their paths.
+
+    Args:
+        columns: the index columns; ``split`` is ``test`` and ``report`` empty where they are left out.
+        labels: one column a finding, rows in the same order.
+    """
+    index = pd.DataFrame({"split": "test", "report": "", **columns})[list(INDEX_COLUMNS)]
+    named = labels.add_prefix("label:").astype("Int8").set_index(index.index)
+    index = pd.concat([index.astype({"normal": "Int8"}), named], axis=1)
+    return index.sort_values("path", kind="stable", ignore_index=True)
+
+
+def make_regions(rows: pd.DataFrame | Sequence[dict[str, object]] = ()) -> pd.DataFrame:
+    """Regions of the contract from rows that may lack columns (NaN coordinates, empty text)."""
+    table = pd.DataFrame(rows)
+    empty: dict[str, Any] = {name: "" for name in REGION_COLUMNS}
+    empty |= {name: np.nan for name in ("x_min", "y_min", "x_max", "y_max", *MASK_SIZE)}
+    table = table.assign(**{name: value for name, value in empty.items() if name not in table})
+    kinds = {name: "float32" if isinstance(empty[name], float) else "str" for name in empty}
+    table = table[list(empty)].astype(kinds)
+    return table.sort_values(["image_id", "finding"], kind="stable", ignore_index=True)
+
+
+def without(
+    table: pd.DataFrame, leave_out: pd.Series, reason: str, names: str, exclusions: list[Exclusion]
+) -> pd.DataFrame:
+    """Rows of ``table`` that stay; those left out are appended to ``exclusions`` by the column ``names``."""
+    gone = leave_out.to_numpy(dtype=bool)
+    if gone.any():
+        exclusions.append(Exclusion(reason, tuple(table.loc[gone, names])))
+    return table[~gone].reset_index(drop=True)

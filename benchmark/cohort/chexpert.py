@@ -1,0 +1,138 @@
+"""CheXpert 1.0 (Stanford AIMI): JPEG pictures, 14 labels; CheXlocalize masks as grounding truth.
+
+``test_labels.csv`` (500 studies read by radiologists) and ``test/patient*/study*/view*_*.jpg``; where that separate
+download is missing, ``valid.csv`` (202 pictures). Irvin et al. 2019; Saporta et al. 2022 (CheXlocalize).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark import files
+from benchmark.cohort import adapter
+from benchmark.cohort.adapter import Cohort, Exclusion
+from benchmark.errors import UserError, nearest
+from benchmark.settings import DatasetSettings
+
+NORMAL = "No Finding"
+FINDINGS = (
+    "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema", "Consolidation",
+    "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture", "Support Devices",
+)  # fmt: skip
+"""The CheXpert labels beside ``No Finding``, in published order."""
+MASK_NAMES = {"Airspace Opacity": "Lung Opacity"}
+"""CheXlocalize's name -> CheXpert's."""
+PREFIX = r"^CheXpert-v1\.0(?:-small)?/"
+TEST = ("test_labels.csv", "test.csv")
+MASK_PART = {"test": "test", "valid": "val"}
+
+
+def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Cohort:
+    """Read the frontal pictures of the test set (or of the validation set, and say so).
+
+    Args:
+        root: folder of ``test_labels.csv`` and ``test/``.
+        settings: one label set exists; ``labels`` chooses nothing here.
+        grounding: ``gt_segmentations_test.json`` when it is not inside the root.
+
+    Raises:
+        UserError: a table, path, label or mask is not as published.
+    """
+    path = adapter.locate(root, [*TEST, "valid.csv"], "chexpert")
+    part = "test" if path.name in TEST else "valid"
+    table = read_labels(path, evaluation=True)
+    exclusions: list[Exclusion] = []
+    frontal = adapter.without(table, table["view"] != "frontal", "not a frontal view", "image_id", exclusions)
+    masks = grounding or adapter.find(
+        root, [f"{place}gt_segmentations_{MASK_PART[part]}.json" for place in ("", "CheXlocalize/")]
+    )
+    regions = read_masks(masks, set(frontal["image_id"])) if masks else []
+    index = adapter.make_index(
+        {name: frontal[name] for name in ("image_id", "path", "patient_id", "study_id", "view")}
+        | {"normal": frontal[NORMAL]},
+        frontal[list(FINDINGS)],
+    )
+    return Cohort(
+        index=index,
+        regions=adapter.make_regions(regions),
+        findings=FINDINGS,
+        labels="all",
+        release=f"CheXpert 1.0, {part} set, {table['study_id'].nunique()} studies",
+        grounding_truth="mask" if masks else "none",
+        exclusions=tuple(exclusions),
+        notes=() if part == "test" else ("test_labels.csv was not found: the validation set stands in.",),
+    )
+
+
+def read_labels(path: Path, evaluation: bool) -> pd.DataFrame:
+    """A label table of any CheXpert split: path, identifiers, view and the 14 labels (Int8), one row a picture.
+
+    Args:
+        path: ``train.csv``, ``valid.csv`` or ``test_labels.csv`` (gzip allowed).
+        evaluation: radiologists' labels, 0 and 1 only; else the labeler's 1, 0, -1 and blank.
+    """
+    table = adapter.read_table(path, ["Path", NORMAL, *FINDINGS])
+    adapter.check_unique(table["Path"], path)
+    parts = (
+        table["Path"]
+        .str.replace(PREFIX, "", regex=True)
+        .str.extract(
+            r"^(?P<path>.*?(?P<patient_id>patient\d+)/(?P<study>study\d+)/(?P<file>view\d+_(?P<view>frontal|lateral))\.\w+)$"
+        )
+    )
+    if parts["path"].isna().any():
+        at = int(parts["path"].isna().to_numpy().argmax())
+        raise UserError(
+            f"{path}, {adapter.row_of(at)}: Path '{table['Path'].iloc[at]}' was expected to end like "
+            "patient64741/study1/view1_frontal.jpg."
+        )
+    parse = adapter.binary_column if evaluation else adapter.label_column
+    labels = pd.DataFrame({name: parse(table[name], path) for name in (NORMAL, *FINDINGS)})
+    study_id = parts["patient_id"] + "_" + parts["study"]
+    return pd.concat([parts[["path", "patient_id", "view"]], labels], axis=1).assign(
+        study_id=study_id, image_id=study_id + "_" + parts["file"]
+    )
+
+
+def read_masks(path: Path, image_ids: set[str]) -> list[dict[str, object]]:
+    """CheXlocalize masks of the given pictures as region rows; empty masks are no region.
+
+    Raises:
+        UserError: a finding is unknown or a mask is not a COCO run-length encoding.
+    """
+    from pycocotools import mask as coco
+
+    rows: list[dict[str, object]] = []
+    for image_id, masks in sorted(files.read_json(path).items()):
+        for name, mask in masks.items():
+            finding = MASK_NAMES.get(name, name)
+            if finding not in FINDINGS:
+                raise UserError(
+                    f"{path}: '{image_id}' has a mask of '{name}', which is no CheXpert label{nearest(name, FINDINGS)}."
+                )
+            try:
+                encoded = {"size": list(mask["size"]), "counts": str(mask["counts"])}
+                left, top, width, height = (float(value) for value in coco.toBbox(encoded))
+            except (KeyError, TypeError, ValueError) as error:
+                raise UserError(
+                    f"{path}: the mask of '{name}' of '{image_id}' was expected as "
+                    f'{{"size": [h, w], "counts": RLE}} ({error}); download it again.'
+                ) from None
+            if image_id in image_ids and width > 0 and height > 0:
+                rows.append(
+                    {
+                        "image_id": image_id,
+                        "finding": finding,
+                        "kind": "mask",
+                        "x_min": left,
+                        "y_min": top,
+                        "x_max": left + width,
+                        "y_max": top + height,
+                        "rle": encoded["counts"],
+                        "mask_height": encoded["size"][0],
+                        "mask_width": encoded["size"][1],
+                    }
+                )
+    return rows

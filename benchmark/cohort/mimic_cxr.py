@@ -1,0 +1,180 @@
+"""MIMIC-CXR-JPG 2.x with the MIMIC-CXR reports (PhysioNet): the training pairs.
+
+``files/p10/p10000032/s50414267/<dicom_id>.jpg`` and ``files/p10/p10000032/s50414267.txt`` with the metadata, CheXpert
+and split tables. OFF-CLIP trains on the folders p10-p16, frontal views, one random frontal picture a study.
+Johnson et al., Scientific Data 2019.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.cohort import adapter, chexpert
+from benchmark.cohort.adapter import Cohort, Exclusion
+from benchmark.errors import UserError
+from benchmark.progress import track
+from benchmark.settings import DatasetSettings
+
+FINDINGS = chexpert.FINDINGS
+"""The labeler is CheXpert's; its columns stand in another order in this release."""
+FRONTAL_VIEWS = ("PA", "AP")
+TRAINING_FOLDERS = tuple(f"p{number}" for number in range(10, 17))
+"""p17-p19 never train (OFF-CLIP's protocol)."""
+SPLITS = {"train": "train", "validate": "validate", "test": "test"}
+REPORT_FOLDERS = ("", "mimic-cxr-reports/", "reports/")
+"""Where the reports' ``files/`` may have been unpacked, relative to the root."""
+CHOICE_SEED = 0
+"""Seed of the choice of one frontal picture a study."""
+SECTIONS = ("FINDINGS", "IMPRESSION")
+HEADING = re.compile(r"^[ \t]*([A-Z][A-Z ,/&()'\-]{2,60}?)[ \t]*:", re.MULTILINE)
+BOTH = re.compile(r"FINDINGS\s*(?:AND|/|&)\s*IMPRESSIONS?|IMPRESSIONS?\s*(?:AND|/|&)\s*FINDINGS")
+
+
+def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Cohort:
+    """Read studies with their reports (findings and impression sections).
+
+    Raises:
+        UserError: a table is not as published, or no report is found under the root.
+    """
+    cohort = survey(root, settings, grounding)
+    index, exclusions = cohort.index, list(cohort.exclusions)
+    texts = [report_text(root, path) for path in track(index["path"], "reading mimic_cxr reports")]
+    if len(index) and all(text is None for text in texts):
+        raise UserError(
+            f"mimic_cxr: no report was found, expected for example {report_paths(root, index['path'].iloc[0])[0]}; "
+            "unpack mimic-cxr-reports.zip into the root, so that each sNNN.txt lies beside its study's folder."
+        )
+    missing = pd.Series([text is None for text in texts])
+    index = index.assign(report=[text or "" for text in texts])
+    index = adapter.without(index.assign(missing=missing), missing, "report file is missing", "study_id", exclusions)
+    index = index.drop(columns="missing")
+    index = adapter.without(
+        index, index["report"] == "", "report has neither findings nor impression", "study_id", exclusions
+    )
+    return dataclasses.replace(cohort, index=index, exclusions=tuple(exclusions))
+
+
+def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Cohort:
+    """The same studies without their reports: three tables, seconds instead of minutes.
+
+    Of a study's frontal pictures the one whose SHA-256 of ``"<CHOICE_SEED>:<dicom_id>"`` is smallest is taken: random,
+    yet the same on every machine and whatever else the table holds.
+    """
+    path = adapter.locate(root, adapter.MARKS["mimic_cxr"], "mimic_cxr")
+    table = adapter.read_table(path, ["dicom_id", "subject_id", "study_id", "ViewPosition"])
+    adapter.check_unique(table["dicom_id"], path)
+    pictures = len(table)
+    table = table.merge(_splits(root), on="dicom_id", how="left", validate="one_to_one")
+    exclusions: list[Exclusion] = []
+
+    def leave_out(rows: pd.Series, reason: str) -> None:
+        nonlocal table
+        table = adapter.without(table, rows, reason, "dicom_id", exclusions)
+
+    folder = "p" + table["subject_id"].str[:2]
+    leave_out(~folder.isin(TRAINING_FOLDERS), "folder p17-p19: never trains")
+    leave_out(table["split"].isna(), "not in the split table")
+    leave_out(table["split"] == "test", "official test split")
+    leave_out(~table["ViewPosition"].isin(FRONTAL_VIEWS), "not a frontal view (PA, AP)")
+    adapter.check_one_split(table["subject_id"], table["split"], path)
+    lot = table["dicom_id"].map(lambda name: hashlib.sha256(f"{CHOICE_SEED}:{name}".encode()).hexdigest())
+    chosen = table.index.isin(lot.groupby(table["study_id"]).idxmin()) if len(table) else lot.astype(bool)
+    leave_out(pd.Series(~chosen), "another frontal picture of its study was drawn")
+    labels = _labels(root).reindex(table["study_id"])
+    patient = "p" + table["subject_id"]
+    index = adapter.make_index(
+        {
+            "image_id": table["dicom_id"],
+            "path": "files/"
+            + patient.str[:3]
+            + "/"
+            + patient
+            + "/s"
+            + table["study_id"]
+            + "/"
+            + table["dicom_id"]
+            + ".jpg",
+            "patient_id": table["subject_id"],
+            "study_id": table["study_id"],
+            "split": table["split"],
+            "view": table["ViewPosition"],
+            "normal": labels["normal"].array,
+        },
+        labels[list(FINDINGS)].reset_index(drop=True),
+    )
+    return Cohort(
+        index=index,
+        regions=adapter.make_regions(),
+        findings=FINDINGS,
+        labels="all",
+        release=f"MIMIC-CXR-JPG 2.x, {pictures} pictures in the metadata table",
+        exclusions=tuple(exclusions),
+        notes=(
+            "Training uses p10-p16 of the official train split; validation is the official validate split of p10-p16.",
+        ),
+    )
+
+
+def _splits(root: Path) -> pd.DataFrame:
+    """The official split of each picture: dicom_id, split."""
+    path = adapter.locate(root, ["mimic-cxr-2.0.0-split.csv*"], "mimic_cxr")
+    table = adapter.read_table(path, ["dicom_id", "split"])
+    adapter.check_unique(table["dicom_id"], path)
+    unknown = ~table["split"].isin(SPLITS)
+    if unknown.any():
+        at = int(unknown.to_numpy().argmax())
+        raise UserError(
+            f"{path}, {adapter.row_of(at)}: split '{table['split'].iloc[at]}', expected train, validate or test."
+        )
+    return table
+
+
+def _labels(root: Path) -> pd.DataFrame:
+    """CheXpert labels by study_id; ``normal`` is 1 where No Finding is, else 0 (the labeler left it blank)."""
+    path = adapter.locate(root, ["mimic-cxr-2.*-chexpert.csv*"], "mimic_cxr")
+    table = adapter.read_table(path, ["study_id", chexpert.NORMAL, *FINDINGS])
+    adapter.check_unique(table["study_id"], path)
+    labels = pd.DataFrame({name: adapter.label_column(table[name], path) for name in (chexpert.NORMAL, *FINDINGS)})
+    normal = (labels.pop(chexpert.NORMAL) == 1).fillna(False).astype("Int8")
+    return labels.assign(normal=normal).set_index(table["study_id"])
+
+
+def report_paths(root: Path, picture: str) -> list[Path]:
+    """Where the report of a picture's study may lie."""
+    return [root / folder / f"{Path(picture).parent}.txt" for folder in REPORT_FOLDERS]
+
+
+def report_text(root: Path, picture: str) -> str | None:
+    """Findings and impression of the picture's study; "" where it has neither, None where the file is missing."""
+    for path in report_paths(root, picture):
+        try:
+            return findings_and_impression(path.read_text(encoding="utf-8", errors="replace"))
+        except FileNotFoundError:
+            continue
+    return None
+
+
+def findings_and_impression(text: str) -> str:
+    """The two dictated sections of a report as one line of text.
+
+    A section runs from its heading (capitals and a colon at the start of a line) to the next heading. A report that
+    has the words in one heading ("FINDINGS AND IMPRESSION:") gives that section once.
+
+    >>> findings_and_impression("INDICATION: Cough.\\nFINDINGS: Clear lungs.\\n\\nIMPRESSION: Normal.")
+    'Clear lungs. Normal.'
+    """
+    headings = list(HEADING.finditer(text))
+    sections: dict[str, list[str]] = {}
+    for heading, following in zip(headings, [*headings[1:], None], strict=True):
+        name = " ".join(heading[1].split())
+        body = " ".join(text[heading.end() : following.start() if following else len(text)].split())
+        wanted = (
+            "FINDINGS" if BOTH.fullmatch(name) else name.removesuffix("S") if name.startswith("IMPRESSION") else name
+        )
+        sections.setdefault(wanted, []).append(body)
+    return " ".join(body for name in SECTIONS for body in sections.get(name, []) if body)

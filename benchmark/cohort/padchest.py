@@ -1,0 +1,207 @@
+"""PadChest (BIMCV): 16-bit PNG pictures, 193 labels; the rows that physicians labelled are scored.
+
+``PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv`` and ``<ImageDir>/<ImageID>``; grounding from PadChest-GR boxes
+where the user has them, else from the localizations. Bustos et al., MedIA 2020; Castro et al. 2024 (PadChest-GR).
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import functools
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark import files
+from benchmark.cohort import adapter, zones
+from benchmark.cohort.adapter import Cohort, Exclusion
+from benchmark.errors import UserError, nearest
+from benchmark.settings import DatasetSettings
+
+NORMAL = "normal"
+EXCLUDE = "exclude"
+NOT_FINDINGS = (EXCLUDE, "suboptimal study", "unchanged")
+"""Labels about the study, not about the patient; the released scripts score them all the same."""
+VIEWS = {"PA": "PA", "AP": "AP", "AP_horizontal": "AP", "L": "lateral", "COSTAL": "costal"}
+COLUMNS = ("ImageID", "ImageDir", "StudyID", "PatientID", "Projection", "MethodLabel", "Labels")
+LOCALIZED = "LabelsLocalizationsBySentence"
+SIDE_SUFFIXES = (" both sides", " left side", " right side", " bilateral")
+"""The sentence-wise column sometimes writes the side into the label."""
+
+
+@functools.cache
+def vocabulary() -> tuple[str, ...]:
+    """The 193 published labels in alphabetical order, ``normal`` last."""
+    text = resources.files("benchmark.cohort").joinpath("padchest_labels.csv").read_text(encoding="utf-8")
+    return tuple(row["label"] for row in csv.DictReader(text.splitlines()))
+
+
+def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Cohort:
+    """Read the physician-labelled rows.
+
+    ``labels: published`` keeps every picture and all 192 labels beside ``normal``, as the released scripts do; ``all``
+    keeps frontal views, leaves out pictures labelled ``exclude`` and drops the labels about the study. Findings are the
+    labels that occur.
+
+    Args:
+        root: folder of the label table and the picture folders.
+        settings: chooses the label set.
+        grounding: PadChest-GR's ``grounded_reports_*.json`` when it is not inside the root.
+
+    Raises:
+        UserError: the table, a label list or a box is not as published.
+    """
+    path = adapter.locate(root, adapter.MARKS["padchest"], "padchest")
+    table = adapter.read_table(path, COLUMNS, optional=[LOCALIZED, "Localizations"])
+    adapter.check_unique(table["ImageID"], path)
+    rows = len(table)
+    exclusions: list[Exclusion] = []
+    published = settings.labels == "published"
+
+    def leave_out(mask: pd.Series, reason: str) -> None:
+        nonlocal table
+        table = adapter.without(table, mask, reason, "ImageID", exclusions)
+
+    table["row"] = np.arange(rows)
+    table["view"] = table["Projection"].map(VIEWS).fillna("unknown")
+    leave_out(table["MethodLabel"] != "Physician", "labelled by the network, not by a physician")
+    sets = [_label_set(text, path, row) for text, row in zip(table["Labels"], table["row"], strict=True)]
+    table["names"] = pd.Series(sets, dtype=object)
+    leave_out(table["names"].map(len) == 0, "no label")
+    if not published:
+        leave_out(~table["view"].isin(adapter.FRONTAL), "not a frontal view (PA, AP, AP_horizontal)")
+        leave_out(table["names"].map(lambda names: EXCLUDE in names), "labelled exclude")
+    skipped = {NORMAL} if published else {NORMAL, *NOT_FINDINGS}
+    occurring = frozenset().union(*table["names"]) - skipped
+    findings = tuple(name for name in vocabulary() if name in occurring)
+    position = {name: at for at, name in enumerate(findings)}
+    matrix = np.zeros((len(table), len(findings)), dtype=np.int8)
+    for at, names in enumerate(table["names"]):
+        matrix[at, [position[name] for name in names if name in position]] = 1
+    boxes = grounding or adapter.find(root, ["grounded_reports_*.json", "PadChest_GR/grounded_reports_*.json"])
+    regions = read_boxes(boxes, position) if boxes else _zones(table, position)
+    regions = regions[regions["image_id"].isin(table["ImageID"])].reset_index(drop=True)
+    index = adapter.make_index(
+        {
+            "image_id": table["ImageID"],
+            "path": table["ImageDir"] + "/" + table["ImageID"],
+            "patient_id": table["PatientID"],
+            "study_id": table["StudyID"],
+            "view": table["view"],
+            "normal": table["names"].map(lambda names: int(NORMAL in names)),
+        },
+        pd.DataFrame(matrix, columns=list(findings)),
+    )
+    absent = len(vocabulary()) - len(skipped) - len(findings)
+    return Cohort(
+        index=index,
+        regions=regions,
+        findings=findings,
+        labels="published" if published else "all",
+        release=f"PadChest 01.02.19, {rows} rows",
+        grounding_truth="box" if boxes else "zone",
+        exclusions=tuple(exclusions),
+        notes=(f"{absent} of the published labels occur on no picture in use.",) if absent else (),
+    )
+
+
+def _flat(value: Any) -> Iterator[str]:
+    """Every text in a list of texts or of lists."""
+    for item in value:
+        if isinstance(item, list):
+            yield from _flat(item)
+        else:
+            yield str(item)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _parse(text: str) -> tuple[tuple[str, ...], ...] | None:
+    """A Python list written as text as a tuple of sentences (tuples of stripped texts); None where it is no list."""
+    if text in ("", "nan"):
+        return ()
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return None
+    if not isinstance(value, list):
+        return None
+    sentences = value if any(isinstance(item, list) for item in value) else [value]
+    grouped = (list(_flat(item)) if isinstance(item, list) else [str(item)] for item in sentences)
+    return tuple(tuple(" ".join(text.split()) for text in group if text.strip()) for group in grouped)
+
+
+def _label_set(text: str, path: Path, row: int) -> frozenset[str]:
+    """Labels of one picture; lists of lists are joined, stray spaces removed.
+
+    Raises:
+        UserError: the cell is not a list, or a label is not among the published ones.
+    """
+    sentences = _parse(text)
+    if sentences is None:
+        raise UserError(
+            f"{path}, {adapter.row_of(row)}: Labels holds '{text[:60]}', expected a list such as ['normal']; "
+            "restore the published file."
+        )
+    names = frozenset(name for sentence in sentences for name in sentence)
+    for name in sorted(names.difference(vocabulary())):
+        raise UserError(
+            f"{path}, {adapter.row_of(row)}: label '{name}' is none of the 193 published ones"
+            f"{nearest(name, vocabulary())}."
+        )
+    return names
+
+
+def _zones(table: pd.DataFrame, findings: dict[str, int]) -> pd.DataFrame:
+    """Zones of the findings that share a sentence with a location; the whole picture is one sentence where unknown."""
+    regions: list[dict[str, object]] = []
+    blank = pd.Series("", index=table.index)
+    told = (table["ImageID"], table["names"], table.get(LOCALIZED, blank), table.get("Localizations", blank))
+    for image_id, names, by_sentence, places in zip(*told, strict=True):
+        sentences = _parse(by_sentence) or ()
+        if not sentences and len(names & findings.keys()) == 1:
+            sentences = ((*names, *(place for group in _parse(places) or () for place in group)),)
+        found = dict.fromkeys(pair for sentence in sentences for pair in _located(sentence) if pair[0] in names)
+        regions += [{"image_id": image_id, **zone.as_region(name)} for name, zone in found if name in findings]
+    return adapter.make_regions(regions)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _located(sentence: tuple[str, ...]) -> tuple[tuple[str, zones.Zone], ...]:
+    """Each label of a sentence with each zone that the sentence's locations describe."""
+    places = [word.removeprefix("loc ") for word in sentence if word.startswith("loc ")]
+    pairs = []
+    for word in sentence:
+        suffix = next((suffix for suffix in SIDE_SUFFIXES if word.endswith(suffix)), "")
+        pairs += [(word.removesuffix(suffix), zone) for zone in zones.from_words((*places, suffix))]
+    return tuple(pairs)
+
+
+def read_boxes(path: Path, findings: dict[str, int]) -> pd.DataFrame:
+    """PadChest-GR boxes as fractions of width and height; ``prepare`` turns them into pixels.
+
+    Raises:
+        UserError: an entry lacks its picture or a box is not four fractions.
+    """
+    regions: list[dict[str, object]] = []
+    for number, entry in enumerate(files.read_json(path)):
+        if "ImageID" not in entry:
+            raise UserError(f"{path}: entry {number + 1} was expected to have 'ImageID', found {sorted(entry)[:6]}.")
+        for sentence in entry.get("findings", []):
+            names = {" ".join(str(name).lower().split()) for name in sentence.get("labels", [])}
+            for box in [*sentence.get("boxes", []), *(sentence.get("extra_boxes") or [])]:
+                if len(box) != 4 or not (0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1):
+                    raise UserError(
+                        f"{path}: picture '{entry['ImageID']}' has the box {box}, expected fractions "
+                        "x_min < x_max and y_min < y_max in 0..1."
+                    )
+                corners = dict(zip(("x_min", "y_min", "x_max", "y_max"), box, strict=True))
+                regions += [
+                    {"image_id": entry["ImageID"], "finding": name, "kind": "fraction", **corners}
+                    for name in sorted(names & findings.keys())
+                ]
+    return adapter.make_regions(regions)

@@ -1,0 +1,223 @@
+"""Stage ``prepare``: raw tree -> index.parquet, regions.parquet, images.npy, card.json of one dataset.
+
+The adapter reads the tables, the cache decodes the pictures, and what could not be used is left out of *every* file at
+once, counted and named: a missing picture never shifts another row's label.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmark import files, layout, settings
+from benchmark.cohort import adapter, cache, schema
+from benchmark.cohort.adapter import Cohort, Exclusion
+from benchmark.errors import UserError
+from benchmark.progress import say
+from benchmark.settings import CohortSettings
+
+EXAMPLES = 5
+OVERHANG = 0.01
+"""Share of the picture's side by which a box may stick out and is clipped (rounding in the releases)."""
+
+
+def run(dataset: str) -> None:
+    """Prepare one dataset (``python -m benchmark prepare DATASET``).
+
+    Raises:
+        UserError: the tree is not as published, or more than ``cohort.max_missing`` of it is unusable.
+    """
+    values = settings.load()
+    pointer = files.read_json(layout.raw(dataset) / "pointer.json")
+    grounding = values.datasets[dataset].grounding or pointer.get("grounding")
+    root = Path(pointer["root"])
+    cohort = adapter.reader(dataset)(root, values.datasets[dataset], Path(grounding) if grounding else None)
+    write(
+        dataset,
+        cohort,
+        root,
+        values.cohort,
+        layout.cohort(dataset),
+        phantom=bool(pointer["phantom"]),
+        share_examples=values.datasets[dataset].share_examples,
+    )
+
+
+def write(
+    dataset: str,
+    cohort: Cohort,
+    root: Path,
+    options: CohortSettings,
+    target: Path,
+    *,
+    phantom: bool,
+    share_examples: bool,
+) -> schema.Card:
+    """Decode the pictures of a cohort and write its folder in one step.
+
+    Args:
+        dataset: its name.
+        cohort: what the adapter read.
+        root: folder the index's paths are relative to.
+        options: size, decode policy, workers and ``max_missing``.
+        target: the cohort's folder; replaced whole, or left as it was on an error.
+        phantom: the pictures are rendered.
+        share_examples: names may be written into the card.
+
+    Raises:
+        UserError: nothing is left, or more than ``max_missing`` of the pictures (or of the regions) is unusable.
+    """
+    if cohort.index.empty:
+        reasons = "; ".join(f"{len(item.names)} {item.reason}" for item in cohort.exclusions) or "the tables are empty"
+        raise UserError(f"{dataset}: no picture of {root} is left to use ({reasons}).")
+    part = target.parent / f".{target.name}.part"
+    outcome = cache.build(
+        root,
+        list(cohort.index["path"]),
+        part,
+        size=options.size,
+        policy=options.decode,
+        workers=options.workers,
+        what=f"decoding {dataset}",
+    )
+    index, exclusions = _drop_failures(dataset, cohort, outcome, root, options.max_missing)
+    regions, outside = to_pixels(cohort.regions[cohort.regions["image_id"].isin(index["image_id"])], index)
+    _refuse_above(dataset, len(outside), len(regions) + len(outside), "regions", outside, options.max_missing)
+    if outside:
+        exclusions.append(Exclusion("region outside its picture", tuple(outside)))
+    index, regions = schema.check_index(index), schema.check_regions(regions, index)
+    with files.replacing(target) as folder:
+        folder.mkdir()
+        files.write_parquet(folder / "index.parquet", index)
+        files.write_parquet(folder / "regions.parquet", regions)
+        cache.keep_rows(
+            outcome.images, np.setdiff1d(np.arange(len(cohort.index)), list(outcome.failures)), folder / "images.npy"
+        )
+        card = make_card(
+            dataset, cohort, index, regions, exclusions, options, _fingerprint(folder), phantom, share_examples
+        )
+        files.write_json(folder / "card.json", card.as_json())
+    shutil.rmtree(part, ignore_errors=True)
+    say(f"{dataset}: {len(index)} pictures of {card.counts.patients} patients, {len(regions)} regions -> {target}")
+    return card
+
+
+def _drop_failures(
+    dataset: str, cohort: Cohort, outcome: cache.Outcome, root: Path, max_missing: float
+) -> tuple[pd.DataFrame, list[Exclusion]]:
+    """Index of the decoded pictures with their sizes, and all exclusions; refuses above ``max_missing``."""
+    index = cohort.index.assign(height=outcome.heights, width=outcome.widths)
+    columns = [name for name in index if name not in ("height", "width")]
+    at = columns.index("view") + 1
+    index = index[[*columns[:at], "height", "width", *columns[at:]]]
+    failed = pd.Series(outcome.failures, dtype=str)
+    listed = [f"{root / cohort.index['path'].iloc[row]} {reason}" for row, reason in outcome.failures.items()]
+    _refuse_above(dataset, len(failed), len(index), "pictures", listed, max_missing)
+    exclusions = list(cohort.exclusions)
+    for reason, rows in failed.groupby(failed.str.split(":").str[0], sort=True):
+        exclusions.append(Exclusion(f"picture {reason}", tuple(index["image_id"].iloc[rows.index])))
+    for line in listed:
+        say(f"{dataset}: left out: {line}")
+    return index.drop(index=list(outcome.failures)).reset_index(drop=True), exclusions
+
+
+def _refuse_above(dataset: str, bad: int, total: int, what: str, listed: list[str], max_missing: float) -> None:
+    """Fail when more than ``max_missing`` of ``total`` is unusable."""
+    if total and bad / total > max_missing:
+        shown = "; ".join(listed[:EXAMPLES])
+        raise UserError(
+            f"{dataset}: {bad} of {total} {what} cannot be used ({bad / total:.1%}, allowed are {max_missing:.1%}), "
+            f"for example {shown}; complete the download, or raise cohort.max_missing in params.yaml."
+        )
+
+
+def to_pixels(regions: pd.DataFrame, index: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Regions in pixels of their pictures, clipped to them, and a line for each that lies outside.
+
+    A box may stick out by ``OVERHANG`` of the side; a mask must have its picture's size.
+
+    Args:
+        regions: an adapter's regions.
+        index: index with ``height`` and ``width`` that holds all their pictures.
+    """
+    size = (
+        index.set_index("image_id")[["height", "width"]].astype(float).loc[regions["image_id"]].reset_index(drop=True)
+    )
+    regions = regions.reset_index(drop=True).copy()
+    fraction = regions["kind"] == "fraction"
+    outside = (regions["kind"] == "mask") & (
+        (regions["mask_height"] != size["height"]) | (regions["mask_width"] != size["width"])
+    )
+    for low, high, side in (("x_min", "x_max", size["width"]), ("y_min", "y_max", size["height"])):
+        corners = regions[[low, high]].astype(float)
+        corners = corners.where(~fraction, corners.mul(side, axis=0))
+        outside |= (corners[low] < -OVERHANG * side) | (corners[high] > (1 + OVERHANG) * side)
+        outside |= (corners[low] >= side) | (corners[high] <= 0)
+        regions[[low, high]] = corners.clip(lower=0).clip(upper=side, axis=0).astype("float32")
+    regions.loc[fraction, "kind"] = "box"
+    lines = [
+        f"{row.image_id} {row.finding} ({row.x_min:g}, {row.y_min:g}, {row.x_max:g}, {row.y_max:g}) in a picture of "
+        f"{extent.width:g} x {extent.height:g}"
+        for row, extent in zip(regions[outside].itertuples(), size[outside].itertuples(), strict=True)
+    ]
+    return regions.loc[~outside, list(adapter.REGION_COLUMNS)].reset_index(drop=True), lines
+
+
+def _fingerprint(folder: Path) -> str:
+    """SHA-256 over the SHA-256 of index, regions and images."""
+    parts = (files.sha256_file(folder / name) for name in ("index.parquet", "regions.parquet", "images.npy"))
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+def make_card(
+    dataset: str,
+    cohort: Cohort,
+    index: pd.DataFrame,
+    regions: pd.DataFrame,
+    exclusions: list[Exclusion],
+    options: CohortSettings,
+    fingerprint: str,
+    phantom: bool,
+    share_examples: bool,
+) -> schema.Card:
+    """Counts and provenance of a prepared dataset."""
+    named = phantom or share_examples
+    return schema.Card(
+        dataset=dataset,
+        phantom=phantom,
+        credentialed=cohort.credentialed and not phantom,
+        share_examples=share_examples,
+        release=cohort.release,
+        findings=cohort.findings,
+        counts=schema.Counts(
+            pictures=len(index),
+            studies=int(index["study_id"].nunique()),
+            patients=int(index["patient_id"].nunique()),
+            normal=int((index["normal"] == 1).sum()),
+            abnormal=int((index["normal"] == 0).sum()),
+        ),
+        prevalence={name: int((index[f"{schema.LABEL}{name}"] == 1).sum()) for name in cohort.findings},
+        views=_counted(index["view"]),
+        splits=_counted(index["split"]),
+        labels=cohort.labels,
+        grounding_truth=cohort.grounding_truth,
+        regions=len(regions),
+        cluster=cohort.cluster,
+        exclusions=tuple(
+            schema.ExclusionCount(item.reason, len(item.names), item.names[:EXAMPLES] if named else ())
+            for item in exclusions
+        ),
+        notes=cohort.notes,
+        decode=options.decode,
+        size=options.size,
+        fingerprint=fingerprint,
+    )
+
+
+def _counted(values: pd.Series) -> dict[str, int]:
+    """Value -> how often, in alphabetical order."""
+    return {str(value): int(count) for value, count in values.value_counts().sort_index().items()}
