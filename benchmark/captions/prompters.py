@@ -1,0 +1,199 @@
+"""Where the prompted form of a report comes from: rules, somebody's table, or a language model's endpoint.
+
+The paper lets GPT-4o rewrite reports into "There is (no) ..." sentences. `rules` does it offline; `table` takes the
+output of any model as a CSV; `endpoint` asks an OpenAI-compatible server and keeps every answer on disk.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from benchmark import files
+from benchmark.errors import UserError
+from benchmark.progress import track
+from benchmark.settings import CaptionSettings, EndpointSettings
+from offclip.prompting import clauses, prompt_report
+
+ANSWERS = Path("data/prompting")
+"""Answers of the endpoint, one JSON file each; no output of the stage, so that a rerun asks nothing twice."""
+KEY_VARIABLE = "OPENAI_API_KEY"
+INSTRUCTION = (
+    "Rewrite the chest radiograph report into short sentences, one per line. Each sentence has the form "
+    "'There is <finding> <location>.' for something present or 'There is no <finding>.' for something denied. "
+    "Mention every finding of the report once, add nothing, number nothing. For an entirely normal report write "
+    "'There is no finding.'"
+)
+
+
+@dataclass(frozen=True)
+class Prompted:
+    """The prompted form of one report.
+
+    ``by_sentence`` holds one text per dictated sentence ("" where it has none); ``free`` holds clauses that
+    belong to the report as a whole, which is how a language model answers.
+    """
+
+    by_sentence: list[str]
+    free: list[str] = field(default_factory=list)
+
+
+class Prompter(Protocol):
+    """Turns reports into prompted form."""
+
+    def __call__(self, study_ids: Sequence[str], reports: Sequence[Sequence[str]]) -> Iterator[Prompted]:
+        """Yield the prompted form of each report, given as its sentences."""
+
+
+class RulePrompter:
+    """`offclip.prompting`: sentence by sentence, with the report as context."""
+
+    def __call__(self, study_ids: Sequence[str], reports: Sequence[Sequence[str]]) -> Iterator[Prompted]:
+        """Yield the prompted form of each report."""
+        for sentences in reports:
+            yield Prompted(prompt_report(sentences))
+
+
+class TablePrompter:
+    """A CSV with columns ``study_id`` and ``prompted``; several rows of one study are joined."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the table.
+
+        Raises:
+            UserError: it is missing, lacks a column, or names no study.
+        """
+        self._clauses: dict[str, list[str]] = {}
+        self.path = path
+        try:
+            with open(path, newline="", encoding="utf-8") as handle:
+                rows = csv.DictReader(handle)
+                found = rows.fieldnames or []
+                if not {"study_id", "prompted"} <= set(found):
+                    raise UserError(f"{path}: expected the columns study_id and prompted, found {', '.join(found)}.")
+                for row in rows:
+                    self._clauses.setdefault(row["study_id"], []).extend(clauses(row["prompted"] or ""))
+        except FileNotFoundError:
+            raise UserError(f"{path} (params.yaml: captions.table) was not found; name an existing CSV.") from None
+
+    def __call__(self, study_ids: Sequence[str], reports: Sequence[Sequence[str]]) -> Iterator[Prompted]:
+        """Yield what the table holds; a study that it lacks has no prompted form.
+
+        Raises:
+            UserError: the table holds none of the studies (the identifiers are probably of another kind).
+        """
+        if study_ids and not any(study in self._clauses for study in study_ids):
+            raise UserError(
+                f"{self.path}: none of its study_id values occurs in the cohort; expected identifiers such as "
+                f"'{study_ids[0]}'."
+            )
+        for study, sentences in zip(study_ids, reports, strict=True):
+            yield Prompted([""] * len(sentences), self._clauses.get(study, []))
+
+
+class EndpointPrompter:
+    """An OpenAI-compatible server (``<url>/chat/completions``), e.g. a local vLLM.
+
+    Every answer is kept under the hash of (model, instruction, text): a report is sent once, and an interrupted stage
+    goes on where it stopped. Redirects are refused: text goes to the configured address or nowhere.
+    """
+
+    timeout_seconds = 60.0
+    attempts = 4
+    first_wait_seconds = 1.0
+
+    def __init__(self, settings: EndpointSettings, credentialed: bool, answers: Path = ANSWERS) -> None:
+        """Check that the text may be sent.
+
+        Raises:
+            UserError: the reports are credentialed and ``allow_remote_text`` is not set, or the url is not http(s).
+        """
+        if credentialed and not settings.allow_remote_text:
+            raise UserError(
+                "captions.endpoint would send credentialed report text to "
+                f"{settings.url}; use `prompting: rules`, or set allow_remote_text: true if the data use agreement "
+                "permits that server."
+            )
+        if not settings.url.startswith(("http://", "https://")):
+            raise UserError(f"captions.endpoint.url should start with http:// or https://, found '{settings.url}'.")
+        self.settings = settings
+        self.answers = answers
+        self._open = urllib.request.build_opener(_RefuseRedirects()).open
+
+    def __call__(self, study_ids: Sequence[str], reports: Sequence[Sequence[str]]) -> Iterator[Prompted]:
+        """Yield the server's clauses for each report."""
+        for sentences in track(reports, "prompting by endpoint"):
+            text = ". ".join(sentences)
+            free = [part for part in clauses(self.answer(text).replace("\n", ". ")) if part.startswith("There ")]
+            yield Prompted([""] * len(sentences), free)
+
+    def answer(self, text: str) -> str:
+        """The server's answer to one report, from disk where it is known."""
+        question = {
+            "model": self.settings.model,
+            "temperature": 0,
+            "messages": [{"role": "system", "content": INSTRUCTION}, {"role": "user", "content": text}],
+        }
+        path = self.answers / f"{files.sha256_json(question)}.json"
+        if path.is_file():
+            return str(files.read_json(path)["answer"])
+        answer = self._ask(json.dumps(question).encode())
+        files.write_json(path, {"model": self.settings.model, "answer": answer})
+        return answer
+
+    def _ask(self, body: bytes) -> str:
+        url = self.settings.url.rstrip("/") + "/chat/completions"
+        headers = {"Content-Type": "application/json"}
+        if key := os.environ.get(KEY_VARIABLE):
+            headers["Authorization"] = f"Bearer {key}"
+        request = urllib.request.Request(url, data=body, headers=headers, method="POST")
+        problem = ""
+        for attempt in range(self.attempts):
+            if attempt:
+                time.sleep(self.first_wait_seconds * 2 ** (attempt - 1))
+            try:
+                with self._open(request, timeout=self.timeout_seconds) as response:
+                    return str(json.load(response)["choices"][0]["message"]["content"])
+            except urllib.error.HTTPError as error:
+                problem = f"status {error.code}"
+                if error.code < 500 and error.code not in (408, 429):
+                    break
+            except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+                problem = str(getattr(error, "reason", error))
+            except (ValueError, LookupError, TypeError):
+                problem = "an answer without choices[0].message.content"
+                break
+        raise UserError(
+            f"{url} gave {problem} after {attempt + 1} attempt(s); start the server or set captions.prompting: rules. "
+            f"Answers so far are kept in {self.answers}/."
+        )
+
+
+class _RefuseRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *arguments: object, **keywords: object) -> None:
+        return None
+
+
+def prompter(settings: CaptionSettings, credentialed: bool) -> Prompter:
+    """The backend that params.yaml names.
+
+    Raises:
+        UserError: the backend's own settings are missing.
+    """
+    if settings.prompting == "table":
+        if settings.table is None:
+            raise UserError("captions.prompting is `table`: set captions.table to a CSV with study_id and prompted.")
+        return TablePrompter(Path(settings.table))
+    if settings.prompting == "endpoint":
+        if settings.endpoint is None:
+            raise UserError("captions.prompting is `endpoint`: set captions.endpoint.url and captions.endpoint.model.")
+        return EndpointPrompter(settings.endpoint, credentialed)
+    return RulePrompter()

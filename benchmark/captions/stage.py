@@ -1,0 +1,129 @@
+"""Stage ``captions``: the training reports as sentences, prompted, judged and filtered.
+
+Writes sentences.parquet, studies.parquet, vocabulary.json and quality.json (docs/files.md). The sentence classifier
+learns from the study labels of the training split alone; validation studies are only judged.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark import files, layout, settings
+from benchmark.captions import hand_labels, quality
+from benchmark.captions.prompters import Prompter, prompter
+from benchmark.cohort import materials
+from benchmark.errors import UserError
+from benchmark.progress import say
+from offclip.sentence_classifier import SentenceClassifier
+from offclip.sentences import normalise, report_body, split_sentences
+from offclip.text_filter import filter_report
+
+MAX_TRAINING_STUDIES = 20_000
+"""The classifier learns from at most this many studies (seeded choice): more change nothing and cost minutes."""
+FEWEST_OCCURRENCES = 2
+"""Words that occur less often in the training captions are left to the unknown token."""
+
+
+def read_studies(index: pd.DataFrame) -> pd.DataFrame:
+    """One row per study with a report: study_id, split, normal (Int8), sentences (list), in the index's order."""
+    studies = index.drop_duplicates("study_id")[["study_id", "split", "report", "normal"]].reset_index(drop=True)
+    studies["sentences"] = [split_sentences(report_body(report)) for report in studies.pop("report").fillna("")]
+    return studies[studies["sentences"].str.len() > 0].reset_index(drop=True)
+
+
+def fit_classifier(studies: pd.DataFrame, seed: int) -> SentenceClassifier:
+    """Fit the sentence classifier on the training split's weak labels.
+
+    Raises:
+        UserError: the training split has no normal or no abnormal study.
+    """
+    training = studies[(studies["split"] == "train") & studies["normal"].notna()]
+    if len(training) > MAX_TRAINING_STUDIES:
+        chosen = np.random.default_rng(seed).choice(len(training), MAX_TRAINING_STUDIES, replace=False)
+        training = training.iloc[np.sort(chosen)]
+    try:
+        return SentenceClassifier().fit(training["sentences"].tolist(), training["normal"].astype(bool).tolist())
+    except ValueError as error:
+        raise UserError(
+            f"{layout.cohort(layout.TRAINING_DATASET)}/index.parquet: the sentence classifier cannot learn: {error}"
+        ) from None
+
+
+def sentence_table(
+    studies: pd.DataFrame, classifier: SentenceClassifier, threshold: float, backend: Prompter
+) -> pd.DataFrame:
+    """sentences.parquet: every dictated sentence with its prompted form, then free prompted clauses (text "")."""
+    rows: dict[str, list[Any]] = {name: [] for name in ("study_id", "position", "text", "prompted")}
+    ids, reports = studies["study_id"].tolist(), studies["sentences"].tolist()
+    for study, sentences, prompted in zip(ids, reports, backend(ids, reports), strict=True):
+        texts = sentences + [""] * len(prompted.free)
+        rows["study_id"] += [study] * len(texts)
+        rows["position"] += range(len(texts))
+        rows["text"] += texts
+        rows["prompted"] += prompted.by_sentence + prompted.free
+    table = pd.DataFrame(rows).astype({"position": "int32"})
+    judged = table["text"].where(table["text"] != "", table["prompted"])
+    table["abnormal_probability"] = classifier.abnormal_probability(judged.tolist())
+    table["normal"] = table["abnormal_probability"] <= threshold
+    return table
+
+
+def study_table(sentences: pd.DataFrame) -> pd.DataFrame:
+    """studies.parquet: the pair label of each study by the rule of the text filter."""
+    labels = sentences.groupby("study_id", sort=False)["normal"].agg(
+        lambda normal: filter_report((~normal).tolist()).normal
+    )
+    return labels.reset_index().astype({"normal": bool})
+
+
+def vocabulary(texts: Iterable[str]) -> list[str]:
+    """Words of the texts as the word tower splits them, most frequent first, ties in alphabetical order."""
+    from baselines.towers.words import WORD
+
+    counts = Counter(word for text in texts for word in WORD.findall(text.lower()))
+    frequent = [(word, count) for word, count in counts.items() if count >= FEWEST_OCCURRENCES]
+    return [word for word, _ in sorted(frequent, key=lambda item: (-item[1], item[0]))]
+
+
+def run() -> None:
+    """Stage ``captions``."""
+    chosen = settings.load().captions
+    folder = layout.cohort(layout.TRAINING_DATASET)
+    try:
+        index = pd.read_parquet(folder / "index.parquet", columns=["study_id", "split", "report", "normal"])
+    except FileNotFoundError:
+        raise UserError(f"{folder}/index.parquet is missing; run `python -m benchmark prepare mimic_cxr`.") from None
+    credentialed = chosen.prompting == "endpoint" and bool(files.read_json(folder / "card.json")["credentialed"])
+    backend = prompter(chosen, credentialed)
+    studies = read_studies(index)
+    say(f"captions: {len(studies)} studies with a report, {int(studies['sentences'].str.len().sum())} sentences")
+    classifier = fit_classifier(studies, chosen.seed)
+    sentences = sentence_table(studies, classifier, chosen.threshold, backend)
+    pairs = study_table(sentences)
+
+    training_ids = studies.loc[studies["split"] == "train", "study_id"]
+    training = sentences[sentences["study_id"].isin(training_ids)]
+    drawn = hand_labels.draw(hand_labels.evaluation_sentences(materials.open_i_reports()))
+    measured = {
+        "classifier": quality.classifier_quality(
+            classifier, chosen.threshold, drawn, hand_labels.read_labels(), set(map(normalise, training["text"]))
+        ),
+        "filter": quality.filter_summary(sentences, pairs, studies.set_index("study_id")["normal"]),
+        "prompting": {"backend": chosen.prompting, **quality.prompting_summary(sentences)},
+    }
+    with files.replacing(layout.CAPTIONS) as part:
+        part.mkdir()
+        files.write_parquet(part / "sentences.parquet", sentences)
+        files.write_parquet(part / "studies.parquet", pairs)
+        files.write_json(part / "vocabulary.json", vocabulary([*training["text"], *training["prompted"]]))
+        files.write_json(part / "quality.json", measured)
+    accuracy = measured["classifier"]["accuracy"]
+    say(
+        f"captions: {int(pairs['normal'].sum())} of {len(pairs)} studies normal; classifier accuracy on "
+        f"{accuracy['n']} hand-labelled sentences {accuracy['estimate']:.3f}"
+    )

@@ -1,0 +1,138 @@
+"""Radiology report -> sentences, and the text cleaning of the published releases.
+
+Two splitters with two purposes. `split_sentences` keeps what a radiologist dictated ("3.5 cm", "Dr. Li", "XXXX",
+numbered impressions) and feeds the filter; `published_cleaning` reproduces what CARZero and OFF-CLIP do to a
+prompt before tokenising it, quirks included, for parity with their checkpoints.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+KEPT_SECTIONS = ("findings", "finding", "impression", "impressions", "conclusion", "findings and impression")
+"""Headings under which the picture is described; what stands under them is kept, all else is left out."""
+OTHER_SECTIONS = (
+    *("final report", "wet read", "examination", "exam", "study", "procedure", "technique", "views", "comparison"),
+    *("comparisons", "indication", "reason for exam", "reason for examination", "clinical information", "date"),
+    *("clinical history", "history", "notification", "recommendation", "recommendations", "addendum", "dose"),
+)
+ABBREVIATIONS = frozenset(
+    ("dr", "mr", "mrs", "ms", "vs", "e.g", "i.e", "approx", "cf", "al", "st", "a.m", "p.m", "fig", "no")
+)
+"""Words after which a full stop does not end a sentence ("no" alone is one only before a digit: "No. 3")."""
+
+_HEADINGS = "|".join(re.escape(name) for name in sorted(KEPT_SECTIONS + OTHER_SECTIONS, key=len, reverse=True))
+# Upper case anywhere, any case at the start of a line: "Chest comparison: there is ..." inside a line is dictation.
+_HEADING = re.compile(rf"(?:\b(?:{_HEADINGS.upper()})|^[ \t]*(?i:{_HEADINGS}))[ \t]*:", re.MULTILINE)
+_STOP = re.compile(
+    r"(?<!\d)[.!?]+(?=\s|$)"  # the end of a sentence that does not end in a digit
+    r"|(?<=\d)[.!?]+(?=\s+[A-Z]|\s*$)"  # after a digit a capital must follow: "measures 3. 5 cm" goes on
+    r"|(?<=[a-z])\.(?=[A-Z][a-z])"  # a forgotten space: "clear.Heart"
+    r"|\s(?=(?P<number>\d{1,2})[.)]\s+[A-Z])"  # before the next number of a list
+)
+_NUMBER = re.compile(r"^\s*\(?(\d{1,2})\s*[.):]\)?\s+|^\s*[-*•]+\s+")
+_WORD = re.compile(r"[a-z0-9]+(?:\.[0-9]+)?")
+
+
+def report_body(report: str) -> str:
+    """Return the part of a report that describes the picture.
+
+    Text under FINDINGS, IMPRESSION and CONCLUSION headings (MIMIC-CXR writes them in capitals followed by a colon)
+    in the order of the report. Without any of these, everything that is not under another known heading
+    (INDICATION, TECHNIQUE, COMPARISON ...), because some reports describe the picture under no heading at all.
+    """
+    kept: list[str] = []
+    unheaded: list[str] = []
+    start, section = 0, ""
+    for heading in [*_HEADING.finditer(report), None]:
+        text = report[start : heading.start() if heading else len(report)].strip()
+        if text and section in KEPT_SECTIONS:
+            kept.append(text)
+        elif text and section in ("", "final report", "wet read"):
+            unheaded.append(text)
+        if heading:
+            start, section = heading.end(), heading.group().strip(" \t:").lower()
+    return "\n".join(kept or unheaded)
+
+
+def split_sentences(text: str) -> list[str]:
+    """Split dictated text into sentences, as dictated (case, numbers and "XXXX" untouched).
+
+    Full stops inside decimals and after abbreviations do not end a sentence; list numbers and bullets are removed;
+    a sentence needs at least one word of three letters that is not the de-identification mark "XXXX".
+
+    Args:
+        text: the body of a report (`report_body`); newlines are spaces.
+
+    Returns:
+        Non-empty sentences in order, without list number, trailing full stop or surplus white space.
+    """
+    text = " ".join(text.replace("\ufffd", " ").split())
+    pieces: list[str] = []
+    start, listed = 0, _list_number(text)
+    for stop in _STOP.finditer(text):
+        before, after = text[start : stop.start()], text[stop.end() :].lstrip()
+        if number := stop["number"]:
+            if int(number) != listed + 1 and before.strip():
+                continue
+        elif not before.strip() or before.strip().isdigit() or _goes_on(before, after):
+            continue
+        pieces.append(before)
+        start = stop.end()
+        listed = _list_number(text[start:]) or listed
+    pieces.append(text[start:])
+    sentences = (_NUMBER.sub("", piece).strip(" .;,-*•") for piece in pieces)
+    return [sentence for sentence in sentences if _says_something(sentence)]
+
+
+def _list_number(text: str) -> int:
+    """The number that a text starts with as an item of a list ("2. Stable" is 2), 0 where it starts with none."""
+    number = re.match(r"\s*\(?(\d{1,2})[.)]\s", text)
+    return int(number[1]) if number else 0
+
+
+def _goes_on(before: str, after: str) -> bool:
+    """True when the full stop between these two texts belongs to an abbreviation or an initial."""
+    last = before.rsplit(" ", 1)[-1].lower().lstrip("(")
+    if last in ABBREVIATIONS:
+        return last != "no" or after[:1].isdigit()
+    return len(last) == 1 and last.isalpha() and after[:1].islower()
+
+
+def _says_something(sentence: str) -> bool:
+    return any(len(word) >= 3 and word.strip("x") for word in re.findall(r"[a-z]+", sentence.lower()))
+
+
+def normalise(sentence: str) -> str:
+    """Lower-case words and numbers joined by single spaces: two sentences that differ in layout alone become equal."""
+    return " ".join(_WORD.findall(sentence.lower()))
+
+
+def sentence_hash(sentence: str) -> str:
+    """SHA-256 (hexadecimal) of the normalised sentence: names a sentence without repeating its text."""
+    return hashlib.sha256(normalise(sentence).encode()).hexdigest()
+
+
+def published_sentences(text: str) -> list[str]:
+    """Split and clean a text exactly as the CARZero and OFF-CLIP releases do (their prompts and captions).
+
+    Newlines become spaces; split at digits followed by a full stop, then at every full stop; pairs of U+FFFD become a
+    space; lower case; words are runs of ``\\w``; sentences of at most one word are dropped; characters outside ASCII
+    are deleted. Two consequences are kept on purpose: a one-word prompt vanishes ("COPD" -> nothing) and
+    "3.5 cm" loses its "3.".
+    """
+    sentences = []
+    for piece in re.split(r"[0-9]+\.", text.replace("\n", " ")):
+        for sentence in piece.split("."):
+            words = re.findall(r"\w+", sentence.replace("\ufffd\ufffd", " ").lower())
+            if len(words) <= 1:
+                continue
+            ascii_words = [word.encode("ascii", "ignore").decode() for word in words]
+            sentences.append(" ".join(word for word in ascii_words if word))
+    return sentences
+
+
+def published_cleaning(text: str) -> str:
+    """The published sentences of a text joined by spaces: what the releases hand to the tokenizer."""
+    return " ".join(published_sentences(text))

@@ -1,0 +1,91 @@
+"""Reports as radiologists dictate them, and the published cleaning (shared/parity/text_cleaning.json)."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from offclip.sentences import (
+    normalise,
+    published_cleaning,
+    report_body,
+    sentence_hash,
+    split_sentences,
+)
+
+PARITY = Path(__file__).resolve().parents[2].parent / "shared" / "parity" / "text_cleaning.json"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("Heart size is normal. No pneumothorax.", ["Heart size is normal", "No pneumothorax"]),
+        ("There is a 3.5 cm mass. Stable.", ["There is a 3.5 cm mass", "Stable"]),
+        ("A mass measures 4.5 x 6.8 cm, stable", ["A mass measures 4.5 x 6.8 cm, stable"]),
+        ("1. Cardiomegaly. 2. Small effusion.", ["Cardiomegaly", "Small effusion"]),
+        ("1) Cardiomegaly.\n2) Small effusion.", ["Cardiomegaly", "Small effusion"]),
+        ("- Cardiomegaly.\n- Small effusion.", ["Cardiomegaly", "Small effusion"]),
+        ("1. Scarring in the base 2. Hiatal hernia", ["Scarring in the base", "Hiatal hernia"]),
+        ("There is a fracture of rib 8. No pneumothorax.", ["There is a fracture of rib 8", "No pneumothorax"]),
+        ("Discussed with Dr. Li at 10:30 a.m. by phone.", ["Discussed with Dr. Li at 10:30 a.m. by phone"]),
+        ("Atelectasis vs. pneumonia.", ["Atelectasis vs. pneumonia"]),
+        ("Is there an effusion? No. Clear lungs.", ["Is there an effusion", "Clear lungs"]),
+        ("Lungs clear.Heart normal..", ["Lungs clear", "Heart normal"]),
+        ("There is no\nfocal consolidation.", ["There is no focal consolidation"]),
+        ("XXXX XXXX. XXXX are normal.", ["XXXX are normal"]),
+        (". .. 3.", []),
+        ("", []),
+    ],
+)
+def test_sentences_of_dictated_text(text: str, sentences: list[str]) -> None:
+    assert split_sentences(text) == sentences
+
+
+def test_only_findings_and_impression_describe_the_picture() -> None:
+    report = """                                 FINAL REPORT
+ EXAMINATION:  CHEST (PA AND LAT)
+
+ INDICATION:  Woman with cough, evaluate for pneumonia.
+
+ TECHNIQUE:  Chest PA and lateral.
+
+ FINDINGS:
+
+ There is no focal
+ consolidation.
+
+ IMPRESSION:
+
+ No acute process.
+"""
+    assert split_sentences(report_body(report)) == ["There is no focal consolidation", "No acute process"]
+
+
+def test_a_report_without_findings_heading_keeps_its_free_text() -> None:
+    report = "HISTORY: Fall.\n\nFINAL REPORT:\nThe heart is enlarged.\n\nCOMPARISON: None."
+    assert split_sentences(report_body(report)) == ["The heart is enlarged"]
+    assert report_body("The heart is enlarged.") == "The heart is enlarged."
+
+
+def test_lower_case_words_are_no_headings_inside_a_line() -> None:
+    text = "FINDINGS: Given the history: sarcoid is likely. IMPRESSION: Sarcoid."
+    assert split_sentences(report_body(text)) == ["Given the history: sarcoid is likely", "Sarcoid"]
+
+
+def test_the_hash_names_the_words_not_the_layout() -> None:
+    assert normalise("The  heart,\nis ENLARGED.") == "the heart is enlarged"
+    assert sentence_hash("The heart is enlarged") == sentence_hash("the heart is enlarged.")
+    assert normalise("A 3.5 cm mass") != normalise("A 35 cm mass")
+
+
+@pytest.mark.skipif(not PARITY.exists(), reason="the parity fixtures of the published code are not beside the checkout")
+def test_published_cleaning_matches_the_release() -> None:
+    cases = json.loads(PARITY.read_text(encoding="utf-8"))["cases"]
+    assert len(cases) >= 10
+    assert [published_cleaning(case["text"]) for case in cases] == [case["cleaned"] for case in cases]
+
+
+def test_published_cleaning_keeps_its_quirks() -> None:
+    assert published_cleaning("COPD") == ""
+    assert published_cleaning("A mass of 3.5 cm") == "a mass of 5 cm"
+    assert published_cleaning("There is Nodule/Mass. Edema.") == "there is nodule mass"
