@@ -34,10 +34,12 @@ class Draws:
 
     @property
     def replicates(self) -> int:
+        """R."""
         return self.counts.shape[1]
 
     @property
     def clusters(self) -> int:
+        """C."""
         return self.counts.shape[0]
 
     def weights(self, start: int, stop: int) -> NDArray[np.float32]:
@@ -46,7 +48,7 @@ class Draws:
 
     def per_cluster(self, values: NDArray) -> Floats:
         """Sum a value of each observation over its cluster: (n,) -> (C,)."""
-        return np.bincount(self.cluster, weights=values, minlength=self.clusters)
+        return np.bincount(self.cluster, weights=np.asarray(values, float), minlength=self.clusters).astype(np.float64)
 
 
 def draw(

@@ -8,7 +8,7 @@ File formats: docs/files.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -45,7 +45,9 @@ def aligned(table: pd.DataFrame, image_ids: pd.Series, path: Path) -> pd.DataFra
     if "image_id" not in table:
         raise UserError(f"{path}: expected a column 'image_id', found {list(table.columns)[:5]}; score again.")
     if (doubled := table["image_id"].duplicated()).any():
-        raise UserError(f"{path}, row {int(doubled.argmax())}: picture '{table.image_id[doubled.argmax()]}' is doubled.")
+        raise UserError(
+            f"{path}, row {int(doubled.argmax())}: picture '{table.image_id[doubled.argmax()]}' is doubled."
+        )
     ids = pd.Index(table["image_id"])
     if len(unknown := ids.difference(image_ids)):
         raise UserError(f"{path}: picture '{unknown[0]}' is not in the cohort ({len(unknown)} such); score again.")
@@ -114,6 +116,7 @@ class Cohort:
 
     @property
     def findings(self) -> list[str]:
+        """Names of the findings, in published order."""
         return [str(name).removeprefix(LABEL) for name in self.index if str(name).startswith(LABEL)]
 
     @cached_property
@@ -126,6 +129,7 @@ class Cohort:
         return self.index[[LABEL + finding for finding in findings]].to_numpy(np.float64, na_value=np.nan)
 
     def positives(self, finding: str) -> int:
+        """Pictures that show the finding."""
         return int((self.index[LABEL + finding] == 1).sum())
 
 
@@ -135,12 +139,13 @@ class Run:
 
     system: str
     seed: int
-    cohort_hash: dict[str, str]
+    cohort_hash: dict[str, str] = field(hash=False)
     prompts_hash: str
     weights_hash: str
 
     @property
     def folder(self) -> Path:
+        """scores/<system>-<seed>/."""
         return layout.scores(self.system, self.seed)
 
     @classmethod
@@ -174,10 +179,11 @@ class Run:
         if not path.exists():
             return {}
         table = read_table(path)
-        table = table[table["dataset"] == cohort.dataset]
+        # The file holds the columns of all datasets: another dataset's are empty in these rows.
+        table = table[table["dataset"] == cohort.dataset].dropna(axis=1, how="all")
         return {
-            float(progress): aligned(rows.reset_index(drop=True), cohort.index["image_id"], path)
-            for progress, rows in table.groupby("progress", sort=True)  # type: ignore[arg-type]
+            float(str(progress)): aligned(rows.reset_index(drop=True), cohort.index["image_id"], path)
+            for progress, rows in table.groupby("progress", sort=True)
         }
 
 

@@ -3,7 +3,8 @@
 `percentile`: quantiles of the replicates. `bca`: quantiles shifted for bias and skewness, the acceleration
 from the infinitesimal jackknife, since a true jackknife would need one AUC per patient. `logit`: normal on
 the log-odds scale, for shares near 0 or 1; a number that is no share (a difference) has no log-odds and takes
-percentiles, which is what its bootstrap p-value inverts. Which of them keeps its promise is measured by `benchmark.statistics.calibrate`.
+percentiles, which is what its bootstrap p-value inverts. Which of them keeps its promise is measured by
+`benchmark.statistics.calibrate`.
 Source: Efron (1987) for bca; Qin & Hotilovac (2008) for the logit form of the AUC.
 """
 

@@ -36,7 +36,9 @@ def normality_scores(table: pd.DataFrame, path: Path) -> dict[str, Floats]:
     wordings = [str(name).removeprefix(NORMAL) for name in table if str(name).startswith(NORMAL)]
     findings = [str(name) for name in table if str(name).startswith(FINDING)]
     if not wordings or not findings:
-        raise UserError(f"{path}: expected columns '{NORMAL}...' and '{FINDING}...', found none of one kind; score again.")
+        raise UserError(
+            f"{path}: expected columns '{NORMAL}...' and '{FINDING}...', found none of one kind; score again."
+        )
     normal = numbers(table, [NORMAL + wording for wording in wordings], path)
     abnormal = numbers(table, [ABNORMAL + wording for wording in wordings], path)
     scores = {

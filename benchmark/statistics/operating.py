@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import UserError
-from benchmark.statistics.auc import Floats, validated
+from benchmark.statistics.auc import validated
 from benchmark.statistics.bootstrap import Draws, Resampled, resampled_ratios
 
 RULES = ("youden", "specificity_95", "sensitivity_95")

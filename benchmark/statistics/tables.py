@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmark import files
 from benchmark.settings import StatisticsSettings
-from benchmark.statistics.bootstrap import Resampled, draw_seeds, over_seeds
+from benchmark.statistics.bootstrap import Resampled, draw_seeds, mean_of_independent, over_seeds
 from benchmark.statistics.inputs import Run
 from benchmark.statistics.intervals import interval
 from benchmark.statistics.normality import is_inverted
@@ -134,3 +134,11 @@ def difference(
     parts = [measured[a, seed][key].statistic - measured[b, seed][key].statistic for seed in common]
     statistic, spread = combined(parts, chosen)
     return Difference(key, a, b, tuple(common), statistic, spread)
+
+
+def mean_difference(parts: list[Difference]) -> Difference:
+    """Mean over datasets of one quantity's difference."""
+    first = parts[0]
+    statistic = mean_of_independent([part.statistic for part in parts])
+    seeds = tuple(sorted(set.intersection(*(set(part.seeds) for part in parts))))
+    return Difference(first.quantity, first.a, first.b, seeds, statistic, {"seeds": len(seeds), "seed_sd": np.nan})

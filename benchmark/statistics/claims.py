@@ -1,0 +1,166 @@
+"""What the papers claim, and the verdict that these numbers allow.
+
+claims.yaml names each claim, its source, the published number, the quantity that tests it and the rule; this
+module reads it and judges. On PHANTOM pictures no magnitude is ever called reproduced: the best verdict there
+is "direction only". An interval on the wrong side and one that decides nothing are both "not reproduced"; the
+note tells them apart.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmark import layout
+from benchmark.errors import UserError
+
+FILE = Path(__file__).with_name("claims.yaml")
+OVERALL = "overall"
+COLUMNS = (
+    "claim statement source published dataset quantity score a b estimate low high rule verdict note".split()  # noqa: SIM905
+)
+REPRODUCED, DIRECTION, NOT_REPRODUCED, NOT_TESTABLE = (
+    "reproduced",
+    "direction only",
+    "not reproduced",
+    "not testable here",
+)
+
+
+class Claim(BaseModel):
+    """One entry of claims.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    claim: str
+    statement: str
+    source: str
+    rule: Literal["difference", "not_worse", "value", "same_parameters", "elsewhere"]
+    a: str
+    b: str = ""
+    published: float | None = None
+    quantity: str = ""
+    score: str = ""
+    dataset: str = ""
+    margin: float = 0.0
+    reason: str = ""
+
+    def datasets(self) -> tuple[str, ...]:
+        """The datasets that the claim is asked of."""
+        return (*layout.EVALUATION_DATASETS, OVERALL) if self.dataset == "each" else (self.dataset,)
+
+
+def read(path: Path = FILE) -> list[Claim]:
+    """Read claims.
+
+    Raises:
+        UserError: the file is no list of claims, or an entry is wrong; names the entry.
+    """
+    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    claims = []
+    for position, entry in enumerate(entries):
+        try:
+            claims.append(Claim.model_validate(entry))
+        except ValidationError as error:
+            problem = error.errors()[0]
+            where = ".".join(str(part) for part in problem["loc"])
+            raise UserError(f"{path}, claim {position + 1}: `{where}`: {problem['msg']}.") from None
+    return claims
+
+
+def pairs(claims: list[Claim]) -> list[tuple[str, str]]:
+    """The pairs of systems whose difference some claim needs."""
+    return [(claim.a, claim.b) for claim in claims if claim.rule in ("difference", "not_worse")]
+
+
+def verdict(claim: Claim, estimate: float, low: float, high: float, phantom: bool) -> tuple[str, str]:
+    """Verdict and note of a claim whose number was measured.
+
+    Args:
+        claim: with rule difference, not_worse or value.
+        estimate: a - b, or a's own number.
+        low: lower bound of its interval.
+        high: upper bound.
+        phantom: the numbers come from PHANTOM pictures.
+    """
+    if pd.isna(low) or pd.isna(high):
+        return NOT_TESTABLE, "no interval: too few pictures"
+    if claim.rule == "value":
+        inside = low <= (claim.published or 0.0) <= high
+        if phantom:
+            return NOT_TESTABLE, "a published magnitude cannot be met on PHANTOM pictures"
+        return (REPRODUCED, "") if inside else (NOT_REPRODUCED, "published number outside the interval")
+    bound = -claim.margin if claim.rule == "not_worse" else 0.0
+    if high <= bound:
+        return NOT_REPRODUCED, "contradicted: the whole interval lies on the other side"
+    if low <= bound:
+        return NOT_REPRODUCED, "undecided: the interval holds both signs" if not bound else "undecided at this margin"
+    if phantom:
+        return DIRECTION, "PHANTOM: the direction alone is tested"
+    if claim.published is not None and not low <= claim.published <= high:
+        return DIRECTION, "the published magnitude lies outside the interval"
+    return REPRODUCED, ""
+
+
+def judge(
+    claims: list[Claim], differences: pd.DataFrame, values: pd.DataFrame, ledger: pd.DataFrame, phantom: bool
+) -> pd.DataFrame:
+    """The table claims.csv.
+
+    Args:
+        claims: of `read`.
+        differences: differences.csv.
+        values: auc.csv.
+        ledger: ledger.csv, with columns system and parameters.
+        phantom: the numbers come from PHANTOM pictures.
+    """
+    rows = []
+    for claim in claims:
+        entry = claim.model_dump(exclude={"margin", "reason"})
+        for dataset in claim.datasets():
+            row = entry | {"dataset": dataset} | _judged(claim, dataset, differences, values, ledger, phantom)
+            rows.append(row)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _judged(
+    claim: Claim, dataset: str, differences: pd.DataFrame, values: pd.DataFrame, ledger: pd.DataFrame, phantom: bool
+) -> dict[str, object]:
+    """estimate, low, high, verdict and note of one claim on one dataset."""
+    if claim.rule == "elsewhere":
+        return {"verdict": NOT_TESTABLE, "note": claim.reason}
+    if claim.rule == "same_parameters":
+        return _same_parameters(claim, ledger)
+    if claim.rule == "value":
+        found = values[
+            (values["system"] == claim.a)
+            & (values["seed"].astype(str) == "all")
+            & (values["finding"] == "")
+            & (values["progress"] == 1.0)
+        ]
+    else:
+        found = differences[(differences["a"] == claim.a) & (differences["b"] == claim.b)]
+    found = found[
+        (found["dataset"] == dataset) & (found["quantity"] == claim.quantity) & (found["score"] == claim.score)
+    ]
+    if found.empty:
+        return {
+            "verdict": NOT_TESTABLE,
+            "note": "not measured: a system of the claim is not in `compare` or `ablation`",
+        }
+    number = found.iloc[0]
+    outcome, note = verdict(claim, number["estimate"], number["low"], number["high"], phantom)
+    return {key: number[key] for key in ("estimate", "low", "high")} | {"verdict": outcome, "note": note}
+
+
+def _same_parameters(claim: Claim, ledger: pd.DataFrame) -> dict[str, object]:
+    counts = [set(ledger.loc[ledger["system"] == name, "parameters"]) for name in (claim.a, claim.b)]
+    if not all(counts):
+        return {"verdict": NOT_TESTABLE, "note": "one of the two was not trained here"}
+    same = counts[0] == counts[1]
+    note = "parameters: " + " and ".join(", ".join(f"{count:,}" for count in sorted(each)) for each in counts)
+    return {"verdict": REPRODUCED if same else NOT_REPRODUCED, "note": note}

@@ -1,0 +1,242 @@
+"""The stage `measure`: scores -> results/*.csv and summary.json, every number with its interval.
+
+One dataset at a time: its patients are drawn once, every run is measured on the same draws, the rows are
+written down, and only what the differences need is kept. Formulas: docs/statistics.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark import files, layout
+from benchmark.progress import track
+from benchmark.settings import Settings, StatisticsSettings, load
+from benchmark.statistics import claims, curves, normality, tables
+from benchmark.statistics.bootstrap import Draws, draw, mean, resampled_aucs
+from benchmark.statistics.comparison import bootstrap_p, delong_p, holm
+from benchmark.statistics.embedding import separation
+from benchmark.statistics.inputs import FINDING, Cohort, Run, aligned, check_comparable, numbers, read_table
+from benchmark.statistics.intervals import interval
+from benchmark.statistics.quantities import Findings, Measurements, Quantity, measurable, of_run
+from benchmark.statistics.tables import Difference, Row
+
+COMPARED = (
+    *[Quantity("auc", "normal_auc", score=score) for score in normality.MAIN],
+    Quantity("auc", "abnormal_auc"),
+    Quantity("auc", "abnormal_auc_visible"),
+    Quantity("grounding", "pointing", size="all"),
+    Quantity("operating", "false_positive_rate", score="prompt", rule="youden"),
+    Quantity("operating", "false_negative_rate", score="prompt", rule="youden"),
+)
+FAMILY = (COMPARED[0], COMPARED[3], COMPARED[5])
+"""The declared family of tests: these, of every compared system against the first reference, on every dataset."""
+
+
+@dataclass
+class Results:
+    """The rows gathered so far, per table."""
+
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    frames: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
+
+    def add(self, table: str, rows: list[Row]) -> None:
+        """Append rows to a table."""
+        self.rows.setdefault(table, []).extend(rows)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Everything gathered for a table with its columns in order."""
+        return pd.DataFrame(self.rows.get(name, []), columns=tables.columns(name))
+
+
+def run() -> None:
+    """Measure everything that params.yaml lists and write results/."""
+    settings = load()
+    chosen = settings.statistics
+    cohorts = {dataset: Cohort.read(dataset) for dataset in layout.DATASETS}
+    runs = {pair: Run.read(*pair, cohorts) for pair in settings.runs()}
+    check_comparable(list(runs.values()))
+    listed = claims.read()
+    pairs = compared_pairs(settings, claims.pairs(listed))
+    results = Results()
+    differences: list[tuple[str, Difference, float]] = []
+    validation = cohorts[layout.TRAINING_DATASET]
+    for dataset in layout.EVALUATION_DATASETS:
+        cohort = cohorts[dataset]
+        draws = draw(cohort.index["patient_id"], chosen.replicates, chosen.seed, dataset)
+        findings = ceiling(cohort, draws, chosen, results)
+        measured: dict[tuple[str, int], Measurements] = {
+            pair: of_run(one, cohort, validation, findings, draws, chosen.min_positives)
+            for pair, one in track(runs.items(), f"measuring {dataset}")
+        }
+        for system in dict.fromkeys(system for system, _ in runs):
+            mine = {runs[pair]: measured[pair] for pair in runs if pair[0] == system}
+            for table, rows in tables.of_system(mine, dataset, chosen).items():
+                results.add(table, rows)
+            figures(list(mine), cohort, validation, results)
+        for a, b in pairs:
+            found = [tables.difference(key, a, b, measured, chosen) for key in COMPARED]
+            differences += [(dataset, one, _delong(one, runs, cohort)) for one in found if one]
+    results.add("differences", difference_rows(differences, runs, settings))
+    results.add("embedding", embeddings(runs, chosen))
+    write(results, listed, runs, settings)
+
+
+def compared_pairs(settings: Settings, asked: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """(a, b) of every difference: systems against references, ablation rows against theirs, claims' own pairs."""
+    chosen = settings.statistics
+    wanted = [(a, b) for b in chosen.references for a in settings.compare]
+    wanted += [(a, b) for b in chosen.ablation_references for a in settings.ablation]
+    known = {*settings.compare, *settings.ablation}
+    return list(dict.fromkeys((a, b) for a, b in wanted + asked if a != b and {a, b} <= known))
+
+
+def ceiling(cohort: Cohort, draws: Draws, chosen: StatisticsSettings, results: Results) -> Findings:
+    """The probe's AUCs as rows of ceiling.csv; which findings are measurable, and which are visible.
+
+    A finding is visible when the lower bound of the probe's AUC lies above `visible_above`.
+    """
+    defined, undefined = measurable(cohort, chosen.min_positives)
+    results.frames.setdefault("undefined", []).append(undefined)
+    path = layout.PROBE / f"{cohort.dataset}.parquet"
+    table = aligned(read_table(path), cohort.index["image_id"], path)
+    names = ["normal", *[FINDING + finding for finding in defined]]
+    labels = np.column_stack([cohort.normal, cohort.labels(defined)])
+    statistics = resampled_aucs(labels, numbers(table, names, path), draws, names)
+    lows = [interval(statistic, chosen.interval, chosen.level).low for statistic in statistics]
+    visible = [finding for finding, low in zip(defined, lows[1:], strict=True) if low > chosen.visible_above]
+    each = dict(zip(defined, statistics[1:], strict=True))
+    entries = [("normal_auc", "", statistics[0], int(np.nansum(labels[:, 0])))]
+    for quantity, group in (("abnormal_auc", defined), ("abnormal_auc_visible", visible)):
+        if group:
+            entries.append((quantity, "", mean([each[finding] for finding in group]), len(group)))
+    entries += [("abnormal_auc", finding, each[finding], cohort.positives(finding)) for finding in defined]
+    rows: list[Row] = [
+        {"dataset": cohort.dataset, "quantity": quantity, "finding": finding, "n": len(cohort.index)}
+        | {"positives": positives, "visible": int(finding in visible) if finding else None}
+        | tables.bounds(statistic, chosen, share=True)
+        for quantity, finding, statistic, positives in entries
+    ]
+    results.add("ceiling", rows)
+    return Findings(defined, visible)
+
+
+def figures(runs: list[Run], cohort: Cohort, validation: Cohort, results: Results) -> None:
+    """Rows of roc.csv and histograms.csv of one system on one dataset."""
+
+    def scores(one: Run, where: Cohort) -> dict[str, np.ndarray]:
+        return normality.normality_scores(one.scores(where), one.folder / f"{where.dataset}.parquet")
+
+    test, fitted = [scores(one, cohort) for one in runs], [scores(one, validation) for one in runs]
+    for score in normality.MAIN:
+        name = (cohort.dataset, runs[0].system, score)
+        lines = [curves.roc(cohort.normal, each[score]) for each in test]
+        shares = [
+            curves.histogram(cohort.normal, each[score], base[score]) for each, base in zip(test, fitted, strict=True)
+        ]
+        results.frames.setdefault("roc", []).append(curves.roc_rows(*name, lines))
+        results.frames.setdefault("histograms", []).append(curves.histogram_rows(*name, shares))
+
+
+def _delong(found: Difference, runs: dict[tuple[str, int], Run], cohort: Cohort) -> float:
+    """DeLong's p-value of a normal AUC where every cluster is one picture, else NaN."""
+    if found.quantity.quantity != "normal_auc" or not cohort.one_picture_per_cluster:
+        return np.nan
+    score = found.quantity.score
+    sides = []
+    for system in (found.a, found.b):
+        mine = [runs[system, seed] for seed in found.seeds]
+        path = f"{cohort.dataset}.parquet"
+        sides.append([normality.normality_scores(one.scores(cohort), one.folder / path)[score] for one in mine])
+    return delong_p(cohort.normal, np.stack(sides[0]), np.stack(sides[1]))
+
+
+def difference_rows(
+    found: list[tuple[str, Difference, float]], runs: dict[tuple[str, int], Run], settings: Settings
+) -> list[Row]:
+    """Rows of differences.csv: each dataset, then `overall`, the mean over the datasets."""
+    chosen = settings.statistics
+    named: dict[tuple[Quantity, str, str], list[Difference]] = {}
+    for _, one, _ in found:
+        named.setdefault((one.quantity, one.a, one.b), []).append(one)
+    averaged = [
+        (claims.OVERALL, tables.mean_difference(group), np.nan)
+        for group in named.values()
+        if len(group) == len(layout.EVALUATION_DATASETS)
+    ]
+    rows: list[Row] = []
+    for dataset, one, delong in [*found, *averaged]:
+        used = [runs[system, seed] for system in (one.a, one.b) for seed in one.seeds]
+        names: Row = {"dataset": dataset, "quantity": one.quantity.quantity, "score": one.quantity.score}
+        names |= {"a": one.a, "b": one.b, "p": bootstrap_p(one.statistic), "p_delong": delong}
+        names |= tables.bounds(one.statistic, chosen, share=False) | one.spread
+        rows.append(names | tables.hashes(used, None if dataset == claims.OVERALL else dataset))
+    family = [
+        dataset != claims.OVERALL
+        and one.quantity in FAMILY
+        and one.a in settings.compare
+        and one.b == chosen.references[0]
+        for dataset, one, _ in [*found, *averaged]
+    ]
+    tested = np.array([row["p"] if chosen_row else np.nan for row, chosen_row in zip(rows, family, strict=True)], float)
+    for row, adjusted in zip(rows, holm(tested), strict=True):
+        row["p_holm"] = adjusted
+    return rows
+
+
+def embeddings(runs: dict[tuple[str, int], Run], chosen: StatisticsSettings) -> list[Row]:
+    """Rows of embedding.csv from every run's similarity.npz."""
+    rows: list[Row] = []
+    for system in dict.fromkeys(system for system, _ in runs):
+        parts = []
+        for one in (run for (name, _), run in runs.items() if name == system):
+            with np.load(one.folder / "similarity.npz") as stored:
+                normal = stored["normal"].astype(bool)
+                draws = draw(np.arange(len(normal)), chosen.replicates, chosen.seed, "similarity")
+                parts.append((one, separation(stored["image_embedding"], stored["logits"], normal, draws)))
+        for measure in parts[0][1]:
+            for one, measured in parts:
+                row = tables.bounds(measured[measure], chosen, share=False) | {"seed": one.seed, "seeds": 1}
+                rows.append({"system": system, "measure": measure, "n": len(normal)} | row)
+            statistic, spread = tables.combined([measured[measure] for _, measured in parts], chosen)
+            row = tables.bounds(statistic, chosen, share=False) | {"seed": "all"} | spread
+            rows.append({"system": system, "measure": measure, "n": len(normal)} | row)
+    return rows
+
+
+def ledgers(runs: dict[tuple[str, int], Run]) -> pd.DataFrame:
+    """ledger.csv: every run's ledger on one row, nested entries as ``spent.flops``."""
+    return pd.json_normalize([files.read_json(layout.run(*pair) / "ledger.json") for pair in runs])
+
+
+def summary(values: pd.DataFrame, grounding: pd.DataFrame, operating: pd.DataFrame) -> dict[str, Any]:
+    """summary.json for `dvc metrics`: dataset -> system -> quantity -> the mean over seeds."""
+    result: dict[str, Any] = {}
+    frames = [
+        values[(values["finding"] == "") & (values["progress"] == 1.0)],
+        grounding[(grounding["finding"] == "") & (grounding["size"] == "all")].rename(columns={"measure": "quantity"}),
+        operating[(operating["score"] == "prompt") & operating["rule"].isin(["", "youden"])],
+    ]
+    for frame in frames:
+        for row in frame[frame["seed"] == "all"].to_dict("records"):
+            score = row.get("score", "")
+            name = row["quantity"] if score in ("", "prompt") else f"{row['quantity']}_{score}"
+            if not np.isnan(row["estimate"]):
+                result.setdefault(row["dataset"], {}).setdefault(row["system"], {})[name] = round(row["estimate"], 6)
+    return result
+
+
+def write(results: Results, listed: list[claims.Claim], runs: dict[tuple[str, int], Run], settings: Settings) -> None:
+    """Write results/, whole: a table that is gone from the settings does not linger."""
+    found = {name: results.table(name) for name in tables.COLUMNS}
+    found |= {name: pd.concat(frames, ignore_index=True) for name, frames in results.frames.items()}
+    found["ledger"] = ledgers(runs)
+    found["claims"] = claims.judge(
+        listed, found["differences"], found["auc"], found["ledger"], phantom=settings.is_phantom
+    )
+    for name, table in found.items():
+        files.write_csv(layout.RESULTS / f"{name}.csv", table)
+    files.write_json(layout.RESULTS / "summary.json", summary(found["auc"], found["grounding"], found["operating"]))
