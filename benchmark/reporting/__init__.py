@@ -1,0 +1,1 @@
+"""Reports: the measured files as figures, tables and two PDF documents."""

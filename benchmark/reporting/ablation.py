@@ -1,0 +1,163 @@
+"""The content of reports/ablation.pdf: what each part of the method does on its own.
+
+A system is the sum of its parts (params.yaml: model, objective with its options, captions). Two systems
+that differ in exactly one part measure that part; the same part measured beside different other parts
+shows how far the parts interact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.evidence import Evidence
+from benchmark.reporting import detail, headline, names, select, tables
+from benchmark.reporting.answer import pair
+from benchmark.reporting.document import Document, drawn
+from benchmark.reporting.figures import effects
+from benchmark.reporting.tables import Cell, Column, Table
+
+QUANTITIES = (("normal_auc", "prompt"), ("abnormal_auc", ""), ("false_negative_rate", "prompt"), ("pointing", ""))
+PARTS = ("model", "objective", "captions")
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Replacing ``before`` by ``after`` in one part: system ``a`` against system ``b``."""
+
+    part: str
+    after: str
+    before: str
+    a: str
+    b: str
+
+
+def build(found: Evidence, figures: Path) -> Document:
+    """Make the ablation's tables and figure."""
+    systems = members(found)
+    known = effects_of(found, systems)
+    return Document(
+        name="ablation",
+        tables=(
+            parts_table(found, systems),
+            headline.main(found, systems, "ablation_main"),
+            effects_table(found, known),
+            interaction_table(found),
+            detail.seeds(found, systems, "ablation_seeds"),
+        ),
+        pictures=drawn(effects=effects.draw(found, known, figures)),
+        words={"systems": [found.label(s) for s in systems]},
+    )
+
+
+def members(found: Evidence) -> tuple[str, ...]:
+    """The ablation's rows, led by the two systems that it lies between."""
+    return tuple(dict.fromkeys([*(pair(found) or ())[::-1], *found.settings.ablation]))
+
+
+def parts(found: Evidence, system: str) -> dict[str, str]:
+    """A system's parts in words: ``{"model": "carzero", "objective": "off_clip", "captions": "filtered"}``."""
+    chosen = found.settings.systems[system]
+    options = ", ".join(f"{key} {value}" for key, value in sorted(chosen.objective_options.items()))
+    return {
+        "model": chosen.model,
+        "objective": f"{chosen.objective} ({options})" if options else chosen.objective,
+        "captions": chosen.captions,
+    }
+
+
+def effects_of(found: Evidence, systems: tuple[str, ...]) -> list[Effect]:
+    """Every pair of systems that differ in one part alone, the one nearer to the full method first."""
+    full = parts(found, pair(found)[0]) if pair(found) else {}
+
+    def distance(system: str) -> int:
+        return sum(parts(found, system)[part] != full.get(part) for part in PARTS)
+
+    known = []
+    for one, other in combinations(systems, 2):
+        a, b = sorted((one, other), key=distance)
+        after, before = parts(found, a), parts(found, b)
+        changed = [part for part in PARTS if after[part] != before[part]]
+        if len(changed) == 1:
+            known.append(Effect(changed[0], after[changed[0]], before[changed[0]], a, b))
+    return sorted(known, key=lambda e: (PARTS[::-1].index(e.part), distance(e.a), e.after, e.before))
+
+
+def parts_table(found: Evidence, systems: tuple[str, ...]) -> Table:
+    """What each row of the ablation is made of."""
+    records = [{"system": s, "label": found.label(s), **parts(found, s)} for s in systems]
+    return tables.table(
+        "ablation_parts",
+        "The rows of the ablation and the parts they are made of.",
+        [Column("System", "left"), *[Column(part.capitalize(), "left") for part in PARTS]],
+        [[r["label"], *[r[part] for part in PARTS]] for r in records],
+        pd.DataFrame(records),
+    )
+
+
+def effects_table(found: Evidence, known: list[Effect]) -> Table:
+    """The marginal effect of each part, averaged over the datasets."""
+    cells, records = [], []
+    for effect in known:
+        shown: list[Cell | str] = [
+            effect.part.capitalize(),
+            f"{effect.before} → {effect.after}",
+            f"{found.label(effect.a)} − {found.label(effect.b)}",
+        ]
+        for quantity, score in QUANTITIES:
+            row = difference(found, effect, quantity, score, "overall")
+            if row is None:
+                shown.append(tables.MISSING)
+                continue
+            sure = select.is_significant(row, found.settings.statistics.level)
+            shown.append(Cell(tables.estimate(row, sign=True), bold=sure))
+            records.append({"part": effect.part, "after": effect.after, "before": effect.before, **row})
+        cells.append(shown)
+    return tables.table(
+        "ablation_effects",
+        "Marginal effect of each part: mean over the datasets, paired, with 95 % intervals.",
+        [
+            Column("Part", "left"),
+            Column("Change", "left"),
+            Column("Measured as", "left"),
+            *[Column(names.quantity(q)) for q, _ in QUANTITIES],
+        ],
+        cells,
+        pd.DataFrame(records),
+        note="Bold: the interval excludes zero. A positive effect on false negatives is a loss. The same part measured "
+        "beside other parts appears in several rows; where the rows disagree the parts interact.",
+        group_by=0,
+    )
+
+
+def interaction_table(found: Evidence) -> Table:
+    """Difference of differences: does one part help more beside another?"""
+    data = found.results["effects"]
+    data = select.rows(data, dataset="overall") if not data.empty else data
+    cells = [
+        [
+            str(row["effect"]),
+            names.quantity(row["quantity"]),
+            tables.estimate(row, sign=True),
+            tables.p_value(row.get("p", float("nan"))),
+        ]
+        for row in data.to_dict("records")
+    ]
+    return tables.table(
+        "ablation_interaction",
+        "Interaction: how much the effect of one part changes beside another, mean over the datasets.",
+        [Column("Interaction", "left"), Column("Quantity", "left"), Column("Estimate [95 % interval]"), Column("p")],
+        cells,
+        data,
+        group_by=0,
+    )
+
+
+def difference(found: Evidence, effect: Effect, quantity: str, score: str, dataset: str) -> select.Row | None:
+    """The paired difference that measures an effect."""
+    return select.difference(
+        found.results["differences"], effect.a, effect.b, dataset=dataset, quantity=quantity, score=score
+    )

@@ -1,0 +1,52 @@
+"""The content of reports/comparison.pdf."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmark.evidence import Evidence
+from benchmark.reporting import answer, detail, headline, materials, provenance
+from benchmark.reporting.document import Document, drawn
+from benchmark.reporting.figures import forest, histograms, prompts, roc, similarity, training
+from benchmark.reporting.tables import Table
+
+TABLES: tuple[Callable[[Evidence], Table], ...] = (
+    headline.verdicts,
+    headline.main,
+    headline.differences,
+    headline.normality,
+    detail.operating,
+    detail.wordings,
+    detail.per_finding,
+    detail.grounding,
+    detail.embedding,
+    detail.seeds,
+    detail.calibration,
+    detail.undefined,
+    materials.ledger,
+    materials.cohort,
+    materials.exclusions,
+    materials.prevalence,
+    materials.text_filter,
+    provenance.build,
+)
+
+
+def build(found: Evidence, figures: Path) -> Document:
+    """Make the tables, draw the figures into ``figures`` and compose the first page."""
+    asked = answer.pair(found)
+    return Document(
+        name="comparison",
+        tables=tuple(make(found) for make in TABLES),
+        pictures=drawn(
+            forest=forest.draw(found, *asked, figures) if asked else None,
+            roc=roc.draw(found, figures),
+            histograms=histograms.draw(found, figures),
+            similarity=similarity.draw(found, asked[::-1] if asked else found.systems[:2], figures),
+            prompts=prompts.draw(found, figures),
+            training=training.curves(found, figures),
+            budget=training.budget(found, figures),
+        ),
+        words=answer.compose(found),
+    )

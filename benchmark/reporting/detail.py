@@ -1,0 +1,226 @@
+"""The tables behind the headline: operating points, wordings, findings, grounding, embeddings, calibration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from benchmark.evidence import Evidence
+from benchmark.reporting import names, select, tables
+from benchmark.reporting.headline import NORMALITY_SCORES
+from benchmark.reporting.tables import Column, Table
+
+DATASET, SYSTEM = Column("Dataset", "left"), Column("System", "left")
+ERRORS = ("false_positive_rate", "false_negative_rate")
+QUALITY = ("average_precision", "brier", "ece")
+
+
+def operating(found: Evidence) -> Table:
+    """What a threshold fitted on the validation split costs: false positives and false negatives."""
+    data = select.rows(found.results["operating"], seed="all", score="prompt", system=found.systems, quantity=ERRORS)
+    cells = []
+    for (dataset, system), group in _grouped(found, data, ["dataset", "system"]):
+        shown = [names.dataset(dataset), found.label(system)]
+        for rule in names.RULES:
+            for quantity in ERRORS:
+                row = select.one(group, rule=rule, quantity=quantity)
+                shown.append(tables.estimate(row, 2) if row else tables.MISSING)
+        cells.append(shown)
+    heads = [Column(f"{short}, {words}") for words in names.RULES.values() for short in ("FP", "FN")]
+    return tables.table(
+        "operating_points",
+        "Errors at thresholds fitted on the training set's validation split, normal prompt.",
+        [DATASET, SYSTEM, *heads],
+        cells,
+        data,
+        note="FP: normals called abnormal; FN: abnormals called normal. No threshold has seen an evaluation picture.",
+        group_by=0,
+    )
+
+
+def wordings(found: Evidence) -> Table:
+    """Normal AUC under each wording of the normal prompt: how much the words alone move it."""
+    data = select.rows(
+        found.results["auc"], seed="all", quantity="normal_auc", finding="", progress=1.0, system=found.systems
+    )
+    if not data.empty:
+        data = data[~data["score"].isin(["one_minus_max", "contrast"]) & ~data["score"].str.startswith("contrast:")]
+    cells = []
+    for (dataset, score), group in _grouped(found, data, ["dataset", "score"]):
+        shown = [names.dataset(dataset), f"{names.score(score)}{' (published)' if score == 'prompt' else ''}"]
+        for system in found.systems:
+            row = select.one(group, system=system)
+            shown.append(tables.estimate(row) if row else tables.MISSING)
+        cells.append(shown)
+    return tables.table(
+        "prompt_sensitivity",
+        "Normal AUC under other wordings of the normal prompt.",
+        [DATASET, Column("Wording", "left"), *[Column(found.label(s)) for s in found.systems]],
+        cells,
+        data,
+        note="Only the published wording enters the comparison; the others show how far a choice of words could move it.",
+        group_by=0,
+    )
+
+
+def per_finding(found: Evidence) -> Table:
+    """Abnormal AUC and pointing game of each finding, beside what the supervised probe reaches."""
+    auc = select.rows(found.results["auc"], seed="all", progress=1.0, system=found.systems)
+    auc = auc[auc["finding"] != ""] if not auc.empty else auc
+    pointing = select.rows(found.results["grounding"], seed="all", measure="pointing", size="all", system=found.systems)
+    cells = []
+    for (dataset, finding), group in _grouped(found, auc, ["dataset", "finding"]):
+        ceiling = select.one(found.results["ceiling"], dataset=dataset, finding=finding)
+        positives = group["positives"].iloc[0]
+        shown = [names.dataset(dataset), finding, tables.count(positives)]
+        for system in found.systems:
+            row = select.one(group, system=system)
+            hit = select.one(pointing, dataset=dataset, finding=finding, system=system)
+            shown += [tables.estimate(row, 2) if row else tables.MISSING]
+            shown += [tables.number(hit["estimate"], 2) if hit else tables.MISSING]
+        chance = select.one(pointing, dataset=dataset, finding=finding)
+        shown += [
+            tables.number(chance["chance"], 2) if chance else tables.MISSING,
+            tables.number(ceiling["estimate"], 2) if ceiling else tables.MISSING,
+        ]
+        cells.append(shown)
+    heads = [Column(t) for s in found.systems for t in (f"{found.label(s)} AUC", "point")]
+    data = pd.concat([auc, pointing[pointing["finding"] != ""] if not pointing.empty else pointing], ignore_index=True)
+    return tables.table(
+        "per_finding",
+        "Each finding: AUC, pointing game (point), its chance level, and the supervised probe.",
+        [DATASET, Column("Finding", "left"), Column("Positives"), *heads, Column("chance"), Column("probe")],
+        cells,
+        data,
+        note="Findings that the probe cannot see cannot tell systems apart.",
+        group_by=0,
+    )
+
+
+def undefined(found: Evidence) -> Table:
+    """Findings with too few positives: listed, never dropped in silence."""
+    data = found.results["undefined"]
+    cells = [
+        [names.dataset(r["dataset"]), str(r["finding"]), tables.count(r["positives"]), str(r["reason"])]
+        for r in data.to_dict("records")
+    ]
+    return tables.table(
+        "undefined",
+        "Findings whose AUC is undefined here.",
+        [DATASET, Column("Finding", "left"), Column("Positives"), Column("Reason", "left")],
+        cells,
+        data,
+        group_by=0,
+    )
+
+
+def grounding(found: Evidence) -> Table:
+    """Pointing game, contrast-to-noise and IoU, and the pointing game by size of the region."""
+    data = select.rows(found.results["grounding"], seed="all", finding="", system=found.systems)
+    cells = []
+    for (dataset, system), group in _grouped(found, data, ["dataset", "system"]):
+        pointing = select.one(group, measure="pointing", size="all")
+        shown = [names.dataset(dataset), found.label(system)]
+        for measure in ("pointing", "cnr", "miou"):
+            row = select.one(group, measure=measure, size="all")
+            shown.append(tables.estimate(row, 2) if row else tables.MISSING)
+        for size in ("small", "medium", "large"):
+            row = select.one(group, measure="pointing", size=size)
+            shown.append(tables.number(row["estimate"], 2) if row else tables.MISSING)
+        shown.append(tables.number(pointing["chance"], 2) if pointing else tables.MISSING)
+        shown.append(names.TRUTHS.get(str(pointing["kind"]), str(pointing["kind"])) if pointing else "")
+        cells.append(shown)
+    return tables.table(
+        "grounding",
+        "Grounding, macro over findings.",
+        [
+            DATASET,
+            SYSTEM,
+            *[Column(names.quantity(m)) for m in ("pointing", "cnr", "miou")],
+            *[Column(size) for size in ("small", "medium", "large")],
+            Column("chance"),
+            Column("truth", "left"),
+        ],
+        cells,
+        data,
+        note="Small, medium, large: pointing game by tercile of the region's size. Numbers that rest on different "
+        "kinds of truth must not be compared with one another.",
+        group_by=0,
+    )
+
+
+def embedding(found: Evidence) -> Table:
+    """How tightly normal pictures lie together, and how the blocks of the pair matrix score."""
+    data = select.rows(found.results["embedding"], seed="all", system=found.systems)
+    measures = list(dict.fromkeys(data["measure"])) if not data.empty else []
+    cells = []
+    for measure in measures:
+        rows = [select.one(data, measure=measure, system=system) for system in found.systems]
+        cells.append([measure.replace("_", " "), *[tables.estimate(r, 2) if r else tables.MISSING for r in rows]])
+    return tables.table(
+        "embedding",
+        "Geometry of the validation split's pictures and pairs.",
+        [Column("Measure", "left"), *[Column(found.label(s)) for s in found.systems]],
+        cells,
+        data,
+    )
+
+
+def calibration(found: Evidence) -> Table:
+    """Average precision, Brier score and expected calibration error of the normality scores."""
+    data = select.rows(
+        found.results["operating"], seed="all", quantity=QUALITY, system=found.systems, score=NORMALITY_SCORES
+    )
+    cells = []
+    for (dataset, system, score), group in _grouped(found, data, ["dataset", "system", "score"]):
+        rows = [select.one(group, quantity=quantity) for quantity in QUALITY]
+        shown = [tables.estimate(row, 2) if row else tables.MISSING for row in rows]
+        cells.append([names.dataset(dataset), found.label(system), names.score(score), *shown])
+    return tables.table(
+        "calibration",
+        "Calibration of the normality scores.",
+        [DATASET, SYSTEM, Column("Score", "left"), *[Column(names.quantity(q)) for q in QUALITY]],
+        cells,
+        data,
+        group_by=0,
+    )
+
+
+def seeds(found: Evidence, systems: tuple[str, ...] = (), name: str = "seeds") -> Table:
+    """Every training seed apart: what the means hide."""
+    systems = systems or found.systems
+    data = select.rows(found.results["auc"], finding="", progress=1.0, score=("prompt", ""), system=systems)
+    if not data.empty:
+        data = data[(data["seed"] != "all") & data["quantity"].isin(["normal_auc", "abnormal_auc"])]
+    cells = []
+    for (dataset, system, seed), group in _grouped(found, data, ["dataset", "system", "seed"]):
+        shown = [names.dataset(dataset), found.label(system), str(seed)]
+        for quantity in ("normal_auc", "abnormal_auc"):
+            row = select.one(group, quantity=quantity)
+            shown.append(tables.estimate(row) if row else tables.MISSING)
+        cells.append(shown)
+    return tables.table(
+        name,
+        "Each training seed apart, intervals over patients.",
+        [DATASET, SYSTEM, Column("Seed", "center"), Column("Normal AUC"), Column("Abnormal AUC")],
+        cells,
+        data,
+        group_by=0,
+    )
+
+
+def _grouped(found: Evidence, data: pd.DataFrame, keys: list[str]) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """Groups in the report's order of datasets and systems, otherwise in the file's order."""
+    if data.empty:
+        return []
+    order = {
+        "dataset": {name: i for i, name in enumerate(found.datasets)},
+        "system": {name: i for i, name in enumerate([*found.systems, *found.settings.ablation])},
+    }
+
+    def place(item: tuple[tuple[Any, ...], pd.DataFrame]) -> tuple[int, ...]:
+        return tuple(order[key].get(value, 99) for key, value in zip(keys, item[0], strict=True) if key in order)
+
+    groups = [(key if isinstance(key, tuple) else (key,), group) for key, group in data.groupby(keys, sort=False)]
+    return sorted(groups, key=place)

@@ -1,0 +1,47 @@
+"""A report before it is typeset: words, tables and figures by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmark.evidence import Evidence
+from benchmark.reporting import tables
+from benchmark.reporting.figures.style import Picture
+from benchmark.reporting.tables import Table
+
+
+@dataclass(frozen=True)
+class Document:
+    """What one PDF is made of."""
+
+    name: str
+    """The Typst file and the PDF, without suffix."""
+    tables: tuple[Table, ...]
+    pictures: dict[str, Picture]
+    words: dict[str, Any] = field(default_factory=dict)
+    """Sentences composed from the numbers."""
+
+
+def content(found: Evidence, document: Document) -> dict[str, Any]:
+    """The JSON that the Typst file reads; tables without rows are left out, so that it can say so."""
+    return {
+        "mark": found.mark,
+        "tables": {t.name: tables.to_typst(t) for t in document.tables if t.rows},
+        "figures": {
+            name: {"file": picture.file, "caption": picture.caption, "alt": picture.alt}
+            for name, picture in document.pictures.items()
+        },
+        "words": document.words,
+    }
+
+
+def drawn(**pictures: Picture | None) -> dict[str, Picture]:
+    """The figures that could be drawn."""
+    return {name: picture for name, picture in pictures.items() if picture is not None}
+
+
+def unique(made: Iterable[Table]) -> tuple[Table, ...]:
+    """Tables, each name once."""
+    return tuple({table.name: table for table in made}.values())

@@ -1,0 +1,42 @@
+"""ROC curves of the normal class with the band of the training seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmark.evidence import Evidence
+from benchmark.reporting import names, select
+from benchmark.reporting.figures.style import GREY, Picture, drawing, legend_below, looks
+
+
+def draw(found: Evidence, folder: Path) -> Picture | None:
+    """A panel per dataset, a curve per system; None where no curve was measured."""
+    table = select.rows(found.results["roc"], score="prompt")
+    if table.empty:
+        return None
+    look = looks(found.systems)
+    shape = {"sharex": True, "sharey": True}
+    with drawing(folder / "roc.svg", 1, len(found.datasets), height=2.3, mark=found.mark, **shape) as (figure, axes):
+        for axis, dataset in zip(axes[0], found.datasets, strict=True):
+            axis.plot([0, 1], [0, 1], color=GREY, linewidth=0.6)
+            for system in found.systems:
+                curve = select.rows(table, dataset=dataset, system=system).sort_values("false_positive_rate")
+                if curve.empty:
+                    continue
+                x, one = curve["false_positive_rate"], look[system]
+                axis.fill_between(x, curve["low"], curve["high"], color=one.colour, alpha=0.2, linewidth=0)
+                axis.plot(
+                    x, curve["true_positive_rate"], color=one.colour, linestyle=one.line, label=found.label(system)
+                )
+            axis.set_title(names.dataset(dataset))
+            axis.set_aspect("equal")
+            axis.set_xticks([0, 0.5, 1])
+            axis.set_yticks([0, 0.5, 1])
+        axes[0][0].set_ylabel("normals called normal")
+        figure.supxlabel("abnormals called normal", fontsize=7.5)
+        legend_below(figure, axes[0][0], len(found.systems))
+    return Picture(
+        "roc.svg",
+        "ROC curves of the normal class by the normal prompt. Line: mean over seeds; band: least and greatest seed.",
+        "ROC curves, a panel per dataset and a line per system",
+    )

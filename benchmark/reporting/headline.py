@@ -1,0 +1,214 @@
+"""The tables that answer the question: verdicts, main table, paired differences, normality scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.evidence import Evidence
+from benchmark.reporting import names, select, tables
+from benchmark.reporting.tables import Cell, Column, Table
+
+REFERENCES = Path(__file__).parent / "references.csv"
+CEILING = "Supervised probe (ceiling)"
+NORMALITY_SCORES = ("prompt", "one_minus_max", "contrast")
+HEADLINE = (("normal_auc", "prompt"), ("abnormal_auc", ""), ("pointing", ""))
+
+
+def macro(found: Evidence, dataset: str, system: str, quantity: str, score: str = "") -> select.Row | None:
+    """A system's headline number on one dataset: mean over seeds, whole budget, macro over findings."""
+    if quantity in ("pointing", "cnr", "miou"):
+        return select.one(
+            found.results["grounding"],
+            dataset=dataset,
+            system=system,
+            seed="all",
+            finding="",
+            measure=quantity,
+            size="all",
+        )
+    return select.one(
+        found.results["auc"],
+        dataset=dataset,
+        system=system,
+        seed="all",
+        quantity=quantity,
+        score=score,
+        finding="",
+        progress=1.0,
+    )
+
+
+def verdicts(found: Evidence) -> Table:
+    """Each published claim, what was measured here, and the verdict of its rule."""
+    data = found.results["claims"]
+    cells = []
+    for row in data.to_dict("records"):
+        where = f"{names.dataset(row['dataset'])}, {names.quantity(row['quantity']).lower()}" if row["dataset"] else ""
+        cells.append(
+            [
+                f"{row['statement']} ({row['source']})",
+                tables.number(row["published"], 2),
+                where,
+                tables.estimate(row),
+                Cell(str(row["verdict"]), bold=row["verdict"] == "reproduced"),
+            ]
+        )
+    columns = [
+        Column("Published claim", "left", wide=True),
+        Column("Published"),
+        Column("Measured here as", "left", wide=True),
+        Column("Estimate [95 % interval]"),
+        Column("Verdict", "left"),
+    ]
+    return tables.table(
+        "verdicts",
+        "Verdict on each published claim.",
+        columns,
+        cells,
+        data,
+        note="Rules and sources: benchmark/statistics/claims.yaml. Verdicts compare phantom or published data "
+        "as the page header says; published numbers come from real radiographs and far larger training runs.",
+    )
+
+
+def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "main") -> Table:
+    """Dataset x system: normal AUC, abnormal AUC, pointing game with its chance level, and the ceiling."""
+    systems = systems or found.systems
+    level = found.settings.statistics.level
+    published = pd.read_csv(REFERENCES)
+    cells, records = [], []
+    for dataset in found.datasets:
+        measured = {(s, q): macro(found, dataset, s, q, k) for s in systems for q, k in HEADLINE}
+        leaders = {
+            q: select.best(
+                {s: row["estimate"] for s in systems if (row := measured[s, q]) is not None},
+                found.results["differences"],
+                level,
+                dataset=dataset,
+                quantity=q,
+                score=k,
+            )
+            for q, k in HEADLINE
+        }
+        for system in systems:
+            shown = [names.dataset(dataset), found.label(system)]
+            for q, _ in HEADLINE:
+                row = measured[system, q]
+                shown.append(_cell(row, bold=leaders[q] == system))
+                if row is not None:
+                    records.append(_record(dataset, system, q, row))
+            pointing = measured[system, "pointing"]
+            reference = select.one(published, dataset=dataset, system=system)
+            shown.append(tables.number(pointing["chance"]) if pointing else tables.MISSING)
+            shown.append(tables.number(reference["value"]) if reference else tables.MISSING)
+            cells.append(shown)
+        ceiling = {
+            q: select.one(found.results["ceiling"], dataset=dataset, quantity=q, finding="") for q, _ in HEADLINE[:2]
+        }
+        if any(ceiling.values()):
+            shown = [_cell(row) for row in ceiling.values()]
+            cells.append([names.dataset(dataset), CEILING, *shown, *[tables.MISSING] * 3])
+            records += [_record(dataset, "probe", q, row) for q, row in ceiling.items() if row is not None]
+    columns = [
+        Column("Dataset", "left"),
+        Column("System", "left"),
+        Column("Normal AUC"),
+        Column("Abnormal AUC"),
+        Column("Pointing game"),
+        Column("Chance"),
+        Column("Published*"),
+    ]
+    return tables.table(
+        name,
+        "Main result: mean over seeds with 95 % intervals over patients and seeds.",
+        columns,
+        cells,
+        pd.DataFrame(records),
+        note="Bold: significantly better than every other system on that dataset (paired bootstrap, Holm-adjusted "
+        "where declared). Chance: share of the picture that the regions cover. *Published: macro AUC over findings "
+        "that the paper reports on the real dataset (CARZero, arXiv 2402.17417, as reprinted in arXiv 2504.07416; "
+        "CheXpert over 5 findings).",
+        group_by=0,
+    )
+
+
+def differences(found: Evidence) -> Table:
+    """Paired differences between the compared systems."""
+    data = found.results["differences"]
+    if not data.empty:
+        data = data[data["a"].isin(found.systems) & data["b"].isin(found.systems)]
+        data = data[(data["quantity"] != "normal_auc") | data["score"].isin(NORMALITY_SCORES)]
+    cells = []
+    for row in data.to_dict("records"):
+        score = f", {names.score(row['score'])}" if row["quantity"] == "normal_auc" else ""
+        cells.append(
+            [
+                f"{found.label(row['a'])} − {found.label(row['b'])}",
+                names.quantity(row["quantity"]) + score,
+                names.dataset(row["dataset"]),
+                Cell(
+                    tables.estimate(row, sign=True),
+                    bold=select.is_significant(row, found.settings.statistics.level),
+                ),
+                tables.p_value(row["p"]),
+                tables.p_value(row["p_holm"]),
+            ]
+        )
+    columns = [
+        Column("Systems", "left"),
+        Column("Quantity", "left"),
+        Column("Dataset", "left"),
+        Column("Difference [95 % interval]"),
+        Column("p"),
+        Column("p, Holm"),
+    ]
+    return tables.table(
+        "differences",
+        "Paired differences: the same resampled patients for both systems.",
+        columns,
+        cells,
+        data,
+        note="Bold: significant after Holm's adjustment within the declared family, or, outside it, an interval that "
+        "excludes zero. A positive false-positive or false-negative difference is a loss.",
+    )
+
+
+def normality(found: Evidence) -> Table:
+    """The three normality scores side by side: a ranking that is merely inverted must be seen as such."""
+    cells, records = [], []
+    for dataset in found.datasets:
+        for system in found.systems:
+            shown = [names.dataset(dataset), found.label(system)]
+            for score in NORMALITY_SCORES:
+                row = macro(found, dataset, system, "normal_auc", score)
+                mark = " (inverted)" if row is not None and row["estimate"] < 0.5 else ""
+                shown.append(f"{tables.estimate(row)}{mark}" if row else tables.MISSING)
+                if row is not None:
+                    records.append({**_record(dataset, system, "normal_auc", row), "score": score})
+            cells.append(shown)
+    return tables.table(
+        "normality_scores",
+        "Normal AUC by three normality scores.",
+        [
+            Column("Dataset", "left"),
+            Column("System", "left"),
+            *[Column(names.score(s).capitalize()) for s in NORMALITY_SCORES],
+        ],
+        cells,
+        pd.DataFrame(records),
+        note="Inverted: below 0.5, so that the opposite ranking would do better; never counted as a gain.",
+        group_by=0,
+    )
+
+
+def _cell(row: select.Row | None, bold: bool = False) -> Cell:
+    return Cell(tables.estimate(row) if row is not None else tables.MISSING, bold)
+
+
+def _record(dataset: str, system: str, quantity: str, row: select.Row) -> dict[str, Any]:
+    kept = ("estimate", "low", "high", "chance", "seeds", "seed_sd", "n")
+    return {"dataset": dataset, "system": system, "quantity": quantity, **{k: row[k] for k in kept if k in row}}

@@ -1,0 +1,58 @@
+"""The words that reports print for the keys of files."""
+
+from __future__ import annotations
+
+DATASETS = {
+    "mimic_cxr": "MIMIC-CXR",
+    "vindr_cxr": "VinDr-CXR",
+    "open_i": "Open-I",
+    "chexpert": "CheXpert",
+    "padchest": "PadChest",
+    "overall": "All four",
+}
+QUANTITIES = {
+    "normal_auc": "Normal AUC",
+    "abnormal_auc": "Abnormal AUC",
+    "abnormal_auc_visible": "Abnormal AUC, visible findings",
+    "pointing": "Pointing game",
+    "cnr": "Contrast-to-noise ratio",
+    "miou": "Mean IoU",
+    "false_positive_rate": "False positives on normals",
+    "false_negative_rate": "False negatives",
+    "average_precision": "Average precision",
+    "brier": "Brier score",
+    "ece": "Calibration error (ECE)",
+}
+SCORES = {
+    "prompt": "normal prompt",
+    "one_minus_max": "1 − max over findings",
+    "contrast": "normal − abnormal prompt",
+}
+RULES = {
+    "youden": "Youden's index",
+    "specificity_95": "95 % specificity",
+    "sensitivity_95": "95 % sensitivity",
+}
+TRUTHS = {"box": "boxes", "mask": "masks", "zone": "lung zones named in the report"}
+
+
+def dataset(key: str) -> str:
+    """``vindr_cxr`` -> ``VinDr-CXR``."""
+    return DATASETS.get(key, key)
+
+
+def quantity(key: str) -> str:
+    """``normal_auc`` -> ``Normal AUC``."""
+    return QUANTITIES.get(key, key.replace("_", " "))
+
+
+def score(key: str) -> str:
+    """A normality score; a wording's key is shown as its words."""
+    base, colon, wording = key.partition(":")
+    known = SCORES.get(base, base.replace("_", " "))
+    return f"{known}, {wording.replace('_', ' ')}" if colon else known
+
+
+def join(parts: list[str]) -> str:
+    """``a, b and c``."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""

@@ -1,0 +1,71 @@
+"""Rows of a results table, and which of them may be called best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+Row = Mapping[Any, Any]
+
+
+def rows(table: pd.DataFrame, **equal: Any) -> pd.DataFrame:
+    """Rows whose columns equal the values given (a tuple: one of them); nothing from an empty table."""
+    if table.empty:
+        return table
+    for name, value in equal.items():
+        table = table[table[name].isin(value) if isinstance(value, tuple) else table[name] == value]
+    return table
+
+
+def one(table: pd.DataFrame, **equal: Any) -> Row | None:
+    """The single row that fits, or None."""
+    found = rows(table, **equal)
+    return found.iloc[0].to_dict() if len(found) else None
+
+
+def difference(table: pd.DataFrame, a: str, b: str, **equal: Any) -> Row | None:
+    """The paired difference a - b, read from the row of (b, a) with its sign turned where that is stored."""
+    if (found := one(table, a=a, b=b, **equal)) is not None:
+        return found
+    if (found := one(table, a=b, b=a, **equal)) is None:
+        return None
+    turned = {"a": a, "b": b, "estimate": -found["estimate"], "low": -found["high"], "high": -found["low"]}
+    return {**found, **turned}
+
+
+def is_significant(row: Row, level: float = 0.95) -> bool:
+    """Whether a difference excludes zero: by its Holm-adjusted p where declared, else by its interval."""
+    if pd.notna(row.get("p_holm")):
+        return bool(row["p_holm"] < 1 - level)
+    return bool(pd.notna(row["low"]) and (row["low"] > 0 or row["high"] < 0))
+
+
+def best(estimates: Mapping[str, float], differences: pd.DataFrame, level: float, **equal: Any) -> str | None:
+    """The system whose estimate is significantly above every other's; None where none is.
+
+    Args:
+        estimates: system to estimate, higher is better.
+        differences: paired differences.
+        level: confidence level.
+        equal: the dataset, quantity and score that the differences must concern.
+    """
+    known = {name: value for name, value in estimates.items() if pd.notna(value)}
+    if len(known) < 2:
+        return None
+    leader = max(known, key=lambda name: known[name])
+    for other in known:
+        if other == leader:
+            continue
+        row = difference(differences, leader, other, **equal)
+        if row is None or row["estimate"] <= 0 or not is_significant(row, level):
+            return None
+    return leader
+
+
+def ordered(table: pd.DataFrame, column: str, order: Iterable[str]) -> pd.DataFrame:
+    """Rows in the given order of a column's values; others are left out."""
+    place = {key: i for i, key in enumerate(order)}
+    kept = table[table[column].isin(list(place))]
+    return kept.sort_values(column, key=lambda values: values.map(place), kind="stable")

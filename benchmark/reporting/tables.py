@@ -1,0 +1,217 @@
+"""One table, four forms: tidy .csv for machines, .md and .tex (booktabs) to paste, rows for Typst.
+
+A ``Table`` holds the formatted cells a reader sees beside the tidy frame of numbers they were made
+from, so that no number is typed or rounded twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from benchmark import files
+
+Align = Literal["left", "center", "right"]
+MISSING = "–"
+LATEX_SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    "−": "$-$",
+    "±": r"$\pm$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "×": r"$\times$",
+    "→": r"$\rightarrow$",
+    "<": r"$<$",
+    ">": r"$>$",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in one place of a table."""
+
+    text: str
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading and how its cells stand."""
+
+    title: str
+    align: Align = "right"
+    wide: bool = False
+    """Holds prose: takes the width that the other columns leave."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as read (``rows``) and as computed with (``data``)."""
+
+    name: str
+    """File stem."""
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    data: pd.DataFrame
+    """Tidy numbers, unrounded."""
+    note: str = ""
+    rules: frozenset[int] = field(default_factory=frozenset)
+    """Indices of rows above which a thin rule separates groups."""
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A fixed-point number with a true minus sign; an en dash where there is none."""
+    return MISSING if pd.isna(value) else f"{value:.{digits}f}".replace("-", "−")
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """Like ``number`` with its sign always shown."""
+    return MISSING if pd.isna(value) else f"{value:+.{digits}f}".replace("-", "−")
+
+
+def interval(low: float, high: float, digits: int = 3) -> str:
+    """``[0.901, 0.944]``, or nothing where the interval is undefined."""
+    return "" if pd.isna(low) or pd.isna(high) else f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def estimate(row: Mapping[str, Any], digits: int = 3, *, sign: bool = False) -> str:
+    """An estimate with its interval: ``0.923 [0.901, 0.944]``."""
+    shown = (signed if sign else number)(row["estimate"], digits)
+    return f"{shown} {interval(row['low'], row['high'], digits)}".rstrip()
+
+
+def p_value(value: float) -> str:
+    """``0.013``, or ``<0.001``."""
+    return MISSING if pd.isna(value) else "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def count(value: float) -> str:
+    """A whole number with thin groups: ``6,000``."""
+    return MISSING if pd.isna(value) else f"{int(value):,}"
+
+
+def group_rules(keys: Sequence[Any]) -> frozenset[int]:
+    """Rows at which a key differs from the one above: where a group begins."""
+    return frozenset(i for i in range(1, len(keys)) if keys[i] != keys[i - 1])
+
+
+def table(
+    name: str,
+    caption: str,
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[Cell | str]],
+    data: pd.DataFrame,
+    *,
+    note: str = "",
+    group_by: int | None = None,
+) -> Table:
+    """Build a ``Table``; plain strings become cells.
+
+    Args:
+        name: file stem.
+        caption: one sentence that can stand alone.
+        columns: headings.
+        rows: cells, as many in each row as there are columns.
+        data: the tidy numbers behind the cells.
+        note: what a reader must know beside it.
+        group_by: column whose change separates groups; its repeated values are shown once.
+    """
+    cells = [tuple(Cell(c) if isinstance(c, str) else c for c in row) for row in rows]
+    for row in cells:
+        if len(row) != len(columns):
+            raise ValueError(f"table {name}: a row has {len(row)} cells for {len(columns)} columns")
+    rules: frozenset[int] = frozenset()
+    if group_by is not None:
+        keys = [row[group_by].text for row in cells]
+        rules = group_rules(keys)
+        cells = [
+            (*row[:group_by], Cell("") if i and i not in rules else row[group_by], *row[group_by + 1 :])
+            for i, row in enumerate(cells)
+        ]
+    return Table(name, caption, tuple(columns), tuple(cells), data.reset_index(drop=True), note, rules)
+
+
+def to_typst(value: Table) -> dict[str, Any]:
+    """The JSON that ``house.typ`` lays out."""
+    return {
+        "name": value.name,
+        "caption": value.caption,
+        "note": value.note,
+        "columns": [{"title": c.title, "align": c.align, "wide": c.wide} for c in value.columns],
+        "rows": [[{"text": c.text, "bold": c.bold} for c in row] for row in value.rows],
+        "rules": sorted(value.rules),
+    }
+
+
+def to_markdown(value: Table, mark: str = "") -> str:
+    """A GitHub-flavoured table under its caption; ``mark`` (``PHANTOM``) leads the caption."""
+
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(cells)} |"
+
+    def shown(cell: Cell) -> str:
+        text = cell.text.replace("|", "\\|")
+        return f"**{text}**" if cell.bold and text else text
+
+    rule = {"left": ":--", "center": ":-:", "right": "--:"}
+    lines = [f"{_marked(value.caption, mark)}", "", line([c.title for c in value.columns])]
+    lines.append(line([rule[c.align] for c in value.columns]))
+    lines += [line([shown(cell) for cell in row]) for row in value.rows]
+    if value.note:
+        lines += ["", value.note]
+    return "\n".join(lines) + "\n"
+
+
+def to_latex(value: Table, mark: str = "") -> str:
+    """A ``table`` environment in booktabs style (needs ``\\usepackage{booktabs}``)."""
+
+    def shown(cell: Cell) -> str:
+        text = latex_escape(cell.text)
+        return rf"\textbf{{{text}}}" if cell.bold and text else text
+
+    align = "".join(c.align[0] for c in value.columns)
+    lines = [
+        r"\begin{table}",
+        r"  \centering",
+        rf"  \caption{{{latex_escape(_marked(value.caption, mark))}}}",
+        rf"  \label{{tab:{value.name.replace('_', '-')}}}",
+        rf"  \begin{{tabular}}{{{align}}}",
+        r"    \toprule",
+        "    " + " & ".join(latex_escape(c.title) for c in value.columns) + r" \\",
+        r"    \midrule",
+    ]
+    for i, row in enumerate(value.rows):
+        if i in value.rules:
+            lines.append(r"    \addlinespace")
+        lines.append("    " + " & ".join(shown(cell) for cell in row) + r" \\")
+    lines += [r"    \bottomrule", r"  \end{tabular}"]
+    if value.note:
+        lines.append(rf"  \par\smallskip\footnotesize {latex_escape(value.note)}")
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def latex_escape(text: str) -> str:
+    """Text with LaTeX's special characters made literal."""
+    return "".join(LATEX_SPECIAL.get(c, c) for c in text)
+
+
+def write(value: Table, folder: Path, mark: str = "") -> None:
+    """Write ``<name>.csv``, ``.md`` and ``.tex``; a mark becomes the CSV's first column, ``cohort``."""
+    data = value.data.copy()
+    if mark:
+        data.insert(0, "cohort", mark)
+    files.write_csv(folder / f"{value.name}.csv", data)
+    files.write_text(folder / f"{value.name}.md", to_markdown(value, mark))
+    files.write_text(folder / f"{value.name}.tex", to_latex(value, mark))
+
+
+def _marked(caption: str, mark: str) -> str:
+    return f"{mark}. {caption}" if mark else caption
