@@ -58,6 +58,7 @@ class Command:
 
 COMMANDS = {
     "plan": Command("benchmark.plan:run", "validate params.yaml; write plan/<system>.json"),
+    "doctor": Command("benchmark.cohort.doctor:run", "what the roots in params.yaml hold, lack, will use and need"),
     "materials": Command("benchmark.cohort.materials:run", "fetch and check the public material (CT, reports, boxes)"),
     "raw": Command(
         "benchmark.cohort.raw:run", "render the phantom in a dataset's layout, or point to your root", _dataset

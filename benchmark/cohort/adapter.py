@@ -110,6 +110,17 @@ def find(root: Path, names: Sequence[str]) -> Path | None:
     return None
 
 
+def grounding_file(given: Path | None, root: Path, names: Sequence[str]) -> Path | None:
+    """The file of masks or boxes: the one the user names, else the first of ``names`` under the root, else None.
+
+    Raises:
+        UserError: the named file does not exist.
+    """
+    if given is not None and not given.is_file():
+        raise UserError(f"the grounding file {given} does not exist; correct `grounding` in params.yaml, or remove it.")
+    return given or find(root, names)
+
+
 def read_table(path: Path, columns: Iterable[str], optional: Iterable[str] = ()) -> pd.DataFrame:
     """Read the named columns of a CSV (gzip by its suffix) as text; blanks are empty strings.
 

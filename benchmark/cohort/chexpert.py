@@ -45,8 +45,8 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
     table = read_labels(path, evaluation=True)
     exclusions: list[Exclusion] = []
     frontal = adapter.without(table, table["view"] != "frontal", "not a frontal view", "image_id", exclusions)
-    masks = grounding or adapter.find(
-        root, [f"{place}gt_segmentations_{MASK_PART[part]}.json" for place in ("", "CheXlocalize/")]
+    masks = adapter.grounding_file(
+        grounding, root, [f"{place}gt_segmentations_{MASK_PART[part]}.json" for place in ("", "CheXlocalize/")]
     )
     regions = read_masks(masks, set(frontal["image_id"])) if masks else []
     index = adapter.make_index(

@@ -28,6 +28,7 @@ TRAINING_FOLDERS = tuple(f"p{number}" for number in range(10, 17))
 SPLITS = {"train": "train", "validate": "validate", "test": "test"}
 REPORT_FOLDERS = ("", "mimic-cxr-reports/", "reports/")
 """Where the reports' ``files/`` may have been unpacked, relative to the root."""
+REPORTS_LOOKED_UP = 100
 CHOICE_SEED = 0
 """Seed of the choice of one frontal picture a study."""
 SECTIONS = ("FINDINGS", "IMPRESSION")
@@ -39,16 +40,11 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
     """Read studies with their reports (findings and impression sections).
 
     Raises:
-        UserError: a table is not as published, or no report is found under the root.
+        UserError: see ``survey``.
     """
     cohort = survey(root, settings, grounding)
     index, exclusions = cohort.index, list(cohort.exclusions)
     texts = [report_text(root, path) for path in track(index["path"], "reading mimic_cxr reports")]
-    if len(index) and all(text is None for text in texts):
-        raise UserError(
-            f"mimic_cxr: no report was found, expected for example {report_paths(root, index['path'].iloc[0])[0]}; "
-            "unpack mimic-cxr-reports.zip into the root, so that each sNNN.txt lies beside its study's folder."
-        )
     missing = pd.Series([text is None for text in texts])
     index = index.assign(report=[text or "" for text in texts])
     index = adapter.without(index.assign(missing=missing), missing, "report file is missing", "study_id", exclusions)
@@ -60,10 +56,13 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
 
 
 def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Cohort:
-    """The same studies without their reports: three tables, seconds instead of minutes.
+    """The same studies without their reports: three tables, seconds instead of minutes (a sample is looked up).
 
     Of a study's frontal pictures the one whose SHA-256 of ``"<CHOICE_SEED>:<dicom_id>"`` is smallest is taken: random,
     yet the same on every machine and whatever else the table holds.
+
+    Raises:
+        UserError: a table is not as published, or no report is found under the root.
     """
     path = adapter.locate(root, adapter.MARKS["mimic_cxr"], "mimic_cxr")
     table = adapter.read_table(path, ["dicom_id", "subject_id", "study_id", "ViewPosition"])
@@ -107,6 +106,12 @@ def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None)
         },
         labels[list(FINDINGS)].reset_index(drop=True),
     )
+    sample = list(index["path"].iloc[:: max(len(index) // REPORTS_LOOKED_UP, 1)])
+    if sample and not any(path.is_file() for picture in sample for path in report_paths(root, picture)):
+        raise UserError(
+            f"mimic_cxr: no report was found, expected for example {report_paths(root, sample[0])[0]}; "
+            "unpack mimic-cxr-reports.zip into the root, so that each sNNN.txt lies beside its study's folder."
+        )
     return Cohort(
         index=index,
         regions=adapter.make_regions(),

@@ -83,7 +83,7 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
     matrix = np.zeros((len(table), len(findings)), dtype=np.int8)
     for at, names in enumerate(table["names"]):
         matrix[at, [position[name] for name in names if name in position]] = 1
-    boxes = grounding or adapter.find(root, ["grounded_reports_*.json", "PadChest_GR/grounded_reports_*.json"])
+    boxes = adapter.grounding_file(grounding, root, ["grounded_reports_*.json", "PadChest_GR/grounded_reports_*.json"])
     regions = read_boxes(boxes, position) if boxes else _zones(table, position)
     regions = regions[regions["image_id"].isin(table["ImageID"])].reset_index(drop=True)
     index = adapter.make_index(

@@ -11,7 +11,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,11 +53,19 @@ def load(path: Path, policy: Policy, size: int) -> tuple[Gray, int, int]:
     return fit(gray, size, (height, width)), height, width
 
 
-def fit(gray: Gray, size: int, original: tuple[int, int] | None = None) -> Gray:
-    """Scale the longer side to ``size`` with area interpolation and pad the shorter with zeros, centred.
+def placed(height: int, width: int, size: int) -> tuple[int, int, int, int]:
+    """Where a picture lies in its padded square: inner height, inner width, top, left (pixels of the square).
 
-    The published preprocessing (OFF-CLIP and CARZero): the other side is truncated to an integer, an odd remainder of
-    padding goes right and below.
+    The published preprocessing (OFF-CLIP and CARZero): the longer side becomes ``size``, the other is truncated to an
+    integer, an odd remainder of padding goes right and below.
+    """
+    scale = size / max(height, width)
+    inner = (size, max(int(width * scale), 1)) if height >= width else (max(int(height * scale), 1), size)
+    return *inner, (size - inner[0]) // 2, (size - inner[1]) // 2
+
+
+def fit(gray: Gray, size: int, original: tuple[int, int] | None = None) -> Gray:
+    """Scale into a square with area interpolation, centred on zeros (see ``placed``).
 
     Args:
         gray: uint8 (h, w).
@@ -68,14 +75,13 @@ def fit(gray: Gray, size: int, original: tuple[int, int] | None = None) -> Gray:
     Returns:
         uint8 (size, size).
     """
-    height, width = original or gray.shape
-    scale = size / max(height, width)
-    inner = (size, max(int(width * scale), 1)) if height >= width else (max(int(height * scale), 1), size)
-    if gray.shape != inner:
-        gray = np.asarray(cv2.resize(gray, (inner[1], inner[0]), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    import cv2
+
+    height, width, top, left = placed(*(original or gray.shape), size)
+    if gray.shape != (height, width):
+        gray = np.asarray(cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
     square = np.zeros((size, size), dtype=np.uint8)
-    top, left = (size - inner[0]) // 2, (size - inner[1]) // 2
-    square[top : top + inner[0], left : left + inner[1]] = gray
+    square[top : top + height, left : left + width] = gray
     return square
 
 

@@ -33,7 +33,7 @@ MIMIC_LABELS = (
 
 
 def gradient(height: int, width: int, peak: int, bright: float = 0.0) -> np.ndarray:
-    """uint16 (height, width): rises to the right up to ``peak`` / 2; a patch of ``bright`` * ``peak`` near the top left."""
+    """uint16 (height, width) that rises to the right up to ``peak`` / 2, with a brighter patch near the top left."""
     values = np.tile(np.linspace(0, peak / 2, width), (height, 1))
     values[height // 8 : height // 4, width // 8 : width // 4] += bright * peak / 2
     return np.round(values).astype(np.uint16)
@@ -95,11 +95,11 @@ def mimic_cxr(root: Path) -> Path:
         ("ffff-0001", "13000055", "58888888", "PA", "train"),
     ]
     reports = {
-        "50414267": "                                 FINAL REPORT\n EXAMINATION:  CHEST (PA AND LAT)\n\n INDICATION:  ___F "
-        "with cough.\n\n FINDINGS: \n \n There is no focal consolidation. \n Heart size is normal.\n\n IMPRESSION: \n \n "
-        "No acute process.\n",
+        "50414267": "                                 FINAL REPORT\n EXAMINATION:  CHEST (PA AND LAT)\n\n INDICATION:  ___F"
+        " with cough.\n\n FINDINGS: \n \n There is no focal consolidation. \n Heart size is normal.\n\n IMPRESSION: \n"
+        " \n No acute process.\n",
         "53189527": " FINAL REPORT\n HISTORY:  Fever.\n\n IMPRESSION:  Right lower lobe pneumonia: 3.5 cm.\n",
-        "51029426": " FINDINGS AND IMPRESSION:  Moderate left pleural effusion.\n\n NOTIFICATION:  Dr. ___ at 3:15 pm.\n",
+        "51029426": " FINDINGS AND IMPRESSION:  Moderate left pleural effusion.\n\n NOTIFICATION:  Dr. ___, 3:15 pm.\n",
         "55555555": " FINDINGS:  Stable cardiomegaly.\n",
         "58888888": " INDICATION:  Cough.\n\n COMPARISON:  None.\n",
     }
@@ -268,7 +268,11 @@ def padchest(root: Path) -> Path:
         ),
         ("200_c.png", 13, "P2", "L", "Physician", "['pleural effusion', 'cardiomegaly']", "[]"),
         ("300_d.png", 54, "P3", "AP", "Physician", "['exclude']", "[['exclude']]"),
-        ("400_e.png", 54, "P4", "PA", "Physician", "['suboptimal study', 'nodule']", "[['nodule', 'loc left upper lobe']]"),
+        (
+            "400_e.png", 54, "P4", "PA", "Physician",
+            "['suboptimal study', 'nodule']",
+            "[['nodule', 'loc left upper lobe']]",
+        ),
         ("500_f.png", 54, "P5", "PA", "RNN_model", "['pneumonia']", "[['pneumonia', 'loc right']]"),
     ]  # fmt: skip
     header = (
@@ -281,7 +285,7 @@ def padchest(root: Path) -> Path:
         lines(
             header,
             *(
-                f'{at},{image},{folder},20140915,{image[:3]},{patient},1930.0,F,POSTEROANTERIOR,{view},Manual,No,{at},'
+                f"{at},{image},{folder},20140915,{image[:3]},{patient},1930.0,F,POSTEROANTERIOR,{view},Manual,No,{at},"
                 f'sin hallazg .,{method},"{labels}",[],"{by_sentence}",[],[]'
                 for at, (image, folder, patient, view, method, labels, by_sentence) in enumerate(rows)
             ),
