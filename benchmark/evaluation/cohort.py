@@ -40,10 +40,10 @@ class Cohort:
         return list(self.index["image_id"])
 
     def labels(self, finding: str) -> NDArray[np.float32]:
-        """One finding's labels, or those of ``normal``: 1, 0, and NaN where uncertain or not mentioned."""
+        """One finding's labels, or those of ``normal``: 1, 0, -1 where uncertain, NaN where not mentioned."""
         column = self.index["normal" if finding == "normal" else f"label:{finding}"]
-        values = column.to_numpy(np.float32, na_value=np.nan)
-        return np.where(values < 0, np.float32("nan"), values)
+        values: NDArray[np.float32] = column.to_numpy(np.float32, na_value=np.nan)
+        return values
 
     def regions(self) -> list[regions.Region]:
         """The grounding truth of the evaluated pictures, in the order of the index, then of the findings."""

@@ -42,6 +42,7 @@ class Example:
     row: int
     """The picture's row in images.npy."""
     placement: Placement
+    hit: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +122,7 @@ def score_and_ground(
                 key = {"dataset": cohort.dataset, "image_id": region.image_id, "finding": region.finding}
                 hits.append(key | {"kind": region.kind} | asdict(result))
                 if (region.image_id, region.finding) in shown:
-                    kept.append(Example(region, heatmap, int(batch.index[i]), placement))
+                    kept.append(Example(region, heatmap, int(batch.index[i]), placement, bool(result.hit)))
     require_finite(similarities, what, cohort.image_ids, sentences)
     table = pd.DataFrame({"image_id": cohort.image_ids, **prompts.fold(similarities, columns)})
     return Scores(table, _pointing_table(hits), kept)
@@ -149,6 +150,8 @@ def _write_examples(folder: Path, kept: dict[str, list[Example]]) -> None:
                     "row": example.row,
                     "finding": region.finding,
                     "kind": region.kind,
+                    "outcome": "hit" if example.hit else "miss",
+                    "rule": examples.RULE,
                     "bounds": [round(corner, 3) for corner in corners],
                 }
             )

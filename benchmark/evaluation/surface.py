@@ -34,8 +34,9 @@ class Placement:
     @classmethod
     def of(cls, height: int, width: int, size: int) -> Placement:
         """Where the cache puts a picture of this size: longest side fitted, the other truncated, centred."""
-        longest = max(height, width)
-        fitted_height, fitted_width = (max(1, side * size // longest) for side in (height, width))
+        scale = size / max(height, width)
+        fitted_height = size if height >= width else max(int(height * scale), 1)
+        fitted_width = size if width > height else max(int(width * scale), 1)
         return cls(
             height, width, fitted_height, fitted_width, (size - fitted_height) // 2, (size - fitted_width) // 2, size
         )

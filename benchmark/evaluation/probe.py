@@ -1,0 +1,102 @@
+"""``python -m benchmark probe``: the ceiling of every table, from labels instead of text.
+
+(a) The systems' image tower with a supervised head, trained end to end on the training set's labels
+(supervised.py), answers for every finding that has a counterpart among them. (b) A linear head on its frozen
+features, cross-fitted within each evaluation set (crossfit.py), answers for every finding with enough positives.
+Both are written, labelled ``transfer:`` and ``crossfit:``; ``finding:`` and ``normal`` are (a) where it exists,
+else (b).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark import files, layout, settings
+from benchmark.evaluation import cohort as cohorts
+from benchmark.evaluation import counterparts, crossfit, supervised
+from benchmark.evaluation.cohort import Cohort
+from benchmark.evaluation.zero_shot import device_of, require_finite
+from benchmark.progress import track
+from benchmark.training import determinism
+
+
+def ceiling(
+    cohort: Cohort,
+    logits: NDArray[np.float32],
+    features: NDArray[np.float32],
+    trained: list[str],
+    minimum: int,
+    seed: int,
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Both probes on one evaluation set.
+
+    Args:
+        cohort: the pictures and their labels.
+        logits: (n, findings + 1) of the supervised network, ``normal`` last.
+        features: (n, d), frozen.
+        trained: the training labels in the order of the logits, without ``normal``.
+        minimum: positives (and negatives) that a cross-fitted head needs.
+        seed: of the folds.
+
+    Returns:
+        The table of probe/<dataset>.parquet, and for each finding and ``normal`` where its score comes from:
+        ``transfer:<training label>``, ``crossfit``, or ``none``: no head can answer, its column is 0 (AUC 0.5).
+    """
+    table, names = counterparts.load(), [*trained, "normal"]
+    patients = cohort.index["patient_id"].to_numpy(str)
+    transfer, fitted, source = {}, {}, {}
+    for finding in [*cohort.findings, "normal"]:
+        counterpart = counterparts.of(cohort.dataset, finding, names, table)
+        labels = cohort.labels(finding)
+        if counterpart:
+            transfer[finding] = logits[:, names.index(counterpart)]
+        if min((labels == 1).sum(), (labels == 0).sum()) >= minimum:
+            scores = crossfit.out_of_fold(features, labels, patients, seed)
+            if np.isfinite(scores).all():
+                fitted[finding] = scores
+        source[finding] = f"transfer:{counterpart}" if counterpart else "crossfit" if finding in fitted else "none"
+    nothing = np.zeros(len(cohort.rows), np.float32)
+    columns = {
+        "normal" if finding == "normal" else f"finding:{finding}": {**fitted, **transfer}.get(finding, nothing)
+        for finding in source
+    }
+    columns |= {f"transfer:{finding}": scores for finding, scores in transfer.items()}
+    columns |= {f"crossfit:{finding}": scores for finding, scores in fitted.items()}
+    require_finite(logits, f"probe on {cohort.dataset}", cohort.image_ids, names)
+    return pd.DataFrame({"image_id": cohort.image_ids, **columns}), source
+
+
+def run() -> None:
+    """Train the probe, score the evaluation sets, write probe/ (docs/files.md).
+
+    Raises:
+        UserError: a cohort is missing or does not fit, or the loss is not finite.
+    """
+    chosen = settings.load()
+    training = chosen.training
+    determinism.setup(training.deterministic, training.threads)
+    device = device_of(training.device)
+    learnt = cohorts.read(layout.TRAINING_DATASET, "train")
+    model = supervised.train(learnt, chosen.encoders, chosen.probe, training, device)
+    sources, minimum = {}, chosen.statistics.min_positives
+    with files.replacing(layout.PROBE) as folder:
+        folder.mkdir(parents=True)
+        for dataset in track(layout.EVALUATION_DATASETS, "probing the evaluation sets"):
+            cohort = cohorts.read(dataset, "test")
+            logits, features = supervised.predict(model, cohort, chosen.scoring.batch_size, device)
+            table, sources[dataset] = ceiling(cohort, logits, features, learnt.findings, minimum, chosen.probe.seed)
+            files.write_parquet(folder / f"{dataset}.parquet", table)
+        files.write_json(
+            folder / "probe.json",
+            {
+                "samples": chosen.probe.samples,
+                "seed": chosen.probe.seed,
+                "trained_on": [*learnt.findings, "normal"],
+                "source": sources,
+                "cohort_hash": {
+                    d: files.read_json(layout.cohort(d) / "card.json")["fingerprint"] for d in layout.DATASETS
+                },
+            },
+        )
