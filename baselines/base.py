@@ -105,6 +105,8 @@ class Baseline(nn.Module):
     """What scores pictures against texts. Subclasses implement the first four methods and ``heatmaps``."""
 
     recipe: Recipe
+    vocabulary: list[str] | None = None
+    """What ``tokenize`` rests on, where the text tower brought its own."""
 
     def tokenize(self, texts: list[str]) -> TextBatch:
         """Texts to ids, on the CPU. The empty text is allowed."""
@@ -165,8 +167,7 @@ def load(
     own = dict(options or {})
     merged = {part: _override(values, own.pop(part, {})) for part, values in encoders.items()}
     built: Baseline = importlib.import_module(f"baselines.{model}").build(merged, own, vocabulary)
-    if not hasattr(built, "recipe"):
-        built.recipe = Recipe(model, merged, own, vocabulary)
+    built.recipe = Recipe(model, merged, own, built.vocabulary or vocabulary)
     return built
 
 

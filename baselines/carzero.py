@@ -29,6 +29,7 @@ class CARZero(Baseline):
     ) -> None:
         super().__init__()
         self.image, self.text = build_towers(encoders, vocabulary)
+        self.vocabulary = self.text.vocabulary
         if self.image.dim != self.text.dim:
             raise ValueError(
                 f"carzero needs towers of one width, found image {self.image.dim} and text {self.text.dim}; "

@@ -37,6 +37,7 @@ class CLIP(Baseline):
     ) -> None:
         super().__init__()
         self.image, self.text = build_towers(encoders, vocabulary)
+        self.vocabulary = self.text.vocabulary
         self.image_projection: nn.Module = nn.Identity()
         self.text_projection: nn.Module = nn.Identity()
         if options.projection:

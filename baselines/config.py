@@ -39,8 +39,9 @@ class VitOptions:
     heads: int = 12
     mean: float = 0.4978
     std: float = 0.2449
-    train_positions: bool = False
-    """The release freezes its position embeddings."""
+    positions: str = "frozen"
+    """``frozen``: as released, zero until a checkpoint fills them, never trained. ``learnt``: random start, trained;
+    without a checkpoint the tower is otherwise blind to place."""
     init: str | None = None
     """Checkpoint to start from, e.g. the release's ``VITB-16-M3AE_last.ckpt``; None = random."""
 

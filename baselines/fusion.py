@@ -177,10 +177,14 @@ class Fusion(nn.Module):
         Returns:
             [B, Q] raw scores.
         """
+        return self.mlp_head(self.dropout(self.decode(memory, queries))).squeeze(-1)
+
+    def decode(self, memory: Memory, queries: Tensor) -> Tensor:
+        """What the queries have become behind the last layer: [B, Q, D]."""
         x = (self.query_norm or self.decoder_norm)(queries)
         for place, layer in enumerate(self.layers):
             x = layer(x, memory.keys[:, place], memory.values[:, place], memory.mask)
-        return self.mlp_head(self.dropout(self.decoder_norm(x))).squeeze(-1)
+        return self.decoder_norm(x)
 
     def attention(self, memory: Memory, queries: Tensor) -> Tensor:
         """Attention of each layer, averaged over heads: [L, B, Q, S]."""

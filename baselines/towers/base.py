@@ -23,6 +23,8 @@ class TextTower(nn.Module):
     """Texts to features of width ``dim``."""
 
     dim: int
+    vocabulary: list[str]
+    """Its words or word pieces, in the order of their ids."""
 
     @abstractmethod
     def tokenize(self, texts: list[str]) -> TextBatch:

@@ -40,6 +40,7 @@ class WordTower(TextTower):
         super().__init__()
         if not vocabulary:
             raise ValueError("the text tower `words` needs a vocabulary (a list of words), found none.")
+        self.vocabulary = vocabulary
         self.tokenizer = WordTokenizer(vocabulary, options.max_tokens)
         self.dim = options.dim
         self.words = nn.Embedding(len(self.tokenizer.ids), options.dim)
