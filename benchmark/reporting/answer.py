@@ -1,26 +1,29 @@
-"""The first page in words, composed from the numbers, whichever way they fall.
+"""The first page, composed from the numbers whichever way they fall.
 
-A sentence is chosen by what the interval says (gain, loss, or no difference shown), never by hope.
+A sentence is chosen by what the interval says (better, worse, or no difference shown), never by hope.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
+
+import pandas as pd
 
 from benchmark.evidence import Evidence
 from benchmark.reporting import materials, names, select, tables
+from benchmark.reporting.tables import Cell, Column, Table
 
 CHALLENGER, REFERENCE = "offclip", "carzero"
 COSTS = (
-    ("abnormal_auc", "", "the macro AUC over findings", True),
-    ("false_negative_rate", "prompt", "the share of abnormal pictures called normal", False),
-    ("false_positive_rate", "prompt", "the share of normal pictures called abnormal", False),
-    ("pointing", "", "the pointing game", True),
-    ("normal_auc", "one_minus_max", "normal AUC by the score 1 − max over findings", True),
-    ("normal_auc", "contrast", "normal AUC by the contrast of the normal and abnormal prompts", True),
+    ("abnormal_auc", "", "Abnormal AUC, macro over findings", True),
+    ("false_negative_rate", "prompt", "Abnormal pictures called normal", False),
+    ("false_positive_rate", "prompt", "Normal pictures called abnormal", False),
+    ("pointing", "", "Pointing game", True),
+    ("normal_auc", "one_minus_max", "Normal AUC by 1 − max over findings", True),
+    ("normal_auc", "contrast", "Normal AUC by normal − abnormal prompt", True),
 )
 """Quantity, score, words, whether more is better."""
-Direction = Literal["gain", "loss", "open"]
+VERDICTS = ("reproduced", "direction only", "not reproduced", "not testable here")
 
 
 def pair(found: Evidence) -> tuple[str, str] | None:
@@ -29,26 +32,86 @@ def pair(found: Evidence) -> tuple[str, str] | None:
     return (CHALLENGER, REFERENCE) if CHALLENGER in systems and REFERENCE in systems else None
 
 
-def direction(row: select.Row, level: float, more_is_better: bool = True) -> Direction:
-    """What a difference shows at the given level."""
-    if not select.is_significant(row, level):
-        return "open"
-    return "gain" if (row["estimate"] > 0) == more_is_better else "loss"
+def reading(row: select.Row, level: float, more_is_better: bool = True) -> str:
+    """What a difference shows, in words.
+
+    Args:
+        row: estimate, low, high and, where the comparison was declared, p_holm.
+        level: confidence level.
+        more_is_better: False for error rates.
+    """
+    if not (row["low"] > 0 or row["high"] < 0):
+        return "no difference shown"
+    word = "better" if (row["estimate"] > 0) == more_is_better else "worse"
+    return word if select.is_significant(row, level) else f"{word}, but not after Holm's adjustment"
 
 
 def compose(found: Evidence) -> dict[str, Any]:
-    """Question, answer, costs, banner and budget line of the first page."""
+    """Question, headline, verdict count, banner and budget line."""
     seeds = len(found.settings.seeds)
     return {
         "question": _question(found),
         "headline": _headline(found),
-        "points": _by_dataset(found),
-        "costs": _costs(found),
         "budget": f"Every system was trained from {seeds} seed{'s' if seeds > 1 else ''} under one budget of "
         f"{materials.budget(found)}. {materials.matched(found)}",
         "banner": _banner(found),
         "verdicts": _verdict_counts(found),
     }
+
+
+def by_dataset(found: Evidence) -> Table:
+    """Normal AUC of the two systems of the question and their difference, dataset by dataset."""
+    cells, records = [], []
+    a, b = pair(found) or ("", "")
+    for dataset in (*found.datasets, "overall") if a else ():
+        row = _difference(found, "normal_auc", "prompt", dataset)
+        if row is None:
+            continue
+        values = [_value(found, dataset, system) for system in (a, b)]
+        said = reading(row, found.settings.statistics.level)
+        cells.append([names.dataset(dataset), *values, Cell(tables.estimate(row, sign=True), bold=True), said])
+        records.append({**row, "reading": said})
+    return tables.table(
+        "answer",
+        "Normal AUC by the normal prompt (published protocol), with 95 % intervals over patients and seeds.",
+        [
+            Column("Dataset", "left"),
+            Column(found.label(a) if a else ""),
+            Column(found.label(b) if b else ""),
+            Column("Difference"),
+            Column(f"{found.label(a)} is" if a else "", "left"),
+        ],
+        cells,
+        pd.DataFrame(records),
+    )
+
+
+def costs(found: Evidence) -> Table:
+    """What the method costs or brings besides: differences in everything else."""
+    cells, records = [], []
+    a, b = pair(found) or ("", "")
+    for quantity, score, words, more_is_better in COSTS if a else ():
+        rows = {d: _difference(found, quantity, score, d) for d in ("overall", *found.datasets)}
+        if (whole := rows["overall"]) is None:
+            continue
+        said = reading(whole, found.settings.statistics.level, more_is_better)
+        apart = [tables.signed(row["estimate"], 2) if (row := rows[d]) else tables.MISSING for d in found.datasets]
+        cells.append([words, Cell(tables.estimate(whole, sign=True), bold=True), *apart, said])
+        records += [{**row, "reading": said if d == "overall" else ""} for d, row in rows.items() if row]
+    return tables.table(
+        "costs",
+        "What it costs, or brings, besides: "
+        + (f"{found.label(a)} minus {found.label(b)}." if a else "no pair of systems to compare."),
+        [
+            Column("Quantity", "left"),
+            Column("All four [95 % interval]"),
+            *[Column(names.dataset(d)) for d in found.datasets],
+            Column(f"{found.label(a)} is" if a else "", "left"),
+        ],
+        cells,
+        pd.DataFrame(records),
+        note="Errors at the threshold with the greatest Youden index on the training set's validation split.",
+    )
 
 
 def _question(found: Evidence) -> str:
@@ -60,64 +123,24 @@ def _question(found: Evidence) -> str:
 
 def _headline(found: Evidence) -> str:
     if (systems := pair(found)) is None:
-        return "The compared systems do not include both OFF-CLIP and CARZero; the main table ranks what is there."
+        return "The compared systems do not include both OFF-CLIP and CARZero; the main table shows what is there."
     a, b = (found.label(s) for s in systems)
     row = _difference(found, "normal_auc", "prompt", "overall")
     if row is None:
         return "The difference in normal AUC was not measured."
-    shown = tables.estimate(row, sign=True)
-    kind = direction(row, found.settings.statistics.level)
-    if kind == "gain":
-        return f"Yes: over the four datasets {a}'s normal AUC is {shown} above {b}'s."
-    if kind == "loss":
-        return f"No: over the four datasets {a}'s normal AUC is below {b}'s, by {shown}."
-    return f"Not shown: over the four datasets {a} and {b} differ in normal AUC by {shown}, which includes zero."
-
-
-def _by_dataset(found: Evidence) -> list[str]:
-    if (systems := pair(found)) is None:
-        return []
-    a, b = systems
-    lines = []
-    words: dict[Direction, str] = {"gain": "better", "loss": "worse", "open": "no difference shown"}
-    for dataset in found.datasets:
-        row = _difference(found, "normal_auc", "prompt", dataset)
-        if row is None:
-            continue
-        values = [_value(found, dataset, s) for s in (a, b)]
-        lines.append(
-            f"{names.dataset(dataset)}: {found.label(a)} {values[0]}, {found.label(b)} {values[1]}, difference "
-            f"{tables.estimate(row, sign=True)}: {words[direction(row, found.settings.statistics.level)]}."
-        )
-    return lines
+    said = reading(row, found.settings.statistics.level)
+    if said == "better":
+        return f"Yes: over the four datasets {a}'s normal AUC is higher than {b}'s by {tables.estimate(row)}."
+    if said == "worse":
+        turned = {"estimate": -row["estimate"], "low": -row["high"], "high": -row["low"]}
+        return f"No: over the four datasets {a}'s normal AUC is lower than {b}'s by {tables.estimate(turned)}."
+    return f"Not shown: {a} minus {b} in normal AUC over the four datasets is {tables.estimate(row, sign=True)}."
 
 
 def _value(found: Evidence, dataset: str, system: str) -> str:
-    row = select.one(
-        found.results["auc"],
-        dataset=dataset,
-        system=system,
-        seed="all",
-        quantity="normal_auc",
-        score="prompt",
-        finding="",
-        progress=1.0,
-    )
+    where = {"quantity": "normal_auc", "score": "prompt", "finding": "", "progress": 1.0, "seed": "all"}
+    row = select.one(found.results["auc"], dataset=dataset, system=system, **where)
     return tables.estimate(row) if row else tables.MISSING
-
-
-def _costs(found: Evidence) -> list[str]:
-    if pair(found) is None:
-        return []
-    lines = []
-    for quantity, score, words, more_is_better in COSTS:
-        row = _difference(found, quantity, score, "overall")
-        if row is None:
-            continue
-        kind = direction(row, found.settings.statistics.level, more_is_better)
-        verdict = {"gain": "better", "loss": "worse", "open": "no difference shown"}[kind]
-        lines.append(f"{words[0].upper()}{words[1:]}: {tables.estimate(row, sign=True)}: {verdict}.")
-    return lines
 
 
 def _banner(found: Evidence) -> str:
@@ -136,19 +159,14 @@ def _verdict_counts(found: Evidence) -> str:
     claims = found.results["claims"]
     if claims.empty:
         return ""
-    counts = claims["verdict"].value_counts()
-    order = ("reproduced", "direction only", "not reproduced", "not testable here")
-    listed = [f"{counts[v]} {v}" for v in order if v in counts]
-    return f"Of {len(claims)} published claims tested: {names.join(listed)}."
+    # A claim that is tested on each dataset is judged on their mean.
+    whole = claims.sort_values("dataset", key=lambda d: d != "overall", kind="stable").drop_duplicates("claim")
+    counts = whole["verdict"].value_counts()
+    listed = [f"{counts[v]} {v}" for v in VERDICTS if v in counts]
+    return f"Of {len(whole)} published claims: {names.join(listed)}."
 
 
 def _difference(found: Evidence, quantity: str, score: str, dataset: str) -> select.Row | None:
-    systems = pair(found)
-    if systems is None:
+    if (systems := pair(found)) is None:
         return None
-    where = {"dataset": dataset, "quantity": quantity}
-    table = found.results["differences"]
-    return select.difference(table, *systems, score=score, **where) or (
-        # Error rates are stored with the score that the threshold is set on, or with none.
-        select.difference(table, *systems, **where) if quantity.endswith("_rate") else None
-    )
+    return select.difference(found.results["differences"], *systems, dataset=dataset, quantity=quantity, score=score)

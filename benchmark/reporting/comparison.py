@@ -8,11 +8,14 @@ from pathlib import Path
 from benchmark.evidence import Evidence
 from benchmark.reporting import answer, detail, headline, materials, provenance
 from benchmark.reporting.document import Document, drawn
-from benchmark.reporting.figures import forest, histograms, prompts, roc, similarity, training
+from benchmark.reporting.figures import examples, forest, histograms, prompts, roc, similarity, training
 from benchmark.reporting.tables import Table
 
 TABLES: tuple[Callable[[Evidence], Table], ...] = (
+    answer.by_dataset,
+    answer.costs,
     headline.verdicts,
+    headline.verdicts_by_dataset,
     headline.main,
     headline.differences,
     headline.normality,
@@ -36,6 +39,7 @@ TABLES: tuple[Callable[[Evidence], Table], ...] = (
 def build(found: Evidence, figures: Path) -> Document:
     """Make the tables, draw the figures into ``figures`` and compose the first page."""
     asked = answer.pair(found)
+    shown = asked[::-1] if asked else found.systems[:2]
     return Document(
         name="comparison",
         tables=tuple(make(found) for make in TABLES),
@@ -43,7 +47,9 @@ def build(found: Evidence, figures: Path) -> Document:
             forest=forest.draw(found, *asked, figures) if asked else None,
             roc=roc.draw(found, figures),
             histograms=histograms.draw(found, figures),
-            similarity=similarity.draw(found, asked[::-1] if asked else found.systems[:2], figures),
+            similarity=similarity.draw(found, shown, figures),
+            heatmaps=examples.heatmaps(found, shown, figures),
+            contact=examples.contact_sheet(found, figures),
             prompts=prompts.draw(found, figures),
             training=training.curves(found, figures),
             budget=training.budget(found, figures),

@@ -59,7 +59,7 @@ def wordings(found: Evidence) -> Table:
         [DATASET, Column("Wording", "left"), *[Column(found.label(s)) for s in found.systems]],
         cells,
         data,
-        note="Only the published wording enters the comparison; the others show how far a choice of words could move it.",
+        note="Only the published wording enters the comparison; the others show how far words could move it.",
         group_by=0,
     )
 

@@ -144,7 +144,7 @@ def exclusions(found: Evidence) -> Table:
     return tables.table(
         "exclusions",
         "What was left out, and why.",
-        [Column("Dataset", "left"), Column("Reason", "left", wide=True), Column("Count"), Column("Examples", "left")],
+        [Column("Dataset", "left"), Column("Reason", "left", wide=1), Column("Count"), Column("Examples", "left")],
         cells,
         pd.DataFrame([{k: v for k, v in r.items() if k != "examples"} for r in records]),
         group_by=0,
@@ -168,7 +168,7 @@ def prevalence(found: Evidence) -> Table:
     return tables.table(
         "prevalence",
         "Positives of every finding.",
-        [Column("Dataset", "left"), Column("Finding and positives", "left", wide=True)],
+        [Column("Dataset", "left"), Column("Finding and positives", "left", wide=1)],
         cells,
         pd.DataFrame(records),
     )

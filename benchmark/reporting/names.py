@@ -33,7 +33,7 @@ RULES = {
     "specificity_95": "95 % specificity",
     "sensitivity_95": "95 % sensitivity",
 }
-TRUTHS = {"box": "boxes", "mask": "masks", "zone": "lung zones named in the report"}
+TRUTHS = {"box": "boxes", "mask": "masks", "zone": "lung zones", "none": "none"}
 
 
 def dataset(key: str) -> str:

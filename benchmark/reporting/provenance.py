@@ -32,7 +32,7 @@ def build(found: Evidence) -> Table:
     return tables.table(
         "provenance",
         "Provenance.",
-        [Column("Item", "left"), Column("Value", "left", wide=True)],
+        [Column("Item", "left"), Column("Value", "left", wide=1)],
         cells,
         data,
     )

@@ -47,8 +47,8 @@ class Column:
 
     title: str
     align: Align = "right"
-    wide: bool = False
-    """Holds prose: takes the width that the other columns leave."""
+    wide: int = 0
+    """Holds prose: its share of the width that the other columns leave; 0 = as wide as its text."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class Table:
     note: str = ""
     rules: frozenset[int] = field(default_factory=frozenset)
     """Indices of rows above which a thin rule separates groups."""
+    group: int | None = None
+    """Column that names the groups; its cell spans the group's rows."""
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -136,7 +138,7 @@ def table(
             (*row[:group_by], Cell("") if i and i not in rules else row[group_by], *row[group_by + 1 :])
             for i, row in enumerate(cells)
         ]
-    return Table(name, caption, tuple(columns), tuple(cells), data.reset_index(drop=True), note, rules)
+    return Table(name, caption, tuple(columns), tuple(cells), data.reset_index(drop=True), note, rules, group_by)
 
 
 def to_typst(value: Table) -> dict[str, Any]:
@@ -148,6 +150,7 @@ def to_typst(value: Table) -> dict[str, Any]:
         "columns": [{"title": c.title, "align": c.align, "wide": c.wide} for c in value.columns],
         "rows": [[{"text": c.text, "bold": c.bold} for c in row] for row in value.rows],
         "rules": sorted(value.rules),
+        "group": value.group,
     }
 
 

@@ -15,6 +15,7 @@ PANELS = (
     ("abnormal_auc", ""),
     ("pointing", ""),
 )
+SHORT = {"prompt": "normal prompt", "one_minus_max": "1 − max", "contrast": "contrast"}
 
 
 def draw(found: Evidence, a: str, b: str, folder: Path) -> Picture | None:
@@ -25,7 +26,7 @@ def draw(found: Evidence, a: str, b: str, folder: Path) -> Picture | None:
     if not panels:
         return None
     name = f"forest_{a}_{b}.svg"
-    with drawing(folder / name, 1, len(panels), height=2.1, mark=found.mark, sharey=True) as (_, axes):
+    with drawing(folder / name, 1, len(panels), height=1.9, mark=found.mark, sharey=True) as (_, axes):
         for axis, panel in zip(axes[0], panels, strict=True):
             axis.axvline(0, color=INK, linewidth=0.8)
             for y, dataset in enumerate(order):
@@ -46,7 +47,7 @@ def draw(found: Evidence, a: str, b: str, folder: Path) -> Picture | None:
             axis.set_yticks(range(len(order)), [names.dataset(d) for d in order])
             axis.grid(axis="y", visible=False)
             axis.set_ylim(len(order) - 0.5, -0.5)
-            axis.locator_params(axis="x", nbins=4)
+            axis.locator_params(axis="x", nbins=3)
     labels = found.label(a), found.label(b)
     return Picture(
         name,
@@ -63,4 +64,4 @@ def _row(table: object, a: str, b: str, panel: tuple[str, str], dataset: str) ->
 
 def _title(panel: tuple[str, str]) -> list[str]:
     quantity, score = panel
-    return [names.quantity(quantity), names.SCORES.get(score, "")]
+    return [names.quantity(quantity), SHORT.get(score, "")]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmark.evidence import Evidence
 from benchmark.reporting import names, select
-from benchmark.reporting.figures.style import ABNORMAL, NORMAL, Picture, drawing, legend_below
+from benchmark.reporting.figures.style import ABNORMAL, NORMAL, Picture, drawing, legend_above
 
 
 def draw(found: Evidence, folder: Path) -> Picture | None:
@@ -38,7 +38,7 @@ def draw(found: Evidence, folder: Path) -> Picture | None:
         for axis, dataset in zip(axes[0], found.datasets, strict=True):
             axis.set_title(names.dataset(dataset))
         figure.supxlabel("score of the normal prompt, standard deviations from the validation mean", fontsize=7.5)
-        legend_below(figure, axes[0][0], 2)
+        legend_above(figure, axes[0][0], 2)
     return Picture(
         "histograms.svg",
         "Scores of the normal prompt by truth: share of pictures per bin, mean over seeds.",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmark.evidence import Evidence
 from benchmark.reporting import names, select
-from benchmark.reporting.figures.style import GREY, Picture, drawing, legend_below, looks
+from benchmark.reporting.figures.style import GREY, Picture, drawing, legend_above, looks
 
 
 def draw(found: Evidence, folder: Path) -> Picture | None:
@@ -43,7 +43,7 @@ def draw(found: Evidence, folder: Path) -> Picture | None:
             axis.grid(axis="y", visible=False)
         axes[0][0].invert_yaxis()
         figure.supxlabel("normal AUC", fontsize=7.5)
-        legend_below(figure, axes[0][0], len(found.systems))
+        legend_above(figure, axes[0][0], len(found.systems))
     return Picture(
         "prompts.svg",
         "Normal AUC under other wordings of the normal prompt, with 95 % intervals. Left of 0.5 the ranking is "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmark.evidence import Evidence
 from benchmark.reporting import names, select
-from benchmark.reporting.figures.style import GREY, Picture, drawing, legend_below, looks
+from benchmark.reporting.figures.style import GREY, Picture, drawing, legend_above, looks
 
 
 def draw(found: Evidence, folder: Path) -> Picture | None:
@@ -34,7 +34,7 @@ def draw(found: Evidence, folder: Path) -> Picture | None:
             axis.set_yticks([0, 0.5, 1])
         axes[0][0].set_ylabel("normals called normal")
         figure.supxlabel("abnormals called normal", fontsize=7.5)
-        legend_below(figure, axes[0][0], len(found.systems))
+        legend_above(figure, axes[0][0], len(found.systems))
     return Picture(
         "roc.svg",
         "ROC curves of the normal class by the normal prompt. Line: mean over seeds; band: least and greatest seed.",

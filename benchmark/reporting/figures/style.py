@@ -93,7 +93,7 @@ def drawing(
         rows: rows of axes.
         columns: columns of axes; ``axes`` is always a 2-d array.
         height: inches; the width is that of the text.
-        mark: printed small in the corner (``PHANTOM``).
+        mark: printed small along the right edge (``PHANTOM``).
         subplots: further arguments of ``Figure.subplots``.
     """
     import matplotlib as mpl
@@ -101,14 +101,15 @@ def drawing(
 
     with mpl.rc_context(RC):
         figure = Figure(figsize=(TEXT_WIDTH, height))
-        yield figure, figure.subplots(rows, columns, squeeze=False, **subplots)
         if mark:
-            figure.text(0.999, 0.001, mark, ha="right", va="bottom", fontsize=6, color=GREY, weight="bold")
+            figure.get_layout_engine().set(rect=(0, 0, 0.975, 1))
+            figure.text(0.998, 0.5, mark, ha="right", va="center", rotation=90, fontsize=5.5, color=GREY, weight="bold")
+        yield figure, figure.subplots(rows, columns, squeeze=False, **subplots)
         with files.replacing(target) as part:
             figure.savefig(part, format="svg", metadata={"Date": None, "Creator": "off-clip"})
 
 
-def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
-    """One legend for the whole figure, under it."""
+def legend_above(figure: Figure, axes: Axes, columns: int) -> None:
+    """One legend for the whole figure, above it."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmark.evidence import Evidence
 from benchmark.reporting import names, select
-from benchmark.reporting.figures.style import Picture, drawing, legend_below, looks
+from benchmark.reporting.figures.style import Picture, drawing, legend_above, looks
 
 SMOOTHING = 25
 """Window of the training loss's running median, steps."""
@@ -30,7 +30,7 @@ def curves(found: Evidence, folder: Path) -> Picture | None:
         for axis, title in zip(axes[0], ("training loss", "validation loss"), strict=True):
             axis.set_title(title)
             axis.set_xlabel("share of the budget spent")
-        legend_below(figure, axes[0][0], len(found.systems))
+        legend_above(figure, axes[0][0], len(found.systems))
     return Picture(
         "training_curves.svg",
         "Loss against the budget, a line per seed. Losses of different objectives are different quantities: "
@@ -77,7 +77,7 @@ def budget(found: Evidence, folder: Path) -> Picture | None:
         for axis, dataset in zip(axes[0], found.datasets, strict=True):
             axis.set_title(names.dataset(dataset))
         figure.supxlabel("share of the budget spent, %", fontsize=7.5)
-        legend_below(figure, axes[0][0], len(found.systems))
+        legend_above(figure, axes[0][0], len(found.systems))
     return Picture(
         "budget_curves.svg",
         "AUC against the share of the budget spent, with 95 % intervals. Dotted: the supervised probe.",

@@ -1,0 +1,136 @@
+"""Heatmaps over pictures with the true regions, and the contact sheet: only where pictures may be shown.
+
+Which pictures: the rule of evaluation/examples.py for heatmaps (chosen from the truth alone, so right
+and wrong ones appear as they fall); the smallest hash of the identifier for the contact sheet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark import files, layout
+from benchmark.evidence import Evidence, Run
+from benchmark.reporting import names
+from benchmark.reporting.figures.style import Picture, drawing
+
+PER_DATASET = 3
+CONTACTS = 8
+"""Pictures of each dataset on the contact sheet, half of them normal."""
+
+
+def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Picture | None:
+    """A row per dataset, ``PER_DATASET`` examples, each by every system given; None where nothing may be shown."""
+    read = {system: _read(found.runs_of(system)[0]) for system in systems if found.runs_of(system)}
+    read = {system: one for system, one in read.items() if one}
+    first = next(iter(read.values()), [])
+    shown = {d: [k for k, _, _ in first if k["dataset"] == d][:PER_DATASET] for d in found.datasets}
+    shown = {d: examples for d, examples in shown.items() if examples and found.may_show(d)}
+    if not shown:
+        return None
+    columns = PER_DATASET * len(read)
+    with drawing(folder / "heatmaps.svg", len(shown), columns, height=1.5 * len(shown), mark=found.mark) as (_, axes):
+        for line, (dataset, examples) in zip(axes, shown.items(), strict=True):
+            pictures = np.load(layout.cohort(dataset) / "images.npy", mmap_mode="r")
+            for axis in line:
+                axis.set_axis_off()
+            for place, example in enumerate(examples):
+                for shift, (system, maps) in enumerate(read.items()):
+                    axis = line[place * len(read) + shift]
+                    found_map = next(((m, h) for k, m, h in maps if _same(k, example)), None)
+                    if found_map is None:
+                        continue
+                    heatmap, hit = found_map
+                    _overlay(axis, pictures[example["row"]], heatmap, example["bounds"])
+                    axis.set_title(f"{example['finding']}\n{found.label(system)}: {hit}", fontsize=5.5, pad=2)
+            line[0].text(
+                -0.08, 0.5, names.dataset(dataset), rotation=90, va="center", ha="right", transform=line[0].transAxes
+            )
+    labels = names.join([found.label(system) for system in read])
+    return Picture(
+        "heatmaps.svg",
+        f"Heatmaps of {labels} (first seed) for the finding's prompt; box: bounds of the true region; cross: the "
+        "heatmap's maximum, which decides hit or miss. The pictures are the first by hash of their identifier among "
+        "the most frequent findings, whatever the systems made of them.",
+        "Heatmaps with true regions for each system and dataset",
+    )
+
+
+def contact_sheet(found: Evidence, folder: Path) -> Picture | None:
+    """Cached pictures of every cohort that may be shown, normals left."""
+    shown = [d for d in layout.DATASETS if d in found.cards and found.may_show(d)]
+    rows = {d: _contacts(pd.read_parquet(layout.cohort(d) / "index.parquet")) for d in shown}
+    rows = {d: chosen for d, chosen in rows.items() if chosen}
+    if not rows:
+        return None
+    with drawing(folder / "contact_sheet.svg", len(rows), CONTACTS, height=0.95 * len(rows), mark=found.mark) as (
+        _,
+        axes,
+    ):
+        for line, (dataset, chosen) in zip(axes, rows.items(), strict=True):
+            pictures = np.load(layout.cohort(dataset) / "images.npy", mmap_mode="r")
+            for axis in line:
+                axis.set_axis_off()
+            for axis, (row, normal) in zip(line, chosen, strict=False):
+                axis.imshow(pictures[row], cmap="gray", vmin=0, vmax=255)
+                axis.set_title("normal" if normal else "abnormal", fontsize=5.5, pad=2)
+            line[0].text(
+                -0.08, 0.5, names.dataset(dataset), rotation=90, va="center", ha="right", transform=line[0].transAxes
+            )
+    return Picture(
+        "contact_sheet.svg",
+        "Pictures as the models get them, the first of each kind by hash of their identifier.",
+        "Contact sheet of normal and abnormal pictures of each cohort",
+    )
+
+
+def _read(run: Run) -> list[tuple[dict[str, Any], np.ndarray, str]]:
+    """Examples of a run: description, heatmap (h, w), and ``hit`` or ``miss`` from pointing.parquet."""
+    described, maps = run.scores / "examples.json", run.scores / "examples.npz"
+    if not (described.exists() and maps.exists()):
+        return []
+    keys = ["dataset", "image_id", "finding"]
+    hits = pd.read_parquet(run.scores / "pointing.parquet").set_index(keys)["hit"].to_dict()
+    with np.load(maps) as kept:
+        heatmaps = kept["heatmaps"]
+    examples = files.read_json(described)
+    words = {1: "hit", 0: "miss"}
+    return [
+        (example, heatmap, words.get(hits.get(tuple(example[key] for key in keys)), ""))
+        for example, heatmap in zip(examples, heatmaps, strict=True)
+    ]
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return all(one[key] == other[key] for key in ("dataset", "image_id", "finding"))
+
+
+def _overlay(axis: Any, picture: np.ndarray, heatmap: np.ndarray, bounds: Sequence[float]) -> None:
+    """The picture in grey, the heatmap's upper half in colour, its maximum and the true region."""
+    size = len(picture)
+    low, high = float(heatmap.min()), float(heatmap.max())
+    scaled = (heatmap - low) / (high - low if high > low else 1.0)
+    frame = (-0.5, size - 0.5, size - 0.5, -0.5)
+    axis.imshow(picture, cmap="gray", vmin=0, vmax=255, extent=frame)
+    axis.imshow(scaled, cmap="inferno", vmin=0, vmax=1, alpha=0.45, extent=frame, interpolation="bilinear")
+    y, x = np.unravel_index(int(np.argmax(heatmap)), heatmap.shape)
+    scale = size / np.asarray(heatmap.shape)
+    axis.plot((x + 0.5) * scale[1] - 0.5, (y + 0.5) * scale[0] - 0.5, "x", color="white", markersize=4)
+    top, left, bottom, right = bounds
+    outline = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+    axis.plot(*zip(*[(px - 0.5, py - 0.5) for px, py in outline], strict=True), color="#56B4E9", linewidth=1)
+    axis.set_xlim(-0.5, size - 0.5)
+    axis.set_ylim(size - 0.5, -0.5)
+
+
+def _contacts(index: pd.DataFrame) -> list[tuple[int, bool]]:
+    """(row, normal) of the pictures to show: half normal, each half by hash of the identifier."""
+    order = sorted(range(len(index)), key=lambda i: hashlib.sha256(str(index["image_id"].iloc[i]).encode()).digest())
+    known = index["normal"].fillna(-1).to_numpy(int)
+    half = CONTACTS // 2
+    return [(i, True) for i in order if known[i] == 1][:half] + [(i, False) for i in order if known[i] == 0][:half]
