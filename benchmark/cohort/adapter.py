@@ -192,7 +192,7 @@ def label_column(values: pd.Series, path: Path, allowed: Iterable[str] = LABEL_V
     wrong = np.flatnonzero(~values.isin(known).to_numpy())
     if len(wrong):
         at = int(wrong[0])
-        expected = ", ".join(value or "blank" for value in LABEL_VALUES if value in known)
+        expected = ", ".join(value or "blank" for value in ("0", "1", "-1", "") if value in known)
         raise UserError(
             f"{path}, {row_of(at)}: column '{values.name}' holds '{values.iloc[at]}', expected one of {expected} "
             f"({len(wrong)} such values): restore the published file."

@@ -175,9 +175,10 @@ def findings_and_impression(text: str) -> str:
     """
     headings = list(HEADING.finditer(text))
     sections: dict[str, list[str]] = {}
-    for heading, following in zip(headings, [*headings[1:], None], strict=True):
+    ends = [heading.start() for heading in headings[1:]] + [len(text)]
+    for heading, end in zip(headings, ends, strict=False):
         name = " ".join(heading[1].split())
-        body = " ".join(text[heading.end() : following.start() if following else len(text)].split())
+        body = " ".join(text[heading.end() : end].split())
         wanted = (
             "FINDINGS" if BOTH.fullmatch(name) else name.removesuffix("S") if name.startswith("IMPRESSION") else name
         )

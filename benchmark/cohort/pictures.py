@@ -77,7 +77,8 @@ def fit(gray: Gray, size: int, original: tuple[int, int] | None = None) -> Gray:
     """
     import cv2
 
-    height, width, top, left = placed(*(original or gray.shape), size)
+    full_height, full_width = original or (gray.shape[0], gray.shape[1])
+    height, width, top, left = placed(full_height, full_width, size)
     if gray.shape != (height, width):
         gray = np.asarray(cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
     square = np.zeros((size, size), dtype=np.uint8)
@@ -160,7 +161,8 @@ def faithful_display(stored: NDArray[Any], dataset: Any) -> Gray:
     values = np.arange(low, high + 1, dtype=np.int32)
     displayed = np.asarray(apply_voi_lut(apply_modality_lut(values, dataset), dataset), dtype=np.float64)
     if "WindowWidth" in dataset and "VOILUTSequence" not in dataset:
-        black, white = np.asarray(apply_voi_lut(np.array([-1e9, 1e9]), dataset), dtype=np.float64)
+        with np.errstate(over="ignore"):  # a sigmoid's tail
+            black, white = np.asarray(apply_voi_lut(np.array([-1e9, 1e9]), dataset), dtype=np.float64)
         shades = np.clip((displayed - black) / (white - black), 0.0, 1.0)
     else:
         shades = _stretched(displayed)

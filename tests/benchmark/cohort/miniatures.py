@@ -95,7 +95,7 @@ def mimic_cxr(root: Path) -> Path:
         ("ffff-0001", "13000055", "58888888", "PA", "train"),
     ]
     reports = {
-        "50414267": "                                 FINAL REPORT\n EXAMINATION:  CHEST (PA AND LAT)\n\n INDICATION:  ___F"
+        "50414267": "                       FINAL REPORT\n EXAMINATION:  CHEST (PA AND LAT)\n\n INDICATION:  ___F"
         " with cough.\n\n FINDINGS: \n \n There is no focal consolidation. \n Heart size is normal.\n\n IMPRESSION: \n"
         " \n No acute process.\n",
         "53189527": " FINAL REPORT\n HISTORY:  Fever.\n\n IMPRESSION:  Right lower lobe pneumonia: 3.5 cm.\n",
