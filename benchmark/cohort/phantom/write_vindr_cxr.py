@@ -1,0 +1,101 @@
+"""The published layout of VinDr-CXR 1.0.0: test/<image_id>.dicom and the annotation tables.
+
+Source: physionet.org/content/vindr-cxr. 12 to 16 bits, MONOCHROME1 or 2, some with a window.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.cohort.phantom.render import Picture
+from benchmark.cohort.phantom.studies import Study, generator
+from benchmark.cohort.phantom.vocabulary import VINDR, VINDR_COLUMNS, VINDR_LOCAL
+
+INVERTED = 0.2
+"""Share of MONOCHROME1."""
+WINDOWED = 0.6
+STORAGE = "1.2.840.10008.5.1.4.1.1.1.1"
+"""Digital X-Ray Image Storage - For Presentation."""
+
+
+def repeats(study: Study, seed: int) -> int:
+    """One picture a study."""
+    return 1
+
+
+def image_id(study: Study) -> str:
+    """32 hexadecimal digits."""
+    return hashlib.md5(f"phantom vindr {study.number}".encode(), usedforsecurity=False).hexdigest()
+
+
+def _dicom(study: Study, grey: np.ndarray, path: Path) -> None:
+    """Write one explicit-little-endian DICOM; how it is stored varies with the study."""
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+    rng = generator(7, study.dataset, 5, study.number)
+    bits = int(rng.choice([12, 14, 16]))
+    inverted, windowed = rng.random() < INVERTED, rng.random() < WINDOWED
+    top = 2**bits - 1
+    # With a window the grey scale fills part of the range; without one, all of it.
+    low, high = (0.08 * top, 0.85 * top) if windowed else (0.0, float(top))
+    shown = 1 - grey if inverted else grey
+    stored = np.round(low + shown * (high - low)).astype("<u2")
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = STORAGE
+    meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["phantom", image_id(study)])
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    data.Modality = "DX"
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME1" if inverted else "MONOCHROME2"
+    data.Rows, data.Columns = stored.shape
+    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, bits, bits - 1, 0
+    if windowed:
+        data.WindowCenter, data.WindowWidth = round((low + high) / 2), round(high - low)
+    data.PixelData = stored.tobytes()
+    data.save_as(path, enforce_file_format=True)
+
+
+def write_picture(study: Study, picture: Picture, repeat: int, root: Path) -> dict[str, Any]:
+    """``test/<image_id>.dicom``; returns its boxes."""
+    path = root / "test" / f"{image_id(study)}.dicom"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _dicom(study, picture.grey, path)
+    boxes = [
+        (label, *drawn.box)
+        for drawn in picture.drawn
+        for label in VINDR.get(drawn.finding.kind, ())
+        if label in VINDR_LOCAL
+    ]
+    return {
+        "image_id": image_id(study),
+        "number": study.number,
+        "boxes": boxes,
+        "drawn": [drawn.finding.kind for drawn in picture.drawn],
+    }
+
+
+def write_tables(studies: Sequence[Study], pictures: Sequence[dict[str, Any]], root: Path, seed: int) -> None:
+    """``annotations/image_labels_test.csv`` and ``annotations/annotations_test.csv``."""
+    folder = root / "annotations"
+    folder.mkdir(parents=True, exist_ok=True)
+    labels, boxes = [], []
+    for picture in pictures:
+        study = studies[picture["number"]]
+        # A boxed label is set where a box was drawn; a global one where the tags say so.
+        found = {label for label, *_ in picture["boxes"]} | (study.labels - set(VINDR_LOCAL))
+        if not found:
+            found = {"No finding"} if study.normal else {"Other disease(s)"}
+        labels.append({"image_id": picture["image_id"], **{name: int(name in found) for name in VINDR_COLUMNS}})
+        rows = picture["boxes"] or [("No finding", None, None, None, None)]
+        boxes += [(picture["image_id"], *row) for row in rows]
+    pd.DataFrame(labels).to_csv(folder / "image_labels_test.csv", index=False)
+    columns = ["image_id", "class_name", "x_min", "y_min", "x_max", "y_max"]
+    pd.DataFrame(boxes, columns=columns).to_csv(folder / "annotations_test.csv", index=False)

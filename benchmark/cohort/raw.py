@@ -1,0 +1,103 @@
+"""Stage ``raw``: the phantom in a dataset's published layout, or a pointer to the user's own release.
+
+Either way ``data/raw/<dataset>/pointer.json`` names the root that the adapter reads. For a real root
+the pointer carries a fingerprint of the release's tables, since DVC does not hash what lies outside.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+from benchmark import files, layout, settings
+from benchmark.errors import UserError
+from benchmark.progress import say, track
+
+TABLES = (".csv", ".csv.gz", ".json", ".json.gz", ".tgz", ".tar.gz", ".zip", ".txt")
+"""Endings of tables at the top of a release and one folder below it."""
+LARGEST_HASHED = 1 << 30
+"""Tables above this many bytes count by name and size."""
+
+
+def fingerprint(root: Path) -> str:
+    """SHA-256 over name, size and content of the tables of a release, top folder and one below."""
+    found = [path for pattern in ("*", "*/*") for path in root.glob(pattern) if path.is_file()]
+    tables = sorted(path for path in found if path.name.endswith(TABLES))
+    listed = []
+    for path in track(tables, f"fingerprint of {root}"):
+        size = path.stat().st_size
+        digest = files.sha256_file(path) if size <= LARGEST_HASHED else ""
+        listed.append([path.relative_to(root).as_posix(), size, digest])
+    return files.sha256_json(listed)
+
+
+def _pointer(dataset: str, phantom: bool, root: str, grounding: str | None, mark: str) -> dict[str, Any]:
+    return {"dataset": dataset, "phantom": phantom, "root": root, "grounding": grounding, "fingerprint": mark}
+
+
+def point(dataset: str, chosen: settings.DatasetSettings) -> None:
+    """Write pointer.json for a release on the user's disk.
+
+    Raises:
+        UserError: the root or the grounding file does not exist.
+    """
+    root = Path(chosen.root).expanduser()
+    if not root.is_dir():
+        raise UserError(f"datasets.{dataset}.root is {chosen.root}, which is no folder; give the release's top folder.")
+    if chosen.grounding is not None and not Path(chosen.grounding).expanduser().is_file():
+        raise UserError(f"datasets.{dataset}.grounding is {chosen.grounding}, which is no file.")
+    target = layout.raw(dataset)
+    pointer = _pointer(dataset, False, str(root.resolve()), chosen.grounding, fingerprint(root))
+    with files.replacing(target) as part:
+        part.mkdir()
+        files.write_json(part / "pointer.json", pointer)
+
+
+def render(dataset: str, chosen: settings.Settings) -> None:
+    """Render one phantom dataset into data/raw/<dataset>/, whole or not at all."""
+    import pandas as pd
+
+    from benchmark.cohort import materials
+    from benchmark.cohort.phantom import cohort, studies
+
+    phantom = chosen.phantom
+    if dataset not in phantom.studies:
+        raise UserError(f"params.yaml: phantom.studies lacks {dataset}; say how many studies to render.")
+    writer = importlib.import_module(f"benchmark.cohort.phantom.write_{dataset}")
+    planned = studies.choose(dataset, materials.open_i_reports(), phantom.studies[dataset], phantom.seed)
+    target = layout.raw(dataset)
+    with files.replacing(target) as part:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        jobs = [
+            cohort.Job(study, repeat, phantom.picture_size, phantom.seed, part, writer.write_picture)
+            for study in planned
+            for repeat in range(writer.repeats(study, phantom.seed))
+        ]
+        made = cohort.rendered(jobs, chosen.cohort.workers)
+        pictures = list(track(made, f"rendering {dataset} (PHANTOM)", total=len(jobs)))
+        writer.write_tables(planned, pictures, part, phantom.seed)
+        provenance = pd.DataFrame(
+            {
+                "image_id": [picture["image_id"] for picture in pictures],
+                "study": [picture["number"] for picture in pictures],
+                "report": [planned[picture["number"]].report.uid for picture in pictures],
+                "planned": [[f.kind for f in planned[picture["number"]].findings] for picture in pictures],
+                "drawn": [picture["drawn"] for picture in pictures],
+            }
+        )
+        files.write_parquet(part / "provenance.parquet", provenance)
+        mark = files.sha256_json([phantom.model_dump(), dataset])
+        files.write_json(part / "pointer.json", _pointer(dataset, True, target.as_posix(), None, mark))
+
+
+def run(dataset: str) -> None:
+    """Stage ``raw`` for one dataset."""
+    chosen = settings.load()
+    if chosen.datasets[dataset].is_phantom:
+        render(dataset, chosen)
+    else:
+        point(dataset, chosen.datasets[dataset])
+        say(f"raw: {layout.raw(dataset)}/pointer.json names {chosen.datasets[dataset].root}")
