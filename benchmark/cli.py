@@ -46,6 +46,18 @@ def _workspace(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", required=True, help="a file of profiles/, without .yaml")
 
 
+def _verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--update", action="store_true", help="write the present results as the reference")
+
+
+def _ui(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, default=5000, help="port to serve on (5000)")
+
+
+def _calibrate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--simulations", type=int, default=1000, help="simulated studies per setting (default 1000)")
+
+
 @dataclass(frozen=True)
 class Command:
     """A sub-command: ``function`` is called with the parsed arguments as keywords."""
@@ -69,10 +81,14 @@ COMMANDS = {
     "score": Command("benchmark.evaluation.score:run", "zero-shot scores and grounding on all four datasets", _run),
     "probe": Command("benchmark.evaluation.probe:run", "supervised head on the same tower: the ceiling"),
     "measure": Command("benchmark.statistics.measure:run", "AUC, intervals, differences, claims"),
+    "calibrate": Command(
+        "benchmark.statistics.calibrate:run", "do intervals and tests keep their promises?", _calibrate
+    ),
     "report": Command("benchmark.reporting.report:run", "PDF reports and tables"),
     "track": Command("benchmark.tracking:run", "upsert every run into MLflow"),
     "summary": Command("benchmark.summary:run", "print the main table and where the reports lie"),
-    "ui": Command("benchmark.tracking:ui", "open MLflow on the tracked runs"),
+    "verify": Command("benchmark.verify:run", "compare results/ with the reference results", _verify),
+    "ui": Command("benchmark.tracking:ui", "open MLflow on the tracked runs", _ui),
     "profile": Command("benchmark.profiles:run", "merge profiles/NAME.yaml into params.yaml", _profile),
     "workspace": Command("benchmark.workspace:run", "lay out the same pipeline in another folder", _workspace),
 }

@@ -67,11 +67,11 @@ def processor() -> str:
 
 
 def snapshot(ledgers: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
-    """What may explain a difference between two results: settings, packages, hardware that trained."""
+    """What may explain a difference between two results: code, settings, packages, hardware that trained."""
     trained = sorted({str(ledger["hardware"]) for ledger in ledgers if "hardware" in ledger})
     return {
         "commit": commit(),
-        "params": params_hash(),
+        "params": yaml.safe_load(layout.PARAMS.read_text(encoding="utf-8")),
         "versions": versions(),
         "hardware": trained or [processor()],
     }

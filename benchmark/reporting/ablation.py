@@ -71,7 +71,7 @@ def parts(found: Evidence, system: str) -> dict[str, str]:
 
 def effects_of(found: Evidence, systems: tuple[str, ...]) -> list[Effect]:
     """Every pair of systems that differ in one part alone, the one nearer to the full method first."""
-    full = parts(found, pair(found)[0]) if pair(found) else {}
+    full = parts(found, asked[0]) if (asked := pair(found)) else {}
 
     def distance(system: str) -> int:
         return sum(parts(found, system)[part] != full.get(part) for part in PARTS)

@@ -61,7 +61,8 @@ def compose(found: Evidence) -> dict[str, Any]:
 
 def by_dataset(found: Evidence) -> Table:
     """Normal AUC of the two systems of the question and their difference, dataset by dataset."""
-    cells, records = [], []
+    cells: tables.Cells = []
+    records = []
     a, b = pair(found) or ("", "")
     for dataset in (*found.datasets, "overall") if a else ():
         row = _difference(found, "normal_auc", "prompt", dataset)
@@ -88,7 +89,8 @@ def by_dataset(found: Evidence) -> Table:
 
 def costs(found: Evidence) -> Table:
     """What the method costs or brings besides: differences in everything else."""
-    cells, records = [], []
+    cells: tables.Cells = []
+    records = []
     a, b = pair(found) or ("", "")
     for quantity, score, words, more_is_better in COSTS if a else ():
         rows = {d: _difference(found, quantity, score, d) for d in ("overall", *found.datasets)}

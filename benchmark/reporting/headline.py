@@ -45,7 +45,8 @@ def macro(found: Evidence, dataset: str, system: str, quantity: str, score: str 
 def verdicts(found: Evidence) -> Table:
     """Each published claim once: what was measured over all datasets it concerns, and the verdict."""
     data = found.results["claims"]
-    cells, kept = [], []
+    cells: tables.Cells = []
+    kept = []
     for _, group in data.groupby("claim", sort=False) if not data.empty else []:
         rows = group.to_dict("records")
         whole = next((r for r in rows if r["dataset"] == "overall"), rows[0])
@@ -121,7 +122,8 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
     systems = systems or found.systems
     level = found.settings.statistics.level
     published = pd.read_csv(REFERENCES)
-    cells, records = [], []
+    cells: tables.Cells = []
+    records = []
     for dataset in found.datasets:
         measured = {(s, q): macro(found, dataset, s, q, k) for s in systems for q, k in HEADLINE}
         leaders = {
@@ -136,7 +138,7 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
             for q, k in HEADLINE
         }
         for system in systems:
-            shown = [names.dataset(dataset), found.label(system)]
+            shown: list[Cell | str] = [names.dataset(dataset), found.label(system)]
             for q, _ in HEADLINE:
                 row = measured[system, q]
                 shown.append(_cell(row, bold=leaders[q] == system))
@@ -151,8 +153,8 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
             q: select.one(found.results["ceiling"], dataset=dataset, quantity=q, finding="") for q, _ in HEADLINE[:2]
         }
         if any(ceiling.values()):
-            shown = [_cell(row) for row in ceiling.values()]
-            cells.append([names.dataset(dataset), CEILING, *shown, *[tables.MISSING] * 3])
+            reached = [_cell(row) for row in ceiling.values()]
+            cells.append([names.dataset(dataset), CEILING, *reached, *[tables.MISSING] * 3])
             records += [_record(dataset, "probe", q, row) for q, row in ceiling.items() if row is not None]
     columns = [
         Column("Dataset", "left"),
@@ -185,7 +187,7 @@ def differences(found: Evidence) -> Table:
         place = {system: i for i, system in enumerate(found.systems)}
         data = data[data["a"].map(place) > data["b"].map(place)]
         data = data[(data["quantity"] != "normal_auc") | data["score"].isin(NORMALITY_SCORES)]
-    cells = []
+    cells: tables.Cells = []
     for row in data.to_dict("records"):
         score = f", {names.score(row['score'])}" if row["quantity"] == "normal_auc" else ""
         cells.append(

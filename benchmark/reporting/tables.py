@@ -41,6 +41,10 @@ class Cell:
     bold: bool = False
 
 
+Cells = list[list[Cell | str]]
+"""Rows while they are put together; plain strings become cells."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A heading and how its cells stand."""
@@ -84,7 +88,7 @@ def interval(low: float, high: float, digits: int = 3) -> str:
     return "" if pd.isna(low) or pd.isna(high) else f"[{number(low, digits)}, {number(high, digits)}]"
 
 
-def estimate(row: Mapping[str, Any], digits: int = 3, *, sign: bool = False) -> str:
+def estimate(row: Mapping[Any, Any], digits: int = 3, *, sign: bool = False) -> str:
     """An estimate with its interval: ``0.923 [0.901, 0.944]``."""
     shown = (signed if sign else number)(row["estimate"], digits)
     return f"{shown} {interval(row['low'], row['high'], digits)}".rstrip()

@@ -218,16 +218,16 @@ def _metrics(found: Evidence, system: str, seed: str) -> dict[str, float]:
         suffix = "" if row["score"] in ("", "prompt") else f"_{row['score']}"
         rows.append((f"{row['dataset']}/{row['quantity']}{suffix}", row))
     grounding = _select(found.results["grounding"], system=system, seed=seed, finding="", size="all")
-    rows += [(f"{row['dataset']}/{row['measure']}", row) for row in grounding.to_dict("records")]
+    rows += [(f"{hit['dataset']}/{hit['measure']}", hit) for hit in grounding.to_dict("records")]
     operating = _select(found.results["operating"], system=system, seed=seed, score="prompt")
-    for row in operating.to_dict("records"):
-        suffix = f"_{row['rule']}" if row["rule"] else ""
-        rows.append((f"{row['dataset']}/{row['quantity']}{suffix}", row))
+    for error in operating.to_dict("records"):
+        suffix = f"_{error['rule']}" if error["rule"] else ""
+        rows.append((f"{error['dataset']}/{error['quantity']}{suffix}", error))
     values: dict[str, Any] = {}
-    for name, row in rows:
-        values |= {name: row["estimate"], f"{name}_low": row["low"], f"{name}_high": row["high"]}
-        if "chance" in row:
-            values[f"{name}_chance"] = row["chance"]
+    for name, values_of in rows:
+        values |= {name: values_of["estimate"], f"{name}_low": values_of["low"], f"{name}_high": values_of["high"]}
+        if "chance" in values_of:
+            values[f"{name}_chance"] = values_of["chance"]
     return _finite(values)
 
 

@@ -1,7 +1,7 @@
 """Heatmaps over pictures with the true regions, and the contact sheet: only where pictures may be shown.
 
-Which pictures: the rule of evaluation/examples.py for heatmaps (chosen from the truth alone, so right
-and wrong ones appear as they fall); the smallest hash of the identifier for the contact sheet.
+Which heatmaps: those that scoring kept by its rule (evaluation/examples.py), right and wrong as they
+fall. Which contacts: the smallest hash of the identifier.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Picture |
     read = {system: _read(found.runs_of(system)[0]) for system in systems if found.runs_of(system)}
     read = {system: one for system, one in read.items() if one}
     first = next(iter(read.values()), [])
-    shown = {d: [k for k, _, _ in first if k["dataset"] == d][:PER_DATASET] for d in found.datasets}
+    shown = {d: [k for k, _ in first if k["dataset"] == d][:PER_DATASET] for d in found.datasets}
     shown = {d: examples for d, examples in shown.items() if examples and found.may_show(d)}
     if not shown:
         return None
     columns = PER_DATASET * len(read)
-    with drawing(folder / "heatmaps.svg", len(shown), columns, height=1.5 * len(shown), mark=found.mark) as (_, axes):
+    with drawing(folder / "heatmaps.svg", len(shown), columns, height=1.35 * len(shown), mark=found.mark) as (_, axes):
         for line, (dataset, examples) in zip(axes, shown.items(), strict=True):
             pictures = np.load(layout.cohort(dataset) / "images.npy", mmap_mode="r")
             for axis in line:
@@ -42,12 +42,13 @@ def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Picture |
             for place, example in enumerate(examples):
                 for shift, (system, maps) in enumerate(read.items()):
                     axis = line[place * len(read) + shift]
-                    found_map = next(((m, h) for k, m, h in maps if _same(k, example)), None)
-                    if found_map is None:
+                    own, heatmap = next(((k, m) for k, m in maps if _same(k, example)), (None, None))
+                    if own is None or heatmap is None:
                         continue
-                    heatmap, hit = found_map
                     _overlay(axis, pictures[example["row"]], heatmap, example["bounds"])
-                    axis.set_title(f"{example['finding']}\n{found.label(system)}: {hit}", fontsize=5.5, pad=2)
+                    axis.set_title(
+                        f"{example['finding']}\n{found.label(system)}: {own['outcome']}", fontsize=5.5, pad=2
+                    )
             line[0].text(
                 -0.08, 0.5, names.dataset(dataset), rotation=90, va="center", ha="right", transform=line[0].transAxes
             )
@@ -55,8 +56,7 @@ def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Picture |
     return Picture(
         "heatmaps.svg",
         f"Heatmaps of {labels} (first seed) for the finding's prompt; box: bounds of the true region; cross: the "
-        "heatmap's maximum, which decides hit or miss. The pictures are the first by hash of their identifier among "
-        "the most frequent findings, whatever the systems made of them.",
+        f"heatmap's maximum, which decides hit or miss. Chosen by rule: {first[0][0]['rule']}.",
         "Heatmaps with true regions for each system and dataset",
     )
 
@@ -89,21 +89,14 @@ def contact_sheet(found: Evidence, folder: Path) -> Picture | None:
     )
 
 
-def _read(run: Run) -> list[tuple[dict[str, Any], np.ndarray, str]]:
-    """Examples of a run: description, heatmap (h, w), and ``hit`` or ``miss`` from pointing.parquet."""
+def _read(run: Run) -> list[tuple[dict[str, Any], np.ndarray]]:
+    """Examples of a run: what each shows, and its heatmap (h, w)."""
     described, maps = run.scores / "examples.json", run.scores / "examples.npz"
     if not (described.exists() and maps.exists()):
         return []
-    keys = ["dataset", "image_id", "finding"]
-    hits = pd.read_parquet(run.scores / "pointing.parquet").set_index(keys)["hit"].to_dict()
     with np.load(maps) as kept:
         heatmaps = kept["heatmaps"]
-    examples = files.read_json(described)
-    words = {1: "hit", 0: "miss"}
-    return [
-        (example, heatmap, words.get(hits.get(tuple(example[key] for key in keys)), ""))
-        for example, heatmap in zip(examples, heatmaps, strict=True)
-    ]
+    return list(zip(files.read_json(described), heatmaps, strict=True))
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:

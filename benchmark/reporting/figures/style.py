@@ -102,7 +102,7 @@ def drawing(
     with mpl.rc_context(RC):
         figure = Figure(figsize=(TEXT_WIDTH, height))
         if mark:
-            figure.get_layout_engine().set(rect=(0, 0, 0.975, 1))
+            figure.set_layout_engine("constrained", rect=(0, 0, 0.975, 1))
             figure.text(0.998, 0.5, mark, ha="right", va="center", rotation=90, fontsize=5.5, color=GREY, weight="bold")
         yield figure, figure.subplots(rows, columns, squeeze=False, **subplots)
         with files.replacing(target) as part:
