@@ -32,8 +32,8 @@ PUBLISHED = (
     "Pneumothorax", "Lung tumor", "Pneumonia",
 )  # fmt: skip
 """The findings that the OFF-CLIP script scores, beside ``No finding``."""
-SPELLINGS = {"Other diseases": "Other disease"}
-"""The release spells one column in two ways."""
+SPELLINGS = {"Other diseases": "Other disease", "Other disease(s)": "Other disease"}
+"""Ways in which one column has been written."""
 CORNERS = ("x_min", "y_min", "x_max", "y_max")
 
 
