@@ -46,8 +46,9 @@ class World:
         """Rows of all processes in rank order, without gradient: [b, ...] -> [size * b, ...]."""
         if self.size == 1:
             return tensor
-        whole = tensor.new_empty((self.size * tensor.shape[0], *tensor.shape[1:]))
-        dist.all_gather_into_tensor(whole, tensor.contiguous())
+        with torch.no_grad():
+            whole = tensor.new_empty((self.size * tensor.shape[0], *tensor.shape[1:]))
+            dist.all_gather_into_tensor(whole, tensor.detach().contiguous())
         return whole
 
     def sum(self, tensors: Iterable[Tensor]) -> None:
