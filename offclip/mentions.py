@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from offclip.findings import FINDINGS, GLOBAL_STATEMENTS, NORMAL_STATEMENTS, SIDES, ZONES
+from offclip.findings import BONE_FINDINGS, BONE_ZONES, FINDINGS, GLOBAL_STATEMENTS, NORMAL_STATEMENTS, SIDES, ZONES
 
 _PSEUDO = re.compile(
     r"\b(?:no|without|not)(?: \w+){0,2} (?:change[sd]?|increase|decrease|improvement|progression|worsening)\b"
@@ -33,9 +33,13 @@ _END = re.compile(
 )
 _HYPOTHETICAL = re.compile(
     r"\b(?:rule out|(?:to|would|help) exclude|history of|(?:evaluat\w+|assess\w*|workup|follow ?up) (?:for|of)"
-    r"|correlat\w+ (?:for|with))(?: \w+){0,4}$"
+    r"|correlat\w+ (?:for|with))(?: \w+){0,4} ?$"
 )
-_UNCERTAIN_LIST = re.compile(r"[,;]| with | and there | and mild | as well as | versus | vs ")
+_PART = re.compile(
+    r"\b(?:bones?|bony|oss\w+s|ribs?|skelet\w+|spine|soft tissues?|abdomen|mediastin\w+|airways?|hil\w+)\b"
+)
+_WHOLE = re.compile(r"cardio ?|chest|thora|pulmon|lung")
+_CLAUSE_STOP = re.compile(r"[,;]| with | and there | and mild | as well as | versus | vs ")
 
 
 @dataclass(frozen=True)
@@ -78,10 +82,14 @@ def _mentions(text: str) -> tuple[Mention, ...]:
             continue
         inside = _BEFORE.search(_PSEUDO.sub(_blank, text[start:end])) is not None
         is_denied = inside or any(low <= start < high for low, high in denied)
-        note(start, Mention(finding, is_denied, _where(text, start, end, spans)))
-    for table in (NORMAL_STATEMENTS, GLOBAL_STATEMENTS):
-        for finding, pattern in table.items():
-            for match in pattern.finditer(text):
+        note(start, Mention(finding, is_denied, _where(text, (start, end, finding), spans)))
+    for finding, pattern in NORMAL_STATEMENTS.items():
+        for match in pattern.finditer(text):
+            note(match.start(), Mention(finding, True))
+    for finding, pattern in GLOBAL_STATEMENTS.items():
+        for match in pattern.finditer(text):
+            of_a_part = _PART.search(text[: match.start()]) and not _WHOLE.search(match.group())
+            if not of_a_part:  # "the bones are intact without acute abnormality" speaks of the bones
                 note(match.start(), Mention(finding, True))
     return tuple(mention for _, mention in sorted(found.values(), key=lambda item: item[0]))
 
@@ -117,10 +125,11 @@ def _denied_ranges(text: str) -> list[tuple[int, int]]:
     return forward + backward
 
 
-def _where(text: str, start: int, end: int, spans: list[tuple[int, int, str]]) -> str:
+def _where(text: str, span: tuple[int, int, str], spans: list[tuple[int, int, str]]) -> str:
     """The place named nearest to a wording within its own clause, as a phrase."""
+    start, end, finding = span
     low, high = 0, len(text)
-    for stop in _UNCERTAIN_LIST.finditer(text):
+    for stop in _CLAUSE_STOP.finditer(text):
         if stop.end() <= start:
             low = stop.end()
         elif stop.start() >= end:
@@ -140,7 +149,9 @@ def _where(text: str, start: int, end: int, spans: list[tuple[int, int, str]]) -
                     best = (gap, name)
         return best[1] if best else ""
 
-    return place(nearest(SIDES), nearest(ZONES))
+    in_bone = finding in BONE_FINDINGS
+    zones = {name: pattern for name, pattern in ZONES.items() if in_bone or name not in BONE_ZONES}
+    return place(nearest(SIDES), nearest(zones))
 
 
 def place(side: str, zone: str) -> str:
@@ -151,6 +162,8 @@ def place(side: str, zone: str) -> str:
         return f"at the {side + ' ' if side else ''}{zone}"
     if zone in ("spine", "thoracic spine", "lingula", "retrocardiac region"):
         return f"in the {zone}"
+    if zone == "hilum" and side == "both":
+        return "in both hila"
     if zone:
         return f"in both {zone.rstrip('s')}s" if side == "both" else f"in the {side + ' ' if side else ''}{zone}"
     return {"": "", "both": "on both sides"}.get(side, f"on the {side}")

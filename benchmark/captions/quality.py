@@ -9,8 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from benchmark.captions.hand_labels import Drawn, label_of
+from offclip.mentions import mentions, plain
 from offclip.sentence_classifier import SentenceClassifier
 
 
@@ -20,6 +24,31 @@ def proportion(hits: NDArray[np.bool_]) -> dict[str, float | int | None]:
         return {"estimate": None, "low": None, "high": None, "n": 0}
     interval = binomtest(int(hits.sum()), len(hits)).proportion_ci(0.95, method="wilson")
     return {"estimate": float(hits.mean()), "low": float(interval.low), "high": float(interval.high), "n": len(hits)}
+
+
+def alternatives(
+    studies: pd.DataFrame, drawn: Sequence[Drawn], labels: Mapping[str, bool]
+) -> dict[str, dict[str, float | int | None]]:
+    """Accuracy of two simpler judges on the same sentences, which is why there is a third.
+
+    ``rules``: abnormal where the negation rules find an affirmed finding. ``study_label``: every sentence inherits the
+    label of its study, which teaches that "the lungs are clear" is abnormal wherever something else was found.
+
+    Args:
+        studies: training studies with columns sentences and normal.
+        drawn: the sentences that were drawn for labelling.
+        labels: sentence hash -> True where a person called it normal.
+    """
+    read = [sentence.text for sentence in drawn if label_of(sentence.text, labels) is not None]
+    normal = np.array([label_of(text, labels) for text in read], dtype=bool)
+    by_rules = np.array([any(not mention.denied for mention in mentions(text)) for text in read], dtype=bool)
+    flat = studies.explode("sentences")
+    inherit = make_pipeline(TfidfVectorizer(preprocessor=plain, ngram_range=(1, 3)), LogisticRegression(max_iter=1000))
+    inherit.fit(flat["sentences"].tolist(), ~flat["normal"].astype(bool).to_numpy())
+    return {
+        "rules": proportion(by_rules != normal),
+        "study_label": proportion(np.asarray(inherit.predict(read), dtype=bool) != normal),
+    }
 
 
 def classifier_quality(
@@ -48,7 +77,12 @@ def classifier_quality(
     abnormal = classifier.abnormal_probability([sentence.text for sentence, _ in read]) > threshold
     right = abnormal != normal
     return {
-        "labelled": {"sentences": len(read), "normal": int(normal.sum()), "abnormal": int((~normal).sum())},
+        "labelled": {
+            "committed": len(labels),
+            "sentences": len(read),
+            "normal": int(normal.sum()),
+            "abnormal": int((~normal).sum()),
+        },
         "accuracy": proportion(right),
         "accuracy_unseen": proportion(right[unseen]),
         "accuracy_by_stratum": {name: proportion(right[stratum == name]) for name in dict.fromkeys(stratum.tolist())},

@@ -36,16 +36,25 @@ def read_studies(index: pd.DataFrame) -> pd.DataFrame:
     return studies[studies["sentences"].str.len() > 0].reset_index(drop=True)
 
 
-def fit_classifier(studies: pd.DataFrame, seed: int) -> SentenceClassifier:
-    """Fit the sentence classifier on the training split's weak labels.
+def weakly_labelled(studies: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The studies that the classifier learns from: training split, label known, at most MAX_TRAINING_STUDIES.
 
-    Raises:
-        UserError: the training split has no normal or no abnormal study.
+    A report that several studies share counts once: it says nothing new, and its weight would alter the regularisation.
     """
     training = studies[(studies["split"] == "train") & studies["normal"].notna()]
+    training = training[~training["sentences"].map(tuple).duplicated()]
     if len(training) > MAX_TRAINING_STUDIES:
         chosen = np.random.default_rng(seed).choice(len(training), MAX_TRAINING_STUDIES, replace=False)
         training = training.iloc[np.sort(chosen)]
+    return training
+
+
+def fit_classifier(training: pd.DataFrame) -> SentenceClassifier:
+    """Fit the sentence classifier on weak labels.
+
+    Raises:
+        UserError: there is no normal or no abnormal study.
+    """
     try:
         return SentenceClassifier().fit(training["sentences"].tolist(), training["normal"].astype(bool).tolist())
     except ValueError as error:
@@ -102,17 +111,25 @@ def run() -> None:
     backend = prompter(chosen, credentialed)
     studies = read_studies(index)
     say(f"captions: {len(studies)} studies with a report, {int(studies['sentences'].str.len().sum())} sentences")
-    classifier = fit_classifier(studies, chosen.seed)
+    weak = weakly_labelled(studies, chosen.seed)
+    classifier = fit_classifier(weak)
     sentences = sentence_table(studies, classifier, chosen.threshold, backend)
     pairs = study_table(sentences)
 
     training_ids = studies.loc[studies["split"] == "train", "study_id"]
     training = sentences[sentences["study_id"].isin(training_ids)]
     drawn = hand_labels.draw(hand_labels.evaluation_sentences(materials.open_i_reports()))
+    labels = hand_labels.read_labels()
+    if not any(hand_labels.label_of(sentence.text, labels) is not None for sentence in drawn):
+        raise UserError(
+            f"none of the {len(labels)} hand-labelled sentences occurs in {layout.MATERIALS}; the reports, or the "
+            "rules that split them (offclip/sentences.py), are not those that were labelled."
+        )
     measured = {
         "classifier": quality.classifier_quality(
-            classifier, chosen.threshold, drawn, hand_labels.read_labels(), set(map(normalise, training["text"]))
+            classifier, chosen.threshold, drawn, labels, set(map(normalise, training["text"]))
         ),
+        "alternatives": quality.alternatives(weak, drawn, labels),
         "filter": quality.filter_summary(sentences, pairs, studies.set_index("study_id")["normal"]),
         "prompting": {"backend": chosen.prompting, **quality.prompting_summary(sentences)},
     }
