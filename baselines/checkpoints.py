@@ -75,10 +75,11 @@ def _unpickled(path: Path) -> Any:
     """What the file holds, foreign configuration objects replaced, everything else foreign refused."""
     try:
         foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-        if refused := sorted(name for name in foreign if not INERT.match(name)):
-            raise ValueError(f"{path} holds objects of classes that are not allowed: {', '.join(refused)}.")
-        with torch.serialization.safe_globals([(Inert, name) for name in foreign]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError) as error:
+        refused = sorted(name for name in foreign if not INERT.match(name))
+        if not refused:
+            with torch.serialization.safe_globals([(Inert, name) for name in foreign]):
+                return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{path} cannot be read as a torch checkpoint ({reason}); download it again.") from None
+    raise ValueError(f"{path} holds objects of classes that are not allowed: {', '.join(refused)}.")

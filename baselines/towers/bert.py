@@ -81,7 +81,7 @@ class BertTower(TextTower):
             intermediate_size=options.ffn,
             max_position_embeddings=options.positions,
         )
-        self.model = BertModel(config)
+        self.model = BertModel(config, add_pooling_layer=False)
         if options.init:
             self._start_from(options.init)
         self.tokenizer = BertTokenizer(
@@ -92,7 +92,7 @@ class BertTower(TextTower):
         """Weights of a pretrained BERT whose sizes must be those of the options."""
         from transformers import BertModel
 
-        pretrained = BertModel.from_pretrained(source)
+        pretrained = BertModel.from_pretrained(source, add_pooling_layer=False)
         own, theirs = self.model.config, pretrained.config
         sizes = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size")
         for size in (*sizes, "max_position_embeddings"):

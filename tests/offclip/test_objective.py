@@ -13,6 +13,7 @@ from torch import Tensor
 
 from offclip import objective
 from offclip.objective import OffClipObjective, abnormal_info_nce, info_nce, off_diagonal, off_diagonal_target, siglip
+from tests import parity
 
 MIXED = [True, False, True, True, False, False]
 BATCHES = {
@@ -125,6 +126,24 @@ def test_info_nce_and_siglip_equal_their_double_loops() -> None:
     _same(info_nce, _loop_info_nce, 5)
     sign = 2 * torch.eye(5, dtype=torch.float64) - 1
     _same(siglip, lambda x: sum(_softplus(-sign[i, j] * x[i, j]) for i in range(5) for j in range(5)) / 5, 5)
+
+
+@parity.needs_parity
+@pytest.mark.parametrize("size", [2, 5, 8])
+def test_info_nce_is_carzeros_released_loss_and_gradient(size: int) -> None:
+    expected = parity.arrays("losses.npz")
+    x = expected[f"logits_{size}"].requires_grad_()
+    loss = info_nce(x)
+    loss.backward()
+    torch.testing.assert_close(loss, expected[f"dqncos_{size}"], **parity.TINY)
+    torch.testing.assert_close(x.grad, expected[f"dqncos_grad_{size}"], **parity.TINY)
+
+
+@parity.needs_parity
+def test_the_released_training_loss_is_the_sum_over_both_directions() -> None:
+    expected = parity.arrays("losses.npz")
+    loss = info_nce(expected["i2t"]) + info_nce(expected["t2i"].T)
+    torch.testing.assert_close(loss, expected["total"], **parity.TINY)
 
 
 @pytest.mark.parametrize("name", objective.OBJECTIVES)

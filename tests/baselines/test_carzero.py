@@ -1,0 +1,116 @@
+"""The complete CARZero model against the released one, at both sizes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from baselines import carzero
+from baselines.base import ImageFeatures, TextFeatures, load, load_exactly
+from baselines.carzero import CARZero
+from baselines.fusion import PUBLISHED
+from baselines.published import to_own_names
+from offclip.objective import info_nce
+from tests import parity
+from tests.baselines.conftest import ENCODERS, TEXTS, VOCABULARY
+
+PUBLISHED_TOWERS = {"image": {"kind": "vit"}, "text": {"kind": "bert", "positions": 128}}
+
+
+@pytest.fixture(scope="module")
+def released() -> tuple[CARZero, dict, ImageFeatures, TextFeatures]:
+    """The full-size model with the released forward pass's parameters, its expected arrays and features."""
+    expected = parity.arrays("similarity_full.npz")
+    vocabulary = parity.arrays("text_agg.npz")["vocab"].tolist()
+    model = CARZero(PUBLISHED_TOWERS, PUBLISHED, vocabulary).eval()
+    load_exactly(model, to_own_names(parity.filled("full_model"), "full_model"), "full_model")
+    with torch.no_grad():
+        images = model.encode_images(parity.normalised(expected["gray_u8"]))
+        texts = model.encode_texts(model.text.batch(expected["input_ids"], expected["attention_mask"]))
+    return model, expected, images, texts
+
+
+@parity.needs_parity
+def test_features_are_the_released_ones(released: tuple) -> None:
+    _, expected, images, texts = released
+    torch.testing.assert_close(images.pooled, expected["img_global"], **parity.FULL)
+    torch.testing.assert_close(images.grid.mean((1, 2)), expected["img_local_mean_hw"], **parity.FULL)
+    torch.testing.assert_close(texts.pooled, expected["txt_global"], **parity.FULL)
+    torch.testing.assert_close(texts.words[:, :12].transpose(1, 2), expected["txt_local"], **parity.FULL)
+    assert (texts.words[:, 12:] == 0).all()
+
+
+@parity.needs_parity
+def test_both_directions_and_the_loss_are_the_released_ones(released: tuple) -> None:
+    model, expected, images, texts = released
+    with torch.no_grad():
+        image_to_text, text_to_image = model.pair_logits(images, texts)
+    torch.testing.assert_close(image_to_text, expected["i2t"], **parity.FULL)
+    torch.testing.assert_close(text_to_image.T, expected["t2i"], **parity.FULL)
+    loss = info_nce(image_to_text) + info_nce(text_to_image)
+    torch.testing.assert_close(loss, expected["loss"], **parity.FULL)
+
+
+@parity.needs_parity
+def test_zero_shot_scores_and_maps_are_the_released_ones(released: tuple) -> None:
+    model, expected, images, _ = released
+    with torch.no_grad():
+        prompts = model.encode_texts(model.text.batch(expected["prompt_ids"], expected["prompt_mask"]))
+        torch.testing.assert_close(model.similarity(images, prompts), expected["zero_shot_scores"], **parity.FULL)
+        torch.testing.assert_close(model.heatmaps(images, prompts), expected["grounding_14"], **parity.FULL)
+
+
+def _embedded() -> tuple[CARZero, ImageFeatures, TextFeatures]:
+    torch.manual_seed(0)
+    model = load("carzero", ENCODERS, {"layers": 2}, VOCABULARY).eval()
+    assert isinstance(model, CARZero)
+    with torch.no_grad():
+        images = model.encode_images(torch.rand(5, 1, 48, 48))
+        texts = model.encode_texts(model.tokenize(TEXTS))
+    return model, images, texts
+
+
+def test_scoring_in_chunks_of_pictures_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, images, texts = _embedded()
+    with torch.no_grad():
+        whole = model.similarity(images, texts)
+        monkeypatch.setattr(carzero, "PAIRS_AT_ONCE", 2 * len(texts))
+        torch.testing.assert_close(model.similarity(images, texts), whole)
+
+
+def test_heatmaps_are_attention_without_the_whole_picture_and_cover_a_cropped_border() -> None:
+    model, images, texts = _embedded()
+    with torch.no_grad():
+        maps = model.heatmaps(images, texts)
+        bordered = model.heatmaps(ImageFeatures(images.pooled, images.grid, border=1), texts)
+    assert maps.shape == (5, 5, 6, 6)
+    assert ((maps >= 0) & (maps <= 1)).all()
+    assert (maps.sum((2, 3)) < 1).all()
+    assert bordered.shape == (5, 5, 8, 8)
+    torch.testing.assert_close(bordered[:, :, 1:-1, 1:-1], maps)
+    torch.testing.assert_close(bordered.sum(), maps.sum())
+
+
+def test_published_starts_from_the_released_head_and_options_override_it() -> None:
+    model = load("carzero", ENCODERS, {"published": True, "layers": 1}, VOCABULARY)
+    assert isinstance(model, CARZero)
+    assert (model.fusion.options.ffn, model.fusion.options.layers) == (1024, 1)
+    assert model.fusion.options.shared_norm
+    assert not model.fusion.options.mask_padding
+
+
+@pytest.mark.slow
+def test_the_full_size_model_takes_a_training_step_on_a_cpu_at_batch_8() -> None:
+    torch.manual_seed(0)
+    model = CARZero(PUBLISHED_TOWERS, PUBLISHED, VOCABULARY)
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-5, betas=(0.5, 0.999), weight_decay=1e-6)
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    tokens = model.tokenize([f"{TEXTS[i % 4]} {i}" for i in range(8)])
+    matrices = model.pair_logits(model.encode_images(torch.rand(8, 1, 224, 224)), model.encode_texts(tokens))
+    loss = sum((info_nce(matrix) for matrix in matrices), torch.zeros(()))
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 0.25)
+    optimizer.step()
+    assert torch.isfinite(loss)
+    moved = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
+    assert moved == set(before) - {"image.model.pos_embed"}
