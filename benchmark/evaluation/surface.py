@@ -15,6 +15,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.cohort.pictures import placed
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -33,13 +35,8 @@ class Placement:
 
     @classmethod
     def of(cls, height: int, width: int, size: int) -> Placement:
-        """Where the cache puts a picture of this size: longest side fitted, the other truncated, centred."""
-        scale = size / max(height, width)
-        fitted_height = size if height >= width else max(int(height * scale), 1)
-        fitted_width = size if width > height else max(int(width * scale), 1)
-        return cls(
-            height, width, fitted_height, fitted_width, (size - fitted_height) // 2, (size - fitted_width) // 2, size
-        )
+        """Where the cache (cohort/pictures.py) puts a picture of this size."""
+        return cls(height, width, *placed(height, width, size), size)
 
     def to_square(self, row: float, column: float) -> tuple[float, float]:
         """A point of the original (0 = its top left corner) in pixels of the cached square."""

@@ -1,0 +1,143 @@
+"""The stage: rows in index order, columns from the prompts, grounding in the picture's own pixels, same bytes twice."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from baselines import base
+from benchmark import files, layout
+from benchmark.errors import UserError
+from benchmark.evaluation import prompts, score
+from tests.benchmark.evaluation.workspace import FINDINGS, KIND
+
+SCORES = layout.scores("carzero", 0)
+
+
+def restored() -> base.Baseline:
+    return base.restore(layout.run("carzero", 0) / "model.safetensors")
+
+
+def test_every_dataset_is_scored_row_by_row_and_prompt_by_prompt(here: Path) -> None:
+    score.run("carzero", 0)
+    model, book = restored(), prompts.load()
+    for dataset in layout.DATASETS:
+        index = pd.read_parquet(layout.cohort(dataset) / "index.parquet")
+        rows = np.flatnonzero(index["split"].isin(["test", "validate"]))
+        table = pd.read_parquet(SCORES / f"{dataset}.parquet")
+        assert list(table["image_id"]) == list(index["image_id"].iloc[rows])
+        wanted = [f"finding:{name}" for name in FINDINGS[dataset]]
+        wanted += [f"normal:{wording}" for wording in book.normal] + [f"abnormal:{wording}" for wording in book.abnormal]
+        assert list(table.columns[1:]) == wanted
+        assert set(table.dtypes.iloc[1:]) == {np.dtype(np.float32)}
+
+        picture = np.load(layout.cohort(dataset) / "images.npy")[rows[7]]
+        pixels = torch.from_numpy(picture[None, None].astype(np.float32) / 255)
+        for column, sentence in (
+            (f"finding:{FINDINGS[dataset][1]}", "There is pleural effusion"),
+            ("normal:no_finding", "There is no finding"),
+        ):
+            if dataset in ("mimic_cxr", "chexpert") and column.startswith("finding"):
+                sentence = f"There is {FINDINGS[dataset][1].lower()}"
+            with torch.no_grad():
+                alone = model.similarity(model.encode_images(pixels), model.encode_texts(model.tokenize([sentence])))
+            assert table[column][7] == pytest.approx(alone.item(), abs=1e-5)
+
+
+def test_pointing_follows_the_heatmap_of_the_pictures_own_finding(here: Path) -> None:
+    score.run("carzero", 0)
+    pointing = pd.read_parquet(SCORES / "pointing.parquet")
+    for dataset in layout.EVALUATION_DATASETS:
+        own = pointing[pointing["dataset"] == dataset]
+        truth = pd.read_parquet(layout.cohort(dataset) / "regions.parquet")
+        pairs = truth[["image_id", "finding"]].drop_duplicates()
+        assert set(zip(own["image_id"], own["finding"], strict=True)) == set(pairs.itertuples(index=False, name=None))
+        assert set(own["kind"]) == {KIND[dataset]}
+        assert not own.duplicated(["image_id", "finding"]).any()
+    assert pointing["hit"].isin([0, 1]).all()
+    assert np.isfinite(pointing[["chance", "cnr", "miou", "size"]].to_numpy()).all()
+
+    index = pd.read_parquet(layout.cohort("vindr_cxr") / "index.parquet").set_index("image_id")
+    images = np.load(layout.cohort("vindr_cxr") / "images.npy")
+    truth = pd.read_parquet(layout.cohort("vindr_cxr") / "regions.parquet")
+    model, agreed = restored(), 0
+    own = pointing[pointing["dataset"] == "vindr_cxr"]
+    for row in own.itertuples():
+        picture, place = index.loc[row.image_id], index.index.get_loc(row.image_id)
+        pixels = torch.from_numpy(images[place][None, None].astype(np.float32) / 255)
+        texts = model.encode_texts(model.tokenize([f"There is {row.finding.lower()}"]))
+        with torch.no_grad():
+            heatmap = model.heatmaps(model.encode_images(pixels), texts)
+        size = torch.tensor([picture.height, picture.width])  # straight to the fitted copy, then to the original
+        fitted = (size * 32 / size.max()).int()
+        top, left = (32 - fitted) // 2
+        square = torch.nn.functional.interpolate(heatmap, (320, 320), mode="bilinear")[0, 0]
+        cut = square[10 * top : 10 * (top + fitted[0]), 10 * left : 10 * (left + fitted[1])]
+        y, x = np.unravel_index(int(cut.argmax()), cut.shape)
+        y, x = (y + 0.5) / cut.shape[0] * picture.height, (x + 0.5) / cut.shape[1] * picture.width
+        boxes = truth[(truth["image_id"] == row.image_id) & (truth["finding"] == row.finding)]
+        hit = ((boxes.x_min <= x) & (x < boxes.x_max) & (boxes.y_min <= y) & (y < boxes.y_max)).any()
+        agreed += int(hit == row.hit)
+    assert agreed >= 0.97 * len(own)  # the coarser search above may step over an edge
+
+
+def test_snapshots_give_the_curve(here: Path) -> None:
+    score.run("carzero", 0)
+    curve = pd.read_parquet(SCORES / "curve.parquet")
+    assert set(curve["progress"]) == {0.25}
+    assert list(curve["dataset"].unique()) == list(layout.EVALUATION_DATASETS)
+    final = pd.read_parquet(SCORES / "vindr_cxr.parquet")
+    early = curve[curve["dataset"] == "vindr_cxr"].reset_index(drop=True)
+    assert list(early["image_id"]) == list(final["image_id"])
+    assert np.abs(early["normal:no_finding"] - final["normal:no_finding"]).max() > 1e-3  # other weights
+    assert {"abnormal:abnormality", "finding:Nodule/Mass"} <= set(early.columns)
+
+
+def test_a_released_checkpoint_without_snapshots_has_an_empty_curve(here: Path) -> None:
+    (layout.run("carzero", 0) / "snapshot-25.safetensors").unlink()
+    score.run("carzero", 0)
+    assert len(pd.read_parquet(SCORES / "curve.parquet")) == 0
+
+
+def test_examples_are_the_same_pictures_for_every_system(here: Path) -> None:
+    score.run("carzero", 0)
+    score.run("clip", 0)
+    ours, theirs = (files.read_json(layout.scores(name, 0) / "examples.json") for name in ("carzero", "clip"))
+    keys = ("dataset", "image_id", "finding", "row", "bounds", "rule")
+    assert [[e[k] for k in keys] for e in ours] == [[e[k] for k in keys] for e in theirs]
+    heatmaps = np.load(SCORES / "examples.npz")["heatmaps"]
+    assert len(heatmaps) == len(ours) == 12
+    index = pd.read_parquet(layout.cohort(ours[0]["dataset"]) / "index.parquet")
+    assert index["image_id"][ours[0]["row"]] == ours[0]["image_id"]
+    hits = pd.read_parquet(SCORES / "pointing.parquet").set_index(["dataset", "image_id", "finding"])["hit"]
+    for example in ours:
+        top, left, bottom, right = example["bounds"]
+        assert 0 <= top < bottom <= 32
+        assert 0 <= left < right <= 32
+        key = (example["dataset"], example["image_id"], example["finding"])
+        assert example["outcome"] == ("hit" if hits[key] else "miss")
+
+
+def test_the_same_run_gives_the_same_bytes(here: Path) -> None:
+    score.run("carzero", 0)
+    first = {path.name: files.sha256_file(path) for path in SCORES.iterdir()}
+    score.run("carzero", 0)
+    assert {path.name: files.sha256_file(path) for path in SCORES.iterdir()} == first
+    card = files.read_json(SCORES / "score.json")
+    assert card["cohort_hash"]["open_i"] == "cohort-open_i"
+    assert card["weights_hash"] == files.sha256_file(layout.run("carzero", 0) / "model.safetensors")
+
+
+def test_diverged_weights_are_refused_and_leave_no_scores(here: Path) -> None:
+    path = layout.run("carzero", 0) / "model.safetensors"
+    with safe_open(path, "pt") as handle:
+        weights, metadata = {name: handle.get_tensor(name) for name in handle.keys()}, handle.metadata()  # noqa: SIM118
+    weights[sorted(name for name in weights if "fusion" in name and weights[name].dim() == 2)[0]][0, 0] = torch.nan
+    save_file(weights, path, metadata)
+    with pytest.raises(UserError, match="carzero-0 on mimic_cxr: the similarity of picture .* is nan"):
+        score.run("carzero", 0)
+    assert not SCORES.exists()

@@ -1,0 +1,107 @@
+"""The surface must equal literal bilinear upsampling, cutting and searching of every pixel."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.functional import interpolate
+
+from benchmark.cohort import pictures
+from benchmark.evaluation.surface import Placement, Surface
+
+SIDES = st.integers(3, 97)
+CELLS = st.integers(1, 11)
+SEEDS = st.integers(0, 2**32 - 1)
+# Original size and cached square whose fitted copy has the original's exact proportions: (height, width, square).
+PROPORTIONAL = [(64, 48, 16), (48, 64, 16), (200, 250, 20), (96, 24, 32), (50, 50, 10)]
+
+
+def literal(heatmaps: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Upsample to the padded square at the original's resolution with PyTorch, cut the padding away."""
+    side = max(height, width)
+    square = interpolate(torch.from_numpy(heatmaps)[None], (side, side), mode="bilinear", align_corners=False)[0]
+    top, left = (side - height) // 2, (side - width) // 2
+    return square[:, top : top + height, left : left + width].numpy()
+
+
+def everywhere(surface: Surface) -> np.ndarray:
+    return surface.at(np.arange(surface.rows.pixels), np.arange(surface.columns.pixels))
+
+
+@settings(max_examples=60, deadline=None)
+@given(side=SIDES, h=CELLS, w=CELLS, seed=SEEDS)
+def test_an_unpadded_picture_is_interpolated_as_torch_does(side: int, h: int, w: int, seed: int) -> None:
+    heatmaps = np.random.default_rng(seed).normal(size=(2, h, w))
+    surface = Surface.of(heatmaps, Placement.of(side, side, side))
+    np.testing.assert_allclose(everywhere(surface), literal(heatmaps, side, side), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("height", "width", "square"), PROPORTIONAL)
+@pytest.mark.parametrize(("h", "w"), [(4, 4), (7, 5), (14, 14)])
+def test_padding_is_cut_away_before_the_maximum_is_sought(height: int, width: int, square: int, h: int, w: int) -> None:
+    heatmaps = np.random.default_rng(h * w).normal(size=(40, h, w))
+    expected = literal(heatmaps, height, width)
+    surface = Surface.of(heatmaps, Placement.of(height, width, square))
+    np.testing.assert_allclose(everywhere(surface), expected, rtol=0, atol=1e-12)
+    rows, columns, values = surface.maximum()
+    found = expected[np.arange(40), rows, columns]
+    np.testing.assert_allclose(found, expected.max(axis=(1, 2)), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(values, found, rtol=0, atol=1e-12)
+    flat = expected.reshape(40, -1)  # PyTorch's rounding breaks ties on a plateau, hence the margin
+    np.testing.assert_array_equal(rows * width + columns, (flat > flat.max(axis=1, keepdims=True) - 1e-12).argmax(axis=1))
+    np.testing.assert_allclose(surface.minimum(), expected.min(axis=(1, 2)), rtol=0, atol=1e-12)
+
+
+def test_a_maximum_in_the_padding_does_not_count() -> None:
+    heatmap = np.zeros((1, 8, 8))
+    heatmap[0, :, 0], heatmap[0, 5, 4] = 9.0, 1.0  # the picture is 2 wide in 8: columns 3 and 4 hold it
+    row, column, value = Surface.of(heatmap, Placement.of(400, 100, 8)).maximum()
+    assert value[0] == pytest.approx(1.0, abs=0.05)
+    assert 250 <= row[0] < 300
+    assert column[0] >= 50
+
+
+@settings(max_examples=80, deadline=None)
+@given(height=SIDES, width=SIDES, h=CELLS, w=CELLS, levels=st.integers(1, 3), seed=SEEDS)
+def test_ties_go_to_the_first_pixel_in_row_major_order(
+    height: int, width: int, h: int, w: int, levels: int, seed: int
+) -> None:
+    heatmaps = np.random.default_rng(seed).integers(0, levels, (3, h, w)).astype(float)  # plateaus everywhere
+    surface = Surface.of(heatmaps, Placement.of(height, width, 24))
+    rows, columns, _ = surface.maximum()
+    np.testing.assert_array_equal(rows * width + columns, everywhere(surface).reshape(3, -1).argmax(axis=1))
+
+
+@settings(max_examples=60, deadline=None)
+@given(height=SIDES, width=SIDES, h=CELLS, w=CELLS, seed=SEEDS)
+def test_sums_over_rectangles_equal_sums_over_pixels(height: int, width: int, h: int, w: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    surface = Surface.of(generator.normal(size=(2, h, w)), Placement.of(height, width, 40))
+    top, left = generator.integers(0, height), generator.integers(0, width)
+    bottom, right = generator.integers(top + 1, height + 1), generator.integers(left + 1, width + 1)
+    pixels = everywhere(surface)
+    inside = np.zeros((height, width), bool)
+    inside[top:bottom, left:right] = True
+    rectangles = [[top, left, bottom, right]]
+    if bottom < height:
+        rectangles.append([bottom, 0, height, width])
+        inside[bottom:] = True
+    total, squares = surface.sums(np.array(rectangles))
+    np.testing.assert_allclose(total, pixels[:, inside].sum(axis=1), rtol=1e-9, atol=1e-8)
+    np.testing.assert_allclose(squares, (pixels[:, inside] ** 2).sum(axis=1), rtol=1e-9, atol=1e-8)
+
+
+@pytest.mark.parametrize("size", [(2544, 3056), (3056, 2544), (500, 500), (2001, 1777), (333, 1000), (3, 700)])
+@pytest.mark.parametrize("square", [80, 224, 256])
+def test_the_placement_is_where_the_cache_puts_the_picture(size: tuple[int, int], square: int) -> None:
+    held = np.argwhere(pictures.fit(np.full(size, 255, np.uint8), square))
+    placement = Placement.of(*size, square)
+    assert (placement.top, placement.left) == tuple(held.min(axis=0))
+    assert (placement.fitted_height, placement.fitted_width) == tuple(held.max(axis=0) - held.min(axis=0) + 1)
+
+
+def test_corners_of_the_original_lie_at_the_corners_of_its_fitted_copy() -> None:
+    placement = Placement.of(200, 100, 80)
+    assert placement.to_square(0, 0) == (0, 20)
+    assert placement.to_square(200, 100) == (80, 60)
