@@ -161,7 +161,8 @@ class StatisticsSettings(Strict):
     seed: int = 11
     replicates: int = Field(2000, ge=10)
     level: float = Field(0.95, gt=0, lt=1)
-    interval: Literal["percentile", "logit", "bca"] = "percentile"
+    interval: Literal["percentile", "logit", "bca"] = "logit"
+    """Form of the intervals; the default is the one that keeps its promise (`python -m benchmark calibrate`)."""
     min_positives: int = Field(10, ge=1)
     """Findings with fewer positives are listed as undefined."""
     visible_above: float = Field(0.7, ge=0.5, lt=1)

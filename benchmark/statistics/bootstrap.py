@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -92,14 +92,21 @@ class Resampled:
     influence: Floats
     """(C,) derivative of the statistic by each cluster's weight; the sum of squares estimates its variance.
     Empty where none is known."""
+    seed_influence: Floats = field(default_factory=lambda: np.empty(0))
+    """(S,) the same for each training seed; empty before `over_seeds`."""
 
     def __add__(self, other: Resampled) -> Resampled:
         return Resampled(
-            self.estimate + other.estimate, self.replicates + other.replicates, self.influence + other.influence
+            self.estimate + other.estimate,
+            self.replicates + other.replicates,
+            self.influence + other.influence,
+            self.seed_influence + other.seed_influence,
         )
 
     def __mul__(self, factor: float) -> Resampled:
-        return Resampled(self.estimate * factor, self.replicates * factor, self.influence * factor)
+        return Resampled(
+            self.estimate * factor, self.replicates * factor, self.influence * factor, self.seed_influence * factor
+        )
 
     def __sub__(self, other: Resampled) -> Resampled:
         return self + other * -1.0
@@ -123,11 +130,12 @@ def mean(parts: Sequence[Resampled]) -> Resampled:
 
 
 def mean_of_independent(parts: Sequence[Resampled]) -> Resampled:
-    """Mean of statistics of different observations, e.g. over datasets: their clusters are drawn apart."""
+    """Mean of statistics of different observations, e.g. over datasets: patients are drawn apart, seeds together."""
     return Resampled(
         float(np.mean([part.estimate for part in parts])),
         np.mean([part.replicates for part in parts], axis=0),
         np.concatenate([part.influence for part in parts]) / len(parts),
+        np.mean([part.seed_influence for part in parts], axis=0),
     )
 
 
@@ -159,7 +167,8 @@ def over_seeds(parts: Sequence[Resampled], drawn: NDArray[np.int64]) -> Resample
     return Resampled(
         patients.estimate,
         patients.replicates + deviation,
-        np.concatenate([patients.influence, seeds]) if len(patients.influence) else patients.influence,
+        patients.influence,
+        seeds,
     )
 
 

@@ -1,7 +1,7 @@
 """Is one system better than another? p-values of paired differences, and Holm's correction over a family.
 
-Sources: Davison & Hinkley (1997) for the bootstrap p-value by inverting the percentile interval; DeLong,
-DeLong & Clarke-Pearson (1988) as a cross-check where a cluster is one picture; Holm (1979).
+Sources: Davison & Hinkley (1997) for bootstrap p-values by inverting an interval; DeLong, DeLong &
+Clarke-Pearson (1988) as a cross-check where a cluster is one picture; Holm (1979).
 """
 
 from __future__ import annotations
@@ -12,16 +12,24 @@ from scipy import stats
 
 from benchmark.statistics.auc import Floats, placements
 from benchmark.statistics.bootstrap import Resampled
+from benchmark.statistics.intervals import Form, degrees_of_freedom
 
 
-def bootstrap_p(difference: Resampled) -> float:
-    """Two-sided p-value of "the difference is 0": twice the rarer sign's share, (count + 1) / (R + 1).
+def bootstrap_p(difference: Resampled, form: Form) -> float:
+    """Two-sided p-value of "the difference is 0" from the paired bootstrap, by inverting the interval's form.
 
-    A replicate of exactly 0 counts for both signs, so two identical systems have p = 1.
+    logit: Student's t with the bootstrap's standard error. Else twice the rarer sign's share of the
+    replicates, (count + 1) / (R + 1), a replicate of exactly 0 counting for both signs. Two identical
+    systems have p = 1.
     """
     values = difference.replicates[~np.isnan(difference.replicates)]
-    if not len(values):
+    if len(values) < 2:
         return float("nan")
+    if form == "logit":
+        error = values.std(ddof=1)
+        if error == 0:
+            return 1.0 if difference.estimate == 0 else 0.0
+        return float(2 * stats.t.sf(abs(difference.estimate) / error, degrees_of_freedom(difference)))
     rarer = min(np.sum(values <= 0), np.sum(values >= 0))
     return float(min(1.0, 2 * (rarer + 1) / (len(values) + 1)))
 

@@ -1,11 +1,12 @@
 """From a resampled statistic to a confidence interval, in the form that the settings choose.
 
 `percentile`: quantiles of the replicates. `bca`: quantiles shifted for bias and skewness, the acceleration
-from the infinitesimal jackknife, since a true jackknife would need one AUC per patient. `logit`: normal on
-the log-odds scale, for shares near 0 or 1; a number that is no share (a difference) has no log-odds and takes
-percentiles, which is what its bootstrap p-value inverts. Which of them keeps its promise is measured by
-`benchmark.statistics.calibrate`.
-Source: Efron (1987) for bca; Qin & Hotilovac (2008) for the logit form of the AUC.
+from the infinitesimal jackknife, since a true jackknife would need one AUC per patient. `logit`: the bootstrap's
+standard error with Student's t, on the log-odds scale for a share, on its own scale for a difference; its degrees
+of freedom know how few positives, patients or training seeds carry the variance. Which of them keeps its promise
+is measured by `benchmark.statistics.calibrate`.
+Sources: Efron (1987) for bca; Qin & Hotilovac (2008) for the logit form of the AUC; Satterthwaite (1946) and
+Lipsitz, Ibrahim & Parzen (1999) for degrees of freedom from influences.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ def interval(statistic: Resampled, form: Form, level: float, share: bool = True)
     if len(values) < 2 or np.isnan(statistic.estimate):
         return Interval(np.nan, np.nan, undefined)
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
-    if form == "logit" and share and 0 < statistic.estimate < 1:
-        low, high = _logit(statistic.estimate, values, tails)
+    if form == "logit":
+        low, high = _student(statistic, values, tails, share and 0 < statistic.estimate < 1)
     elif form == "bca" and len(statistic.influence):
         low, high = np.quantile(values, _bca_levels(statistic, values, tails))
     else:
@@ -57,10 +58,34 @@ def interval(statistic: Resampled, form: Form, level: float, share: bool = True)
     return Interval(float(low), float(high), undefined)
 
 
-def _logit(estimate: float, values: Floats, tails: Floats) -> Floats:
-    """Normal on the log-odds scale, the standard error by the delta method."""
-    error = values.std(ddof=1) / (estimate * (1 - estimate))
-    return special.expit(special.logit(estimate) + stats.norm.ppf(tails) * error)
+def degrees_of_freedom(statistic: Resampled) -> float:
+    """Degrees of freedom of the bootstrap variance, after Satterthwaite.
+
+    Patients: 2 V^2 / Var(V) with V the sum of squared influences, so that ten positives among thousands count
+    as about ten. Seeds: S - 1. The two are weighted by the variance that each carries; infinite where no
+    influence is known.
+    """
+    squares = statistic.influence**2
+    spread = np.sum(squares**2) - squares.sum() ** 2 / max(len(squares), 1)
+    patients = 2 * squares.sum() ** 2 / spread if spread > 0 else np.inf
+    if len(statistic.seed_influence) < 2:
+        return max(1.0, float(patients))
+    of_seeds = np.sum(statistic.seed_influence**2)
+    total = max(np.nanvar(statistic.replicates, ddof=1), of_seeds)
+    if total == 0:
+        return np.inf
+    of_patients = total - of_seeds
+    parts = of_patients**2 / patients + of_seeds**2 / (len(statistic.seed_influence) - 1)
+    return max(1.0, float(total**2 / parts))
+
+
+def _student(statistic: Resampled, values: Floats, tails: Floats, log_odds: bool) -> Floats:
+    """Student's t around the estimate, on the log-odds scale by the delta method where asked."""
+    width = stats.t.ppf(tails, degrees_of_freedom(statistic)) * values.std(ddof=1)
+    if not log_odds:
+        return statistic.estimate + width
+    slope = statistic.estimate * (1 - statistic.estimate)
+    return special.expit(special.logit(statistic.estimate) + width / slope)
 
 
 def _bca_levels(statistic: Resampled, values: Floats, tails: Floats) -> Floats:

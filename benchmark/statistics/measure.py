@@ -171,7 +171,7 @@ def difference_rows(
     for dataset, one, delong in [*found, *averaged]:
         used = [runs[system, seed] for system in (one.a, one.b) for seed in one.seeds]
         names: Row = {"dataset": dataset, "quantity": one.quantity.quantity, "score": one.quantity.score}
-        names |= {"a": one.a, "b": one.b, "p": bootstrap_p(one.statistic), "p_delong": delong}
+        names |= {"a": one.a, "b": one.b, "p": bootstrap_p(one.statistic, chosen.interval), "p_delong": delong}
         names |= tables.bounds(one.statistic, chosen, share=False) | one.spread
         rows.append(names | tables.hashes(used, None if dataset == claims.OVERALL else dataset))
     family = [

@@ -169,7 +169,7 @@ def test_seed_level_has_the_unbiased_variance_of_a_mean_of_three() -> None:
     expected = estimates.std(ddof=1) / np.sqrt(3)
     assert statistic.estimate == pytest.approx(estimates.mean())
     assert statistic.replicates.std() == pytest.approx(expected, rel=0.02)
-    assert np.sqrt(np.sum(statistic.influence**2)) == pytest.approx(expected)
+    assert np.sqrt(np.sum(statistic.seed_influence**2)) == pytest.approx(expected)
 
 
 def test_patients_and_seeds_both_widen_the_interval() -> None:

@@ -1,0 +1,79 @@
+"""Average precision, Brier and Platt against scikit-learn; the calibration error by a literal loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.special import expit
+from sklearn.metrics import average_precision_score, brier_score_loss
+
+from benchmark.statistics.bootstrap import draw
+from benchmark.statistics.reliability import BINS, average_precision, brier, expected_calibration_error, platt
+
+
+def column(seed: int = 0, pictures: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Patients, labels and tied scores."""
+    generator = np.random.default_rng(seed)
+    labels = (generator.random(pictures) < 0.4).astype(float)
+    return np.arange(pictures) // 2, labels, np.round(generator.normal(size=pictures) + labels, 1)
+
+
+def test_average_precision_is_scikit_learns_in_every_replicate() -> None:
+    patients, labels, scores = column()
+    draws = draw(patients, 40, 1)
+    found = average_precision(labels, scores, draws)
+    assert found.estimate == pytest.approx(average_precision_score(labels, scores), abs=1e-12)
+    weights = draws.weights(0, 40).T
+    expected = [average_precision_score(labels, scores, sample_weight=weight) for weight in weights]
+    np.testing.assert_allclose(found.replicates, expected, atol=1e-7)
+
+
+def test_brier_is_scikit_learns_and_leaves_unknown_labels_out() -> None:
+    patients, labels, scores = column()
+    probability = expit(scores)
+    unknown = labels.copy()
+    unknown[::7] = np.nan
+    known = ~np.isnan(unknown)
+    found = brier(unknown, probability, draw(patients, 10, 1))
+    assert found.estimate == pytest.approx(brier_score_loss(labels[known], probability[known]))
+
+
+def test_calibration_error_by_a_literal_loop() -> None:
+    patients, labels, scores = column()
+    probability = expit(scores)
+    draws = draw(patients, 20, 1)
+    found = expected_calibration_error(labels, probability, draws)
+
+    def literal(rows: np.ndarray) -> float:
+        total = 0.0
+        for k in range(BINS):
+            inside = rows[(probability[rows] >= k / BINS) & (probability[rows] < (k + 1) / BINS)]
+            if len(inside):
+                total += len(inside) / len(rows) * abs(probability[inside].mean() - labels[inside].mean())
+        return total
+
+    assert found.estimate == pytest.approx(literal(np.arange(len(labels))))
+    for replicate in range(20):
+        rows = np.repeat(np.arange(len(labels)), draws.counts[draws.cluster, replicate])
+        assert found.replicates[replicate] == pytest.approx(literal(rows))
+
+
+def test_platt_minimises_the_smoothed_cross_entropy() -> None:
+    _, labels, scores = column(2)
+    positives, negatives = labels.sum(), (1 - labels).sum()
+    target = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+
+    def loss(parameters: np.ndarray) -> float:
+        z = parameters[0] * scores + parameters[1]
+        return float(np.sum(np.logaddexp(0, z) - target * z))
+
+    slope, offset = minimize(loss, [0.0, 0.0], tol=1e-12).x
+    np.testing.assert_allclose(platt(labels, scores)(scores), expit(slope * scores + offset), atol=1e-4)
+
+
+def test_platt_of_separable_or_constant_scores_stays_a_probability() -> None:
+    labels = np.repeat([0.0, 1.0], 20)
+    separable = platt(labels, labels * 10)(np.array([0.0, 10.0]))
+    assert 0 < separable[0] < 0.1 < 0.9 < separable[1] < 1
+    np.testing.assert_allclose(platt(labels, np.zeros(40))(np.zeros(3)), 0.5, atol=1e-6)
