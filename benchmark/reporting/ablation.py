@@ -70,7 +70,7 @@ def parts(found: Evidence, system: str) -> dict[str, str]:
 
 
 def effects_of(found: Evidence, systems: tuple[str, ...]) -> list[Effect]:
-    """Every pair of systems that differ in one part alone, the one nearer to the full method first."""
+    """Every measured pair of systems that differ in one part alone, the one nearer to the full method first."""
     full = parts(found, asked[0]) if (asked := pair(found)) else {}
 
     def distance(system: str) -> int:
@@ -78,12 +78,18 @@ def effects_of(found: Evidence, systems: tuple[str, ...]) -> list[Effect]:
 
     known = []
     for one, other in combinations(systems, 2):
-        a, b = sorted((one, other), key=distance)
+        a, b = sorted((other, one), key=distance)
         after, before = parts(found, a), parts(found, b)
         changed = [part for part in PARTS if after[part] != before[part]]
-        if len(changed) == 1:
+        if len(changed) == 1 and _is_measured(found, a, b):
             known.append(Effect(changed[0], after[changed[0]], before[changed[0]], a, b))
     return sorted(known, key=lambda e: (PARTS[::-1].index(e.part), distance(e.a), e.after, e.before))
+
+
+def _is_measured(found: Evidence, a: str, b: str) -> bool:
+    quantity, score = QUANTITIES[0]
+    where = {"dataset": "overall", "quantity": quantity, "score": score}
+    return select.difference(found.results["differences"], a, b, **where) is not None
 
 
 def parts_table(found: Evidence, systems: tuple[str, ...]) -> Table:
@@ -121,8 +127,8 @@ def effects_table(found: Evidence, known: list[Effect]) -> Table:
         "Marginal effect of each part: mean over the datasets, paired, with 95 % intervals.",
         [
             Column("Part", "left"),
-            Column("Change", "left"),
-            Column("Measured as", "left"),
+            Column("Change", "left", wide=1),
+            Column("Measured as", "left", wide=1),
             *[Column(names.quantity(q)) for q, _ in QUANTITIES],
         ],
         cells,

@@ -186,6 +186,7 @@ def differences(found: Evidence) -> Table:
         # Each pair is stored in both directions; the one that leads with the later system of `compare` is shown.
         place = {system: i for i, system in enumerate(found.systems)}
         data = data[data["a"].map(place) > data["b"].map(place)]
+        data = data.sort_values(["a", "b"], key=lambda names: names.map(place), ascending=False, kind="stable")
         data = data[(data["quantity"] != "normal_auc") | data["score"].isin(NORMALITY_SCORES)]
     cells: tables.Cells = []
     for row in data.to_dict("records"):
@@ -217,6 +218,7 @@ def differences(found: Evidence) -> Table:
         columns,
         cells,
         data,
+        group_by=0,
         note="Bold: significant after Holm's adjustment within the declared family, or, outside it, an interval that "
         "excludes zero. A positive false-positive or false-negative difference is a loss.",
     )
