@@ -12,42 +12,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from baselines.base import Baseline, ImageFeatures, TextBatch, TextFeatures
+from baselines.base import ImageFeatures, TextFeatures
 from baselines.config import parse
 from baselines.fusion import PUBLISHED, Fusion, FusionOptions, Memory
-from baselines.towers import build_towers
+from baselines.two_towers import TwoTowers
 
 PAIRS_AT_ONCE = 16_384
 """Pairs whose activations are held together while scoring (64 MiB at the published feed-forward width)."""
 
 
-class CARZero(Baseline):
-    """Two towers of one width and the cross-attention head."""
+class CARZero(TwoTowers):
+    """Two towers of one width (no projection, as released) and the cross-attention head."""
 
     def __init__(
         self, encoders: Mapping[str, Mapping[str, Any]], fusion: FusionOptions, vocabulary: list[str] | None
     ) -> None:
-        super().__init__()
-        self.image, self.text = build_towers(encoders, vocabulary)
-        self.vocabulary = self.text.vocabulary
-        if self.image.dim != self.text.dim:
-            raise ValueError(
-                f"carzero needs towers of one width, found image {self.image.dim} and text {self.text.dim}; "
-                "set `dim` of both in `encoders`."
-            )
-        self.fusion = Fusion(self.text.dim, fusion)
-
-    def tokenize(self, texts: list[str]) -> TextBatch:
-        """See ``Baseline``."""
-        return self.text.tokenize(texts)
-
-    def encode_images(self, pixels: Tensor) -> ImageFeatures:
-        """See ``Baseline``."""
-        return self.image(pixels)
-
-    def encode_texts(self, tokens: TextBatch) -> TextFeatures:
-        """See ``Baseline``."""
-        return self.text(tokens)
+        super().__init__(encoders, vocabulary)
+        self.fusion = Fusion(self.dim, fusion)
 
     def image_memory(self, images: ImageFeatures) -> Memory:
         """The whole picture in slot 0, then its cells."""

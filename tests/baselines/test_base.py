@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from baselines import base
 from tests.baselines.conftest import ENCODERS, TEXTS, VOCABULARY
 
-EMBEDDED = ["clip", "carzero"]
+EMBEDDED = ["clip", "carzero", "convirt", "gloria"]
 
 
 def _model(name: str, **options: object) -> base.Baseline:
@@ -32,7 +32,7 @@ def test_an_unknown_model_is_refused_with_the_nearest_name_and_the_list() -> Non
         ({"layers": "two"}, r"`model_options.layers` must be int, found 'two'"),
         ({"image": {"widht": 8}}, r"`encoders.image.widht` does not exist; did you mean 'width'"),
         ({"image": {"kind": "resnet"}}, r"`encoders.image.kind` must be one of conv, vit, found 'resnet'"),
-        ({"image": {"dim": 16}}, r"towers of one width, found image 16 and text 32"),
+        ({"image": {"dim": 16}}, r"must have one width, found image 16 and text 32"),
     ],
 )
 def test_a_wrong_option_is_refused_with_its_path(options: dict, sentence: str) -> None:
