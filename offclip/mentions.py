@@ -66,7 +66,7 @@ def mentions(sentence: str) -> tuple[Mention, ...]:
     return _mentions(plain(sentence))
 
 
-@lru_cache(maxsize=2**16)  # a few thousand sentences make up most of any corpus of reports
+@lru_cache(maxsize=2**18)  # a few stock sentences make up most of any corpus of reports
 def _mentions(text: str) -> tuple[Mention, ...]:
     spans = _finding_spans(text)
     denied = _denied_ranges(text)

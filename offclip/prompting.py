@@ -6,10 +6,13 @@ reproducibly. Somebody's LLM output enters as a table or through an endpoint (be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from offclip.findings import NO_ACUTE_FINDING, NO_FINDING
 from offclip.mentions import Mention, mentions
+
+_STOP = re.compile(r"\.(?:\s+|$)")
 
 
 def clause(mention: Mention) -> str:
@@ -20,7 +23,7 @@ def clause(mention: Mention) -> str:
 
 def clauses(text: str) -> list[str]:
     """Split a prompted text into its "There is ..." clauses."""
-    return [part.strip() + "." for part in text.split(".") if part.strip()]
+    return [part.strip(" .") + "." for part in _STOP.split(text) if part.strip(" .")]
 
 
 def is_denial(prompted_clause: str) -> bool:

@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from benchmark import files
+from benchmark import files, layout
 from benchmark.errors import UserError
 from benchmark.progress import track
 from benchmark.settings import CaptionSettings, EndpointSettings
-from offclip.prompting import clauses, prompt_report
+from offclip.prompting import prompt_report
+from offclip.sentences import split_sentences
 
 ANSWERS = Path("data/prompting")
 """Answers of the endpoint, one JSON file each; no output of the stage, so that a rerun asks nothing twice."""
@@ -80,7 +81,7 @@ class TablePrompter:
                 if not {"study_id", "prompted"} <= set(found):
                     raise UserError(f"{path}: expected the columns study_id and prompted, found {', '.join(found)}.")
                 for row in rows:
-                    self._clauses.setdefault(row["study_id"], []).extend(clauses(row["prompted"] or ""))
+                    self._clauses.setdefault(row["study_id"], []).extend(_clauses(row["prompted"] or ""))
         except FileNotFoundError:
             raise UserError(f"{path} (params.yaml: captions.table) was not found; name an existing CSV.") from None
 
@@ -92,8 +93,8 @@ class TablePrompter:
         """
         if study_ids and not any(study in self._clauses for study in study_ids):
             raise UserError(
-                f"{self.path}: none of its study_id values occurs in the cohort; expected identifiers such as "
-                f"'{study_ids[0]}'."
+                f"{self.path}: none of its study_id values occurs in the cohort; expected those of the column study_id "
+                f"in {layout.cohort(layout.TRAINING_DATASET)}/index.parquet."
             )
         for study, sentences in zip(study_ids, reports, strict=True):
             yield Prompted([""] * len(sentences), self._clauses.get(study, []))
@@ -132,8 +133,7 @@ class EndpointPrompter:
         """Yield the server's clauses for each report."""
         for sentences in track(reports, "prompting by endpoint"):
             text = ". ".join(sentences)
-            free = [part for part in clauses(self.answer(text).replace("\n", ". ")) if part.startswith("There ")]
-            yield Prompted([""] * len(sentences), free)
+            yield Prompted([""] * len(sentences), _clauses(self.answer(text)))
 
     def answer(self, text: str) -> str:
         """The server's answer to one report, from disk where it is known."""
@@ -180,6 +180,12 @@ class EndpointPrompter:
 class _RefuseRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *arguments: object, **keywords: object) -> None:
         return None
+
+
+def _clauses(text: str) -> list[str]:
+    """The "There is (no) ..." sentences of a language model's text, without list numbers, bullets and asides."""
+    sentences = [sentence for line in text.splitlines() for sentence in split_sentences(line)]
+    return [f"{sentence}." for sentence in sentences if sentence.startswith(("There is ", "There are "))]
 
 
 def prompter(settings: CaptionSettings, credentialed: bool) -> Prompter:

@@ -36,4 +36,5 @@ def test_clauses_and_their_polarity() -> None:
     parts = clauses("There is edema. There is no pneumothorax on the left.")
     assert parts == ["There is edema.", "There is no pneumothorax on the left."]
     assert [is_denial(part) for part in parts] == [False, True]
+    assert clauses("There is a 3.5 cm mass. ") == ["There is a 3.5 cm mass."]
     assert clauses("") == []
