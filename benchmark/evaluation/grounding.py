@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from benchmark.evaluation.regions import Region
-from benchmark.evaluation.surface import Integers, Placement, Surface
+from benchmark.evaluation.surface import Floats, Integers, Placement, Surface
 
 THRESHOLDS = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
 PICTURE_LINES = 128
@@ -52,9 +52,9 @@ def measure(
     """
     surface = Surface.of(heatmaps, placement)
     row, column, highest = surface.maximum()
-    lowest = surface.minimum()
     pixels = placement.height * placement.width
-    above = _share_above(surface, lowest, highest, placement)
+    contrasts = _contrast_to_noise(surface, regions, placement)
+    ious = _mean_iou(surface, regions, placement, surface.minimum(), highest)
     found = []
     for i, region in enumerate(regions):
         size = region.area / pixels
@@ -62,12 +62,61 @@ def measure(
             Grounding(
                 hit=int(region.distance(int(row[i]), int(column[i])) <= tolerance),
                 chance=_chance(region, placement, tolerance) if tolerance > 0 else size,
-                cnr=_contrast_to_noise(surface, i, region, placement),
-                miou=_mean_iou(surface, i, region, lowest[i], highest[i], above[i] * pixels),
+                cnr=float(contrasts[i]),
+                miou=float(ious[i]),
                 size=size,
             )
         )
     return found
+
+
+def _contrast_to_noise(surface: Surface, regions: Sequence[Region], placement: Placement) -> Floats:
+    """(mean inside - mean outside) / sqrt(variance inside + variance outside), over pixels, (maps,); exact.
+
+    0 for a constant map and for a region that covers the whole picture: neither has any contrast.
+    """
+    everywhere = np.array([[0, 0, placement.height, placement.width]])
+    pixels = placement.height * placement.width
+    centred = surface.centred()
+    total, squares = centred.sums([everywhere] * len(regions))
+    inner, inner_squares = centred.sums([region.rectangles for region in regions])
+    area = np.array([region.area for region in regions], np.float64)
+    rest = np.maximum(pixels - area, 1)
+    mean_in, mean_out = inner / area, (total - inner) / rest
+    variance = np.maximum(inner_squares / area - mean_in**2, 0)
+    variance += np.maximum((squares - inner_squares) / rest - mean_out**2, 0)
+    defined = (variance > 0) & (area < pixels)
+    contrast: Floats = np.where(defined, (mean_in - mean_out) / np.sqrt(np.where(defined, variance, 1)), 0.0)
+    return contrast
+
+
+def _mean_iou(
+    surface: Surface, regions: Sequence[Region], placement: Placement, lowest: Floats, highest: Floats
+) -> Floats:
+    """Mean over thresholds of |map above and region| / |map above or region|, (maps,).
+
+    Areas above a threshold are counted on two grids of pixels, one over the picture and a finer one over the
+    region's bounding box; the region's own area is exact. A constant map is above no threshold.
+    """
+    cuts = lowest[:, None] + (highest - lowest)[:, None] * THRESHOLDS  # (maps, thresholds)
+    cuts = np.where((highest > lowest)[:, None], cuts, np.inf).astype(np.float32)
+    pixels = placement.height * placement.width
+    whole = surface.sampled(
+        _lines(0, placement.height, PICTURE_LINES)[None], _lines(0, placement.width, PICTURE_LINES)[None]
+    )
+    above = pixels * np.stack([(whole > cut[:, None, None]).mean(axis=(1, 2)) for cut in cuts.T], axis=1)
+    both = np.zeros_like(above)
+    for i, region in enumerate(regions):
+        top, left = region.rectangles[:, :2].min(axis=0)
+        bottom, right = region.rectangles[:, 2:].max(axis=0)
+        rows, columns = _lines(top, bottom, REGION_LINES), _lines(left, right, REGION_LINES)
+        near = surface.only(i).sampled(rows[None], columns[None])[0]
+        inside = near[region.contains(rows, columns)] if len(region.rectangles) > 1 else near.ravel()
+        if len(inside):
+            both[i] = region.area * (inside > cuts[i][:, None]).mean(axis=1)
+    area = np.array([region.area for region in regions])[:, None]
+    ious: Floats = (both / (above + area - both)).mean(axis=1)
+    return ious
 
 
 def _lines(lower: int, upper: int, most: int) -> Integers:
@@ -76,62 +125,8 @@ def _lines(lower: int, upper: int, most: int) -> Integers:
     return lower + ((np.arange(count) + 0.5) * (upper - lower) / count).astype(np.int64)
 
 
-def _levels(values: NDArray[np.float64], lowest: float, highest: float) -> NDArray[np.float64]:
-    """Scale to [0, 1]; a constant map becomes 0 everywhere, so that it passes no threshold."""
-    return (values - lowest) / (highest - lowest) if highest > lowest else np.zeros_like(values)
-
-
-def _share_above(
-    surface: Surface, lowest: NDArray[np.float64], highest: NDArray[np.float64], placement: Placement
-) -> NDArray[np.float64]:
-    """Share of the picture above each threshold, (maps, thresholds), on the evaluation grid."""
-    values = surface.at(_lines(0, placement.height, PICTURE_LINES), _lines(0, placement.width, PICTURE_LINES))
-    flat = values.reshape(len(values), -1)
-    scaled = np.stack([_levels(*row) for row in zip(flat, lowest, highest, strict=True)])
-    return np.stack([(scaled > threshold).mean(axis=1) for threshold in THRESHOLDS], axis=1)
-
-
-def _mean_iou(
-    surface: Surface, index: int, region: Region, lowest: float, highest: float, above: NDArray[np.float64]
-) -> float:
-    """Mean over thresholds of |map above and region| / |map above or region|.
-
-    Args:
-        surface: the picture's maps.
-        index: which map.
-        region: its ground truth.
-        lowest: the map's minimum.
-        highest: the map's maximum.
-        above: (thresholds,) pixels of the picture above each.
-    """
-    top, left = region.rectangles[:, :2].min(axis=0)
-    bottom, right = region.rectangles[:, 2:].max(axis=0)
-    rows, columns = _lines(top, bottom, REGION_LINES), _lines(left, right, REGION_LINES)
-    inside = _levels(surface.only(index).at(rows, columns)[0][region.contains(rows, columns)], lowest, highest)
-    both = region.area * (inside[:, None] > THRESHOLDS).mean(axis=0) if len(inside) else np.zeros(len(THRESHOLDS))
-    return float((both / (above + region.area - both)).mean())
-
-
-def _contrast_to_noise(surface: Surface, index: int, region: Region, placement: Placement) -> float:
-    """(mean inside - mean outside) / sqrt(variance inside + variance outside), over pixels.
-
-    0 for a constant map and for a region that covers the whole picture: neither has any contrast.
-    """
-    everywhere = np.array([[0, 0, placement.height, placement.width]])
-    area, pixels = region.area, placement.height * placement.width
-    if area == pixels:
-        return 0.0
-    centre = surface.only(index).centred()
-    total, squares = (float(sums[0]) for sums in centre.sums(everywhere))
-    inner, inner_squares = (float(sums[0]) for sums in centre.sums(region.rectangles))
-    mean_in, mean_out = inner / area, (total - inner) / (pixels - area)
-    variance = max(inner_squares / area - mean_in**2, 0.0)
-    variance += max((squares - inner_squares) / (pixels - area) - mean_out**2, 0.0)
-    return float((mean_in - mean_out) / np.sqrt(variance)) if variance > 0 else 0.0
-
-
 def _chance(region: Region, placement: Placement, tolerance: float) -> float:
-    """Share of the evaluation grid within ``tolerance`` pixels of the region."""
+    """Share of an evaluation grid within ``tolerance`` pixels of the region."""
     rows, columns = _lines(0, placement.height, 4 * PICTURE_LINES), _lines(0, placement.width, 4 * PICTURE_LINES)
     inside = region.contains(rows, columns)
     if not inside.any():  # smaller than the grid's spacing

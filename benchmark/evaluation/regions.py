@@ -46,14 +46,11 @@ class Region:
         return float(np.hypot(vertical, horizontal).min())
 
     def contains(self, rows: Integers, columns: Integers) -> np.ndarray:
-        """Which points of the grid of ascending pixel rows and columns lie inside: bool (rows, columns)."""
-        top, left, bottom, right = self.rectangles.T
-        corners = np.zeros((len(rows) + 1, len(columns) + 1), np.int64)
-        top, bottom = np.searchsorted(rows, top), np.searchsorted(rows, bottom)
-        left, right = np.searchsorted(columns, left), np.searchsorted(columns, right)
-        for row, column, sign in ((top, left, 1), (bottom, right, 1), (top, right, -1), (bottom, left, -1)):
-            np.add.at(corners, (row, column), sign)
-        return corners.cumsum(axis=0).cumsum(axis=1)[:-1, :-1] > 0
+        """Which points of the grid of pixel rows and columns lie inside: bool (rows, columns)."""
+        top, left, bottom, right = self.rectangles.T[..., None]
+        vertical = ((top <= rows) & (rows < bottom)).astype(np.float32)  # (n, rows)
+        horizontal = ((left <= columns) & (columns < right)).astype(np.float32)
+        return vertical.T @ horizontal > 0
 
 
 def box_pixels(x_min: float, y_min: float, x_max: float, y_max: float, height: int, width: int) -> Integers:

@@ -9,8 +9,10 @@ along each axis: exact, whatever the resolution.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +90,14 @@ class Axis:
         """Sums of position**p, p = 0, 1, 2, over the pixels of [lower, upper) in each patch: (n, 3, cells + 1)."""
         return self._moments_below(upper) - self._moments_below(lower)
 
+    def weights(self, pixels: Integers) -> NDArray[np.float32]:
+        """Share of each cell of the extended map in each of ``pixels`` (..., n): (..., n, cells + 2), two a row."""
+        patch, position = self.locate(pixels)
+        shares = np.zeros((*pixels.shape, self.cells + 2), np.float32)
+        np.put_along_axis(shares, patch[..., None], 1 - position[..., None], axis=-1)
+        np.put_along_axis(shares, patch[..., None] + 1, position[..., None], axis=-1)
+        return shares
+
     def _moments_below(self, pixel: Integers) -> Floats:
         n = np.clip(pixel[:, None] - self.first, 0, self.count).astype(np.float64)
         ramp, squares = n * (n - 1) / 2, (n - 1) * n * (2 * n - 1) / 6
@@ -151,24 +161,29 @@ class Surface:
         """The smallest value over all pixels, (maps,)."""
         return self.at(self.rows.candidates, self.columns.candidates).min(axis=(1, 2))
 
-    def only(self, index: int) -> Surface:
-        """The surface of one of the maps."""
-        return replace(self, extended=self.extended[index : index + 1])
-
-    def centred(self) -> Surface:
-        """Every map less the mean of its cells, so that sums of squares lose no digits to a large offset."""
-        return replace(self, extended=self.extended - self.extended[:, 1:-1, 1:-1].mean(axis=(1, 2), keepdims=True))
-
-    def sums(self, rectangles: Integers) -> tuple[Floats, Floats]:
-        """Sum of each map and of its square over all pixels of disjoint rectangles, each (maps,).
+    def sampled(self, rows: Integers, columns: Integers) -> NDArray[np.float32]:
+        """As ``at`` to float32 precision, by matrix products: what areas are counted on.
 
         Args:
-            rectangles: (n, 4) of [top, left, bottom, right), pixels.
+            rows: (maps, n) or (1, n) pixel rows, other rows for each map or the same for all.
+            columns: likewise.
         """
-        top, left, bottom, right = rectangles.T
-        vertical = self.rows.moments(top, bottom).reshape(len(rectangles), -1)
-        horizontal = self.columns.moments(left, right).reshape(len(rectangles), -1)
-        weights = (vertical.T @ horizontal).reshape(3, self.rows.cells + 1, 3, self.columns.cells + 1)
+        vertical, horizontal = self.rows.weights(rows), self.columns.weights(columns)
+        values: NDArray[np.float32] = vertical @ self.extended.astype(np.float32) @ horizontal.transpose(0, 2, 1)
+        return values
+
+    def sums(self, rectangles: Sequence[Integers]) -> tuple[Floats, Floats]:
+        """Sum of each map, and of its square, over all pixels of its own rectangles, each (maps,).
+
+        Args:
+            rectangles: for each map (n, 4) of disjoint [top, left, bottom, right), pixels.
+        """
+        every = np.concatenate(rectangles)
+        vertical = self.rows.moments(every[:, 0], every[:, 2]).reshape(len(every), -1)
+        horizontal = self.columns.moments(every[:, 1], every[:, 3]).reshape(len(every), -1)
+        ends = np.cumsum([0, *map(len, rectangles)])
+        weights = np.stack([vertical[i:j].T @ horizontal[i:j] for i, j in pairwise(ends)])
+        weights = weights.reshape(len(rectangles), 3, self.rows.cells + 1, 3, self.columns.cells + 1)
         a = self.extended[:, :-1, :-1]
         b, c = self.extended[:, 1:, :-1] - a, self.extended[:, :-1, 1:] - a
         d = self.extended[:, 1:, 1:] - self.extended[:, 1:, :-1] - c
@@ -176,5 +191,13 @@ class Surface:
         square = np.array(
             [[a * a, 2 * a * c, c * c], [2 * a * b, 2 * (a * d + b * c), 2 * c * d], [b * b, 2 * b * d, d * d]]
         )
-        total = np.einsum("pqmkl,pkql->m", value, weights[:2, :, :2])
-        return total, np.einsum("pqmkl,pkql->m", square, weights)
+        total = np.einsum("pqmkl,mpkql->m", value, weights[:, :2, :, :2])
+        return total, np.einsum("pqmkl,mpkql->m", square, weights)
+
+    def only(self, index: int) -> Surface:
+        """The surface of one of the maps."""
+        return replace(self, extended=self.extended[index : index + 1])
+
+    def centred(self) -> Surface:
+        """Every map less the mean of its cells, so that sums of squares lose no digits to a large offset."""
+        return replace(self, extended=self.extended - self.extended[:, 1:-1, 1:-1].mean(axis=(1, 2), keepdims=True))

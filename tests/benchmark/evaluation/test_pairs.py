@@ -42,7 +42,9 @@ def test_the_diagonal_holds_each_picture_with_its_own_caption(here: Path) -> Non
     own = ["the lungs are clear" if normal else "there is pleural effusion" for normal in found.normal]
     ((_, images),) = scorer.batches(validation.pictures, validation.rows)
     for k in (0, n // 2, n - 1):
-        np.testing.assert_allclose(found.logits[:, k], scorer.similarity(images, scorer.encode([own[k]]))[:, 0], atol=1e-5)
+        np.testing.assert_allclose(
+            found.logits[:, k], scorer.similarity(images, scorer.encode([own[k]]))[:, 0], atol=1e-5
+        )
 
 
 def test_large_splits_are_sampled_evenly(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,5 +60,5 @@ def test_captions_of_other_studies_are_refused(here: Path) -> None:
     path = layout.CAPTIONS / "studies.parquet"
     files.write_parquet(path, pd.read_parquet(path).assign(study_id="elsewhere"))
     scorer = Scorer.restore(layout.run("clip", 0) / "model.safetensors", settings.load().scoring)
-    with pytest.raises(UserError, match="no study of .* is in the validation split of mimic_cxr"):
+    with pytest.raises(UserError, match=r"no study of .* is in the validation split of mimic_cxr"):
         pairs.validation_pairs(scorer, cohort.read("mimic_cxr", "validate"))

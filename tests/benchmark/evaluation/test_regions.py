@@ -66,7 +66,9 @@ def test_a_box_holds_the_pixels_whose_centres_it_holds() -> None:
     np.testing.assert_array_equal(regions.box_pixels(2.0, 3.0, 5.0, 4.0, 10, 10), [[3, 2, 4, 5]])
     np.testing.assert_array_equal(regions.box_pixels(2.4, 3.6, 5.6, 7.4, 10, 10), [[4, 2, 7, 6]])
     np.testing.assert_array_equal(regions.box_pixels(-4, -4, 40, 40, 10, 12), [[0, 0, 10, 12]])
-    np.testing.assert_array_equal(regions.box_pixels(3.6, 3.6, 3.8, 3.8, 10, 10), [[4, 4, 5, 5]])  # thinner than a pixel
+    np.testing.assert_array_equal(
+        regions.box_pixels(3.6, 3.6, 3.8, 3.8, 10, 10), [[4, 4, 5, 5]]
+    )  # thinner than a pixel
 
 
 @pytest.mark.parametrize("box", [(5, 1, 4, 2), (1, 1, 1, 2), (0, 0, float("nan"), 3), (20, 1, 30, 2), (-9, 1, -1, 2)])

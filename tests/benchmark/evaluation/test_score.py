@@ -31,7 +31,9 @@ def test_every_dataset_is_scored_row_by_row_and_prompt_by_prompt(here: Path) -> 
         table = pd.read_parquet(SCORES / f"{dataset}.parquet")
         assert list(table["image_id"]) == list(index["image_id"].iloc[rows])
         wanted = [f"finding:{name}" for name in FINDINGS[dataset]]
-        wanted += [f"normal:{wording}" for wording in book.normal] + [f"abnormal:{wording}" for wording in book.abnormal]
+        wanted += [f"normal:{wording}" for wording in book.normal] + [
+            f"abnormal:{wording}" for wording in book.abnormal
+        ]
         assert list(table.columns[1:]) == wanted
         assert set(table.dtypes.iloc[1:]) == {np.dtype(np.float32)}
 
@@ -138,6 +140,6 @@ def test_diverged_weights_are_refused_and_leave_no_scores(here: Path) -> None:
         weights, metadata = {name: handle.get_tensor(name) for name in handle.keys()}, handle.metadata()  # noqa: SIM118
     weights[sorted(name for name in weights if "fusion" in name and weights[name].dim() == 2)[0]][0, 0] = torch.nan
     save_file(weights, path, metadata)
-    with pytest.raises(UserError, match="carzero-0 on mimic_cxr: the similarity of picture .* is nan"):
+    with pytest.raises(UserError, match=r"carzero-0 on mimic_cxr: the similarity of picture .* is nan"):
         score.run("carzero", 0)
     assert not SCORES.exists()

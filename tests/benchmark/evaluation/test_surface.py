@@ -49,7 +49,9 @@ def test_padding_is_cut_away_before_the_maximum_is_sought(height: int, width: in
     np.testing.assert_allclose(found, expected.max(axis=(1, 2)), rtol=0, atol=1e-12)
     np.testing.assert_allclose(values, found, rtol=0, atol=1e-12)
     flat = expected.reshape(40, -1)  # PyTorch's rounding breaks ties on a plateau, hence the margin
-    np.testing.assert_array_equal(rows * width + columns, (flat > flat.max(axis=1, keepdims=True) - 1e-12).argmax(axis=1))
+    np.testing.assert_array_equal(
+        rows * width + columns, (flat > flat.max(axis=1, keepdims=True) - 1e-12).argmax(axis=1)
+    )
     np.testing.assert_allclose(surface.minimum(), expected.min(axis=(1, 2)), rtol=0, atol=1e-12)
 
 
@@ -87,7 +89,7 @@ def test_sums_over_rectangles_equal_sums_over_pixels(height: int, width: int, h:
     if bottom < height:
         rectangles.append([bottom, 0, height, width])
         inside[bottom:] = True
-    total, squares = surface.sums(np.array(rectangles))
+    total, squares = surface.sums([np.array(rectangles)] * 2)
     np.testing.assert_allclose(total, pixels[:, inside].sum(axis=1), rtol=1e-9, atol=1e-8)
     np.testing.assert_allclose(squares, (pixels[:, inside] ** 2).sum(axis=1), rtol=1e-9, atol=1e-8)
 

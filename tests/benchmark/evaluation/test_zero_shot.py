@@ -75,7 +75,7 @@ def test_nothing_that_is_not_a_number_becomes_a_rank() -> None:
 
 def test_weights_that_are_missing_or_foreign_are_named(tmp_path: Path) -> None:
     settings = ScoringSettings()
-    with pytest.raises(UserError, match="model.safetensors is missing; run `dvc repro`"):
+    with pytest.raises(UserError, match=r"model.safetensors is missing; run `dvc repro`"):
         Scorer.restore(tmp_path / "model.safetensors", settings)
     (tmp_path / "model.safetensors").write_bytes(b"not a model")
     with pytest.raises(UserError, match="not a readable safetensors file"):

@@ -34,7 +34,7 @@ ENCODERS = {
     "image": {"kind": "conv", "width": 8, "dim": 16},
     "text": {"kind": "words", "dim": 16, "layers": 1, "max_tokens": 16},
 }
-VOCABULARY = "there is no finding the lungs are clear pleural effusion cardiomegaly normal heart opacity".split()
+VOCABULARY = [*"there is no finding the lungs are clear".split(), "pleural", "effusion", "cardiomegaly"]  # noqa: SIM905
 
 
 def write(root: Path, pictures: int = 40, **params: Any) -> None:

@@ -1,0 +1,60 @@
+"""The ceiling: a column for every finding, each from the head that its vocabulary allows."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmark import files, layout, settings
+from benchmark.evaluation import cohort, probe
+from tests.benchmark.evaluation.workspace import FINDINGS
+
+TRAINED = FINDINGS["mimic_cxr"]
+
+
+def test_findings_come_from_the_trained_label_else_from_the_cross_fitted_head(here: Path) -> None:
+    vindr = cohort.read("vindr_cxr", "test")
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(40, 4)).astype(np.float32)
+    features = generator.normal(size=(40, 6)).astype(np.float32)
+    table, source = probe.ceiling(vindr, logits, features, TRAINED, minimum=5, seed=0)
+    assert list(table["image_id"]) == vindr.image_ids
+    assert source == {
+        "Cardiomegaly": "transfer:Cardiomegaly",
+        "Pleural effusion": "transfer:Pleural Effusion",
+        "Nodule/Mass": "crossfit",
+        "normal": "transfer:normal",
+    }
+    np.testing.assert_array_equal(table["finding:Pleural effusion"], logits[:, TRAINED.index("Pleural Effusion")])
+    np.testing.assert_array_equal(table["normal"], logits[:, 3])
+    np.testing.assert_array_equal(table["finding:Nodule/Mass"], table["crossfit:Nodule/Mass"])
+    assert "transfer:Nodule/Mass" not in table
+    assert not np.array_equal(table["crossfit:normal"], table["transfer:normal"])
+
+
+def test_a_finding_that_no_head_can_answer_is_scored_zero(here: Path) -> None:
+    padchest = cohort.read("padchest", "test")
+    zeros = np.zeros((40, 4), np.float32)
+    table, source = probe.ceiling(padchest, zeros, zeros, TRAINED, minimum=1000, seed=0)
+    assert source["scoliosis"] == "none"
+    assert (table["finding:scoliosis"] == 0).all()
+    assert [name for name in table if name.startswith("crossfit:")] == []
+
+
+def test_the_stage_writes_every_evaluation_set_the_same_each_time(here: Path) -> None:
+    text = (
+        layout.PARAMS.read_text()
+        .replace("samples: 60000", "samples: 320")
+        .replace("min_positives: 10", "min_positives: 4")
+    )
+    layout.PARAMS.write_text(text)
+    probe.run()
+    first = {path.name: files.sha256_file(path) for path in layout.PROBE.iterdir()}
+    probe.run()
+    assert {path.name: files.sha256_file(path) for path in layout.PROBE.iterdir()} == first
+    assert set(first) == {"probe.json", *(f"{dataset}.parquet" for dataset in layout.EVALUATION_DATASETS)}
+    for dataset in layout.EVALUATION_DATASETS:
+        table = pd.read_parquet(layout.PROBE / f"{dataset}.parquet")
+        assert {f"finding:{name}" for name in FINDINGS[dataset]} | {"normal"} <= set(table.columns)
+        assert np.isfinite(table.drop(columns="image_id").to_numpy()).all()
+    assert files.read_json(layout.PROBE / "probe.json")["samples"] == settings.load().probe.samples == 320
