@@ -103,7 +103,7 @@ def _real(
         "release": cohort.release,
         "uses": f"{index['study_id'].nunique():,} studies of {index['patient_id'].nunique():,} {cohort.cluster}s, "
         f"{len(index):,} pictures, {len(cohort.findings)} findings, label set `{cohort.labels}`",
-        "normal": f"{int((index['normal'] == 1).sum()):,} pictures ({(index['normal'] == 1).mean():.1%})",
+        "normal": f"{int((index['normal'] == 1).sum()):,} of {int(index['normal'].notna().sum()):,} labelled pictures",
         "grounding": f"{len(cohort.regions):,} regions ({cohort.grounding_truth})",
         "left out": "; ".join(f"{len(item.names):,} {item.reason}" for item in cohort.exclusions) or "nothing",
         "on disk": f"{len(there):,} of {len(sample):,} pictures looked up"

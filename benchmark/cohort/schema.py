@@ -153,12 +153,14 @@ def _checked(schema: Any, table: pd.DataFrame, name: str) -> pd.DataFrame:
 
     try:
         return schema.validate(table)
-    except pa.errors.SchemaError as error:
-        cases = getattr(error, "failure_cases", None)
-        found = ""
+    except (pa.errors.SchemaError, pa.errors.SchemaErrors) as refusal:
+        error = refusal.schema_errors[0] if isinstance(refusal, pa.errors.SchemaErrors) else refusal
+        cases = error.failure_cases
+        found = f": {cases}" if isinstance(cases, str) else ""
         if isinstance(cases, pd.DataFrame) and len(cases):
             found = f"; first at row {cases['index'].iloc[0]}: {str(cases['failure_case'].iloc[0])[:80]!r}"
+        rule = " ".join(str(error.check or error).split())[:120]
+        where = getattr(error.schema, "name", None) or "the table"
         raise UserError(
-            f"{name}.parquet would break its contract ({' '.join(str(error.check or error).split())[:120]} in "
-            f"{getattr(error.schema, 'name', None) or 'the table'}{found}); see docs/files.md."
+            f"{name}.parquet would break its contract ({rule} in {where}{found}); see docs/files.md."
         ) from None

@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 Read = Callable[..., Cohort]
 
 
-@pytest.fixture()
+@pytest.fixture
 def read() -> Read:
     """Read a root with a dataset's adapter: ``read("vindr_cxr", root, labels="all")``."""
 

@@ -1,4 +1,4 @@
-"""Open-I: substring labels as published, whole tags as an alternative, zones from qualifiers, the 3,955 real reports."""
+"""Open-I: substring labels as published, whole tags beside them, zones from qualifiers, the 3,955 real reports."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def test_a_row_without_labels_is_left_out(tmp_path: Path, read: Read) -> None:
 def test_a_table_cut_short_is_refused(tmp_path: Path, read: Read) -> None:
     path = miniatures.padchest(tmp_path) / miniatures.PADCHEST
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(UserError, match="cannot be read as CSV .*; download it again"):
+    with pytest.raises(UserError, match=r"cannot be read as CSV .*; download it again"):
         read("padchest", tmp_path)
 
 

@@ -32,7 +32,7 @@ def parity() -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-@pytest.fixture()
+@pytest.fixture
 def reference(tmp_path: Path) -> Path:
     path = tmp_path / "reference.dicom"
     miniatures.dicom(path, STORED)

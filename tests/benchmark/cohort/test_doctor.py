@@ -1,0 +1,73 @@
+"""The doctor's words, golden: what is there, what is missing, what it will take."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchmark import cli, layout, settings
+from benchmark.cohort import doctor
+from tests.benchmark.cohort import miniatures
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+GOLDEN = Path(__file__).with_name("doctor.golden.txt")
+
+
+def configure(folder: Path, roots: dict[str, str]) -> settings.Settings:
+    """params.yaml of the repository with other roots."""
+    values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    for dataset, root in roots.items():
+        values["datasets"][dataset] = {"root": root, "labels": "all"}
+    values["phantom"]["studies"] = dict.fromkeys(layout.DATASETS, 500)
+    values["cohort"] = {"size": 80, "decode": "faithful", "max_missing": 0.01, "workers": 2}
+    (folder / "params.yaml").write_text(yaml.safe_dump(values))
+    return settings.load(folder / "params.yaml")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_golden_output(here: Path) -> None:
+    """A healthy root, one with a missing picture, another dataset's root, a renamed column, and the phantom."""
+    for dataset in ("mimic_cxr", "padchest", "chexpert"):
+        miniatures.WRITERS[dataset](Path(dataset))
+    Path("padchest/0/100_a.png").unlink()
+    table = Path("chexpert/test_labels.csv")
+    table.write_text(table.read_text().replace("Edema", "Oedema"))
+    roots = {"mimic_cxr": "mimic_cxr", "vindr_cxr": "padchest", "chexpert": "chexpert", "padchest": "padchest"}
+    values = configure(here, roots)
+    ticks = itertools.count(step=0.5)
+    diagnoses = [doctor.examine(dataset, values, clock=lambda: next(ticks)) for dataset in layout.DATASETS]
+    assert doctor.render(diagnoses, values, free_bytes=82_000_000_000) + "\n" == GOLDEN.read_text()
+
+
+def test_exit_status_tells(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for dataset, writer in miniatures.WRITERS.items():
+        writer(Path(dataset))
+    configure(here, {dataset: dataset for dataset in layout.DATASETS})
+    assert cli.main(["doctor"]) == 0
+    assert "5 of 5 datasets are ready" in capsys.readouterr().out
+    for picture in Path("vindr_cxr/test").iterdir():
+        picture.write_bytes(b"")
+    assert cli.main(["doctor"]) == 1
+    told = capsys.readouterr().out
+    assert "vindr_cxr: NOT READY" in told
+    assert "too many pictures are missing or unreadable" in told
+
+
+def test_the_phantom_needs_no_root(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(here, {})
+    assert cli.main(["doctor"]) == 0
+    assert capsys.readouterr().out.count("phantom: rendered here") == 5
+
+
+def test_too_small_a_disk_is_said(here: Path) -> None:
+    values = configure(here, {})
+    diagnoses = [doctor.examine(dataset, values) for dataset in layout.DATASETS]
+    assert doctor.render(diagnoses, values, free_bytes=1000).endswith("There is NOT ENOUGH DISK.")

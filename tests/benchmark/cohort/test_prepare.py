@@ -1,0 +1,218 @@
+"""The stage: what is written agrees row by row, what is left out is counted, and bad trees fail with a sentence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark import cli, layout
+from benchmark.cohort import pictures, schema
+from benchmark.errors import UserError
+from tests.benchmark.cohort import miniatures
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A working directory with params.yaml, one dataset's raw tree and its pointer."""
+
+    dataset: str
+    root: Path
+
+    def prepare(self) -> int:
+        return cli.main(["prepare", self.dataset])
+
+    @property
+    def cohort(self) -> Path:
+        return layout.cohort(self.dataset)
+
+    @property
+    def index(self) -> pd.DataFrame:
+        return pd.read_parquet(self.cohort / "index.parquet")
+
+    @property
+    def regions(self) -> pd.DataFrame:
+        return pd.read_parquet(self.cohort / "regions.parquet")
+
+    @property
+    def card(self) -> dict[str, object]:
+        return json.loads((self.cohort / "card.json").read_text())
+
+
+@pytest.fixture
+def workplace(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
+    """By default PadChest; ``indirect`` parameters choose the dataset and ``cohort.max_missing``."""
+    dataset, max_missing = getattr(request, "param", ("padchest", 0.01))
+    params = (REPOSITORY / "params.yaml").read_text()
+    assert "max_missing: 0.01, workers: 2" in params
+    params = params.replace("max_missing: 0.01, workers: 2", f"max_missing: {max_missing}, workers: 1")
+    (tmp_path / "params.yaml").write_text(params)
+    monkeypatch.chdir(tmp_path)
+    root = miniatures.WRITERS[dataset](layout.raw(dataset))
+    pointer = {"dataset": dataset, "phantom": True, "root": str(root), "grounding": None, "fingerprint": "none"}
+    (root / "pointer.json").write_text(json.dumps(pointer))
+    return Workplace(dataset, root)
+
+
+EVERY = pytest.mark.parametrize("workplace", [(dataset, 0.01) for dataset in layout.DATASETS], indirect=True)
+
+
+def assert_rows_agree(place: Workplace) -> None:
+    """Row i of the index describes row i of the pictures."""
+    index, images = place.index, np.load(place.cohort / "images.npy", mmap_mode="r")
+    assert images.shape == (len(index), 80, 80)
+    for row, picture in zip(index.itertuples(), images, strict=True):
+        expected, height, width = pictures.load(place.root / row.path, "faithful", 80)
+        np.testing.assert_array_equal(picture, expected)
+        assert (row.height, row.width) == (height, width)
+
+
+@EVERY
+def test_every_layout_is_prepared(workplace: Workplace) -> None:
+    assert workplace.prepare() == 0
+    assert_rows_agree(workplace)
+    schema.check_index(workplace.index)
+    schema.check_regions(workplace.regions, workplace.index)
+    assert sorted(path.name for path in workplace.cohort.iterdir()) == [
+        "card.json",
+        "images.npy",
+        "index.parquet",
+        "regions.parquet",
+    ]
+    assert sorted(path.name for path in workplace.cohort.parent.iterdir()) == [workplace.dataset]
+
+
+@EVERY
+def test_preparing_twice_gives_the_same_bytes(workplace: Workplace) -> None:
+    assert workplace.prepare() == 0
+    first = {path.name: path.read_bytes() for path in workplace.cohort.iterdir()}
+    assert workplace.prepare() == 0
+    assert first == {path.name: path.read_bytes() for path in workplace.cohort.iterdir()}
+
+
+def test_the_card_says_what_the_cohort_is(workplace: Workplace) -> None:
+    assert workplace.prepare() == 0
+    card = workplace.card
+    assert card["counts"] == {"pictures": 3, "studies": 3, "patients": 3, "normal": 1, "abnormal": 2}
+    assert card["prevalence"] == {"cardiomegaly": 1, "nodule": 1, "pleural effusion": 1}
+    assert card["views"] == {"AP": 1, "PA": 2}
+    assert (card["phantom"], card["credentialed"], card["decode"], card["size"]) == (True, False, "faithful", 80)
+    assert {"reason": "labelled exclude", "count": 1, "examples": ["300_d.png"]} in card["exclusions"]
+
+
+def test_names_of_patients_pictures_stay_out_of_the_card_of_a_real_release(workplace: Workplace) -> None:
+    pointer = workplace.root / "pointer.json"
+    pointer.write_text(pointer.read_text().replace('"phantom": true', '"phantom": false'))
+    assert workplace.prepare() == 0
+    assert workplace.card["credentialed"] is True
+    assert all(item["examples"] == [] for item in workplace.card["exclusions"])
+    assert "300_d" not in (workplace.cohort / "card.json").read_text()
+
+
+def damage(path: Path, how: str) -> None:
+    if how == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("how", ["missing", "truncated"])
+@pytest.mark.parametrize("workplace", [(dataset, 0.5) for dataset in layout.DATASETS], indirect=True)
+def test_an_unusable_picture_never_shifts_another_row(workplace: Workplace, how: str) -> None:
+    assert workplace.prepare() == 0
+    whole = workplace.index.set_index("image_id")
+    lost = workplace.index.iloc[0]
+    damage(workplace.root / lost["path"], how)
+    assert workplace.prepare() == 0
+    assert_rows_agree(workplace)
+    kept = workplace.index.set_index("image_id")
+    pd.testing.assert_frame_equal(kept, whole.drop(index=lost["image_id"]))
+    assert lost["image_id"] not in set(workplace.regions["image_id"])
+    reason = "picture not on disk" if how == "missing" else "picture cannot be decoded"
+    assert {"reason": reason, "count": 1, "examples": [lost["image_id"]]} in workplace.card["exclusions"]
+
+
+def test_too_many_unusable_pictures_fail_and_leave_the_old_cohort(
+    workplace: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert workplace.prepare() == 0
+    before = (workplace.cohort / "card.json").read_bytes()
+    damage(workplace.root / "0/100_a.png", "missing")
+    assert workplace.prepare() == 2
+    assert (workplace.cohort / "card.json").read_bytes() == before
+    message = " ".join(capsys.readouterr().err.split())
+    assert "padchest: 1 of 3 pictures cannot be used (33.3%, allowed are 1.0%), for example" in message
+    assert "100_a.png not on disk; complete the download, or raise cohort.max_missing" in message
+
+
+@pytest.mark.parametrize("workplace", [("vindr_cxr", 0.01)], indirect=True)
+def test_a_box_outside_its_picture_is_refused(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    boxes = workplace.root / "annotations/annotations_test.csv"
+    boxes.write_text(boxes.read_text().replace("20.5,40.0,70.25,90.0", "20.5,40.0,170.25,90.0"))
+    assert workplace.prepare() == 2
+    message = " ".join(capsys.readouterr().err.split())
+    assert "1 of 2 regions cannot be used" in message
+    assert "0a1b Cardiomegaly (20.5, 40, 80, 90) in a picture of 80 x 100" in message
+
+
+@pytest.mark.parametrize("workplace", [("vindr_cxr", 0.9)], indirect=True)
+def test_below_the_limit_it_is_left_out_and_counted(workplace: Workplace) -> None:
+    boxes = workplace.root / "annotations/annotations_test.csv"
+    boxes.write_text(boxes.read_text().replace("20.5,40.0,70.25,90.0", "20.5,40.0,170.25,90.0"))
+    assert workplace.prepare() == 0
+    assert list(workplace.regions["finding"]) == ["Pleural effusion"]
+    assert ("region outside its picture", 1) in [(e["reason"], e["count"]) for e in workplace.card["exclusions"]]
+
+
+@pytest.mark.parametrize("workplace", [("vindr_cxr", 0.01)], indirect=True)
+def test_a_box_that_sticks_out_by_rounding_is_clipped(workplace: Workplace) -> None:
+    assert workplace.prepare() == 0
+    assert workplace.regions["y_max"].tolist() == [90.0, 100.0]  # 100.4 in the table, 100 rows in the picture
+
+
+@pytest.mark.parametrize("workplace", [("chexpert", 0.01)], indirect=True)
+def test_a_mask_of_another_size_than_its_picture_is_refused(
+    workplace: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    miniatures.jpeg(workplace.root / "test/patient64741/study1/view1_frontal.jpg", 45, 55)
+    assert workplace.prepare() == 2
+    assert "regions cannot be used" in capsys.readouterr().err
+
+
+def test_fractions_become_pixels(workplace: Workplace) -> None:
+    finding = {"boxes": [[0.1, 0.5, 0.4, 0.9]], "labels": ["cardiomegaly"]}
+    grounded = [{"ImageID": "200_b.png", "findings": [finding]}]
+    (workplace.root / "grounded_reports_1.json").write_text(json.dumps(grounded))
+    assert workplace.prepare() == 0
+    row = workplace.regions.iloc[0]
+    assert row["kind"] == "box"
+    assert row[["x_min", "y_min", "x_max", "y_max"]].tolist() == pytest.approx([10, 60, 40, 108])  # 100 x 120 pixels
+
+
+@EVERY
+def test_tables_that_leave_nothing_are_refused(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmark.cohort import adapter, prepare
+
+    reader = adapter.reader(workplace.dataset)
+
+    def nothing(*arguments: object) -> adapter.Cohort:
+        from dataclasses import replace
+
+        cohort = reader(*arguments)
+        return replace(cohort, index=cohort.index.iloc[:0], exclusions=(adapter.Exclusion("no label", ("a", "b")),))
+
+    monkeypatch.setattr(adapter, "reader", lambda dataset: nothing)
+    with pytest.raises(UserError, match=rf"{workplace.dataset}: no picture of .* is left to use \(2 no label\)"):
+        prepare.run(workplace.dataset)
+
+
+def test_a_missing_pointer_says_what_to_run(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    (workplace.root / "pointer.json").unlink()
+    assert workplace.prepare() == 2
+    assert "pointer.json is missing; run `dvc repro`" in " ".join(capsys.readouterr().err.split())
