@@ -1,0 +1,64 @@
+"""A synthetic run with everything that `report` and `track` read: scored, measured, with pictures to show."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmark import files, layout
+from benchmark.settings import Settings
+from benchmark.statistics import measure
+from tests.benchmark import synthetic_run
+
+SIDE = 32
+ABLATION = ("carzero_filter", "offclip_nofilter")
+
+
+@contextmanager
+def working_in(folder: Path):
+    """Change the working directory for the block."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def write(root: Path, *, pictures: int = 120, replicates: int = 60) -> Settings:
+    """Write the files below ``root`` and measure them."""
+    configured = synthetic_run.write(root, pictures=pictures, replicates=replicates, ablation=ABLATION)
+    with working_in(root):
+        generator = np.random.default_rng(5)
+        for dataset in layout.DATASETS:
+            rendered = generator.integers(0, 256, (pictures, SIDE, SIDE), dtype=np.uint8)
+            np.save(layout.cohort(dataset) / "images.npy", rendered)
+        for folder in sorted(Path("scores").iterdir()):
+            _examples(folder, generator)
+        quality = {"accuracy": 0.9375, "labelled": 312, "normal_slipping_through": 0.0417}
+        files.write_json(layout.CAPTIONS / "quality.json", quality)
+        measure.run()
+    return configured
+
+
+def _examples(folder: Path, generator: np.random.Generator) -> None:
+    hits = pd.read_parquet(folder / "pointing.parquet")
+    described = [
+        {
+            "dataset": row["dataset"],
+            "image_id": row["image_id"],
+            "row": int(row["image_id"].rsplit("-", 1)[1]),
+            "finding": row["finding"],
+            "kind": row["kind"],
+            "outcome": "hit" if row["hit"] else "miss",
+            "rule": "the first pictures of each finding",
+            "bounds": [4, 6, 18, 16],
+        }
+        for row in hits.drop_duplicates(["dataset", "finding"]).to_dict("records")
+    ]
+    np.savez(folder / "examples.npz", heatmaps=generator.random((len(described), 8, 8)).astype(np.float32))
+    files.write_json(folder / "examples.json", described)

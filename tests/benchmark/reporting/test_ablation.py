@@ -1,0 +1,31 @@
+"""An effect is a pair of systems that differ in one part alone."""
+
+from __future__ import annotations
+
+from benchmark import evidence, settings
+from benchmark.reporting import ablation
+
+
+def test_effects_are_the_pairs_that_differ_in_one_part(reported):
+    found = evidence.load(settings.load())
+    known = ablation.effects_of(found, ablation.members(found))
+    assert {(e.part, e.a, e.b) for e in known} == {
+        ("captions", "offclip", "offclip_nofilter"),
+        ("captions", "carzero_filter", "carzero"),
+        ("objective", "offclip", "carzero_filter"),
+        ("objective", "offclip_nofilter", "carzero"),
+    }
+
+
+def test_an_effect_points_toward_the_full_method(reported):
+    found = evidence.load(settings.load())
+    for effect in ablation.effects_of(found, ablation.members(found)):
+        assert effect.after in ("filtered", "off_clip")
+        assert effect.before in ("raw", "info_nce")
+
+
+def test_every_row_of_the_ablation_is_described_and_measured(reported_once, reported):
+    found = evidence.load(settings.load())
+    members = ablation.members(found)
+    assert members == ("carzero", "offclip", "carzero_filter", "offclip_nofilter")
+    assert [row[0].text for row in ablation.parts_table(found, members).rows] == [found.label(m) for m in members]

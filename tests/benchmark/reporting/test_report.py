@@ -1,0 +1,145 @@
+"""The PDFs hold the measured numbers, say PHANTOM on each page, and come out the same twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pypdf import PdfReader
+
+from benchmark import evidence, files, layout, settings
+from benchmark.errors import UserError
+from benchmark.reporting import comparison, report, tables
+from tests.benchmark import measured_run
+
+DOCUMENTS = ("comparison", "ablation")
+
+
+def pages(root: Path, document: str) -> list[str]:
+    return [page.extract_text() for page in PdfReader(root / "reports" / f"{document}.pdf").pages]
+
+
+def digests(root: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((root / "reports").rglob("*"))
+        if path.is_file()
+    }
+
+
+def squeezed(text: str) -> str:
+    return re.sub(r"\s+", "", text)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_page_says_phantom_and_its_number(reported_once, document):
+    found = pages(reported_once, document)
+    for number, text in enumerate(found, start=1):
+        assert "PHANTOM" in text
+        assert f"{number}/{len(found)}" in squeezed(text)
+
+
+def test_the_pages_are_a4_with_a_linked_outline(reported_once):
+    reader = PdfReader(reported_once / "reports/comparison.pdf")
+    assert {(round(p.mediabox.width), round(p.mediabox.height)) for p in reader.pages} == {(595, 842)}
+    titles = str([getattr(entry, "title", entry) for entry in reader.outline])
+    assert "Main result" in titles
+    assert any("/Annots" in page for page in reader.pages)
+
+
+def test_the_main_table_in_the_pdf_holds_the_numbers_of_results(reported_once):
+    text = squeezed("".join(pages(reported_once, "comparison")))
+    auc = pd.read_csv(reported_once / "results/auc.csv", dtype={"seed": str}, keep_default_na=False, na_values={})
+    chosen = auc[(auc.seed == "all") & (auc.finding == "") & (auc.progress.astype(float) == 1.0)]
+    chosen = chosen[chosen.system.isin(["clip", "carzero", "offclip"]) & chosen.score.isin(["prompt", ""])]
+    chosen = chosen[chosen.quantity.isin(["normal_auc", "abnormal_auc"])]
+    assert len(chosen) == 24
+    for row in chosen.astype({"estimate": float, "low": float, "high": float}).to_dict("records"):
+        assert squeezed(tables.estimate(row)) in text
+
+
+def test_the_first_page_alone_holds_question_answer_costs_budget_and_banner(reported_once):
+    first = squeezed(pages(reported_once, "comparison")[0])
+    differences = pd.read_csv(reported_once / "results/differences.csv")
+    pair = differences[(differences.a == "offclip") & (differences.b == "carzero")]
+    whole = pair[(pair.quantity == "normal_auc") & (pair.score == "prompt") & (pair.dataset == "overall")].iloc[0]
+    assert squeezed(tables.estimate(whole)) in first
+    for words in ("atwhatcost?", "AbnormalAUC", "Abnormalpicturescallednormal", "2TFLOP", "renderedfromonepublicCT"):
+        assert words in first
+
+
+def test_every_table_is_there_in_three_forms(reported_once):
+    made = {path.name for path in (reported_once / "reports/tables").iterdir()}
+    stems = {name.rsplit(".", 1)[0] for name in made}
+    assert {"main", "verdicts", "differences", "per_finding", "ledger", "cohorts", "ablation_effects"} <= stems
+    assert made == {f"{stem}.{kind}" for stem in stems for kind in ("csv", "md", "tex")}
+
+
+def test_figures_are_vector_files_without_a_date(reported_once):
+    drawn = sorted((reported_once / "reports/figures").iterdir())
+    assert {"roc.svg", "histograms.svg", "similarity.svg", "heatmaps.svg", "budget_curves.svg"} <= {p.name for p in drawn}
+    for path in drawn:
+        text = path.read_text()
+        assert text.lstrip().startswith("<?xml")
+        assert "<dc:date>" not in text
+
+
+def test_the_same_files_give_the_same_bytes(reported):
+    before = digests(reported)
+    report.run()
+    assert digests(reported) == before
+
+
+def test_pictures_of_a_real_dataset_stay_out_unless_sharing_is_allowed(reported):
+    path = layout.cohort("vindr_cxr") / "card.json"
+    card = files.read_json(path)
+    files.write_json(path, card | {"phantom": False, "credentialed": True})
+    hidden = reported / "hidden"
+    hidden.mkdir()
+    comparison.build(evidence.load(settings.load()), hidden)
+    shown = reported / "shown"
+    shown.mkdir()
+    files.write_json(path, card | {"phantom": False, "credentialed": True, "share_examples": True})
+    comparison.build(evidence.load(settings.load()), shown)
+    for name in ("heatmaps.svg", "contact_sheet.svg"):
+        # Each picture is embedded as one raster image; a hidden dataset takes its row away.
+        assert (hidden / name).read_text().count("<image") < (shown / name).read_text().count("<image")
+
+
+def test_excluded_names_of_a_real_dataset_stay_out(reported):
+    path = layout.cohort("vindr_cxr") / "card.json"
+    secret = "a1b2c3d4e5"
+    exclusions = [{"reason": "unreadable", "count": 1, "examples": [secret]}]
+    files.write_json(path, files.read_json(path) | {"phantom": False, "exclusions": exclusions})
+    report.run()
+    assert "unreadable" in squeezed("".join(pages(reported, "comparison")))
+    for made in sorted((reported / "reports").rglob("*")):
+        if made.is_file() and made.suffix != ".pdf":
+            assert secret not in made.read_text()
+    assert secret not in squeezed("".join(pages(reported, "comparison")))
+
+
+def test_undefined_findings_are_listed(reported_once):
+    undefined = pd.read_csv(reported_once / "results/undefined.csv")
+    text = squeezed("".join(pages(reported_once, "comparison")))
+    assert len(undefined)
+    assert all(squeezed(finding) in text for finding in undefined.finding)
+
+
+def test_unmatched_budgets_are_said(reported):
+    path = layout.run("carzero", 0) / "ledger.json"
+    ledger = json.loads(path.read_text())
+    ledger["spent"]["flops"] *= 1.5
+    files.write_json(path, ledger)
+    report.run()
+    assert "doNOTmatch:CARZeroseed0spent150.0%" in squeezed(pages(reported, "comparison")[0])
+
+
+def test_without_results_one_sentence_says_what_to_do(tmp_path):
+    (tmp_path / "params.yaml").write_text((measured_run.synthetic_run.REPOSITORY / "params.yaml").read_text())
+    with measured_run.working_in(tmp_path), pytest.raises(UserError, match="run `dvc repro measure` first"):
+        report.run()
