@@ -1,4 +1,49 @@
 """OFF-CLIP: off-diagonal term loss and sentence-level text filter for anybody's CLIP.
 
-The objective needs torch alone; the sentence classifier needs scikit-learn. Knows no dataset, no file.
+    from offclip import OffClipObjective, SentenceClassifier, filter_report, split_sentences
+
+The objective needs torch alone; the sentence classifier needs scikit-learn. Knows no dataset, no file. Names load on
+first use, so that whoever wants the objective need not install what the text filter uses, and the reverse.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from offclip.objective import OffClipObjective
+    from offclip.prompting import prompt_report, prompt_sentence
+    from offclip.sentence_classifier import SentenceClassifier
+    from offclip.sentences import published_cleaning, report_body, split_sentences
+    from offclip.text_filter import FilteredReport, filter_report
+
+__all__ = [
+    "FilteredReport",
+    "OffClipObjective",
+    "SentenceClassifier",
+    "filter_report",
+    "prompt_report",
+    "prompt_sentence",
+    "published_cleaning",
+    "report_body",
+    "split_sentences",
+]
+
+_MODULES = {
+    "FilteredReport": "text_filter",
+    "OffClipObjective": "objective",
+    "SentenceClassifier": "sentence_classifier",
+    "filter_report": "text_filter",
+    "prompt_report": "prompting",
+    "prompt_sentence": "prompting",
+    "published_cleaning": "sentences",
+    "report_body": "sentences",
+    "split_sentences": "sentences",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"offclip.{_MODULES[name]}"), name)
+    raise AttributeError(f"module offclip has no attribute {name}")
