@@ -1,0 +1,160 @@
+"""Any open_clip model, and checkpoints shaped like OpenAI's CLIP (CheXzero's): cosine of two pooled embeddings.
+
+``name`` is a folder with ``open_clip_config.json`` (a hub snapshot that was copied to this machine), a hub name such
+as ``hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224``, or an architecture of open_clip such as
+``ViT-B-32-quickgelu``. ``checkpoint`` is a file of weights; without ``name`` it must be OpenAI-shaped, from which the
+architecture can be read. Nothing is fetched where a folder or a checkpoint is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from baselines import checkpoints, torchvision_cure
+from baselines.base import Baseline, ImageFeatures, TextBatch, TextFeatures, load_exactly
+from baselines.config import parse
+
+SIZES = ("input_resolution", "context_length", "vocab_size")
+"""Numbers that OpenAI's files keep among the weights."""
+
+
+@dataclass(frozen=True)
+class OpenCLIPOptions:
+    """Which model."""
+
+    name: str | None = None
+    pretrained: str | None = None
+    """A tag of open_clip's own list (fetched from the hub); None = random weights, unless a folder brings them."""
+    checkpoint: str | None = None
+    """A file of weights."""
+
+
+class OpenCLIP(Baseline):
+    """An open_clip model behind the contract; pictures are resized and normalised as it was trained."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, model: nn.Module, tokenizer: Any) -> None:
+        """Wrap ``model`` with the tokenizer that belongs to it."""
+        super().__init__()
+        from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+        from open_clip.model import get_model_preprocess_cfg
+
+        self.model: Any = model
+        self.tokenizer = tokenizer
+        preprocess = get_model_preprocess_cfg(model)
+        size = preprocess["size"]
+        self.size: int = size if isinstance(size, int) else size[0]
+        self.interpolation: str = preprocess.get("interpolation", "bicubic")
+        for name, usual in (("mean", OPENAI_DATASET_MEAN), ("std", OPENAI_DATASET_STD)):
+            channels = torch.tensor(preprocess.get(name, usual))[:, None, None]
+            self.register_buffer(name, channels, persistent=False)
+
+    def tokenize(self, texts: list[str]) -> TextBatch:
+        """The model's own tokens."""
+        ids = self.tokenizer(texts)
+        return TextBatch(ids, ids != 0)
+
+    def encode_images(self, pixels: Tensor) -> ImageFeatures:
+        """The whole picture, and its patches where the tower has some (else one cell, the whole)."""
+        if pixels.shape[-1] != self.size:
+            size = (self.size, self.size)
+            pixels = functional.interpolate(pixels, size, mode=self.interpolation, antialias=True).clamp(0, 1)
+        normalised = (pixels.expand(-1, 3, -1, -1) - self.mean) / self.std
+        pooled = functional.normalize(self.model.encode_image(normalised), dim=-1)
+        cells = self._cells(normalised)
+        return ImageFeatures(pooled, pooled[:, None, None] if cells is None else functional.normalize(cells, dim=-1))
+
+    def _cells(self, normalised: Tensor) -> Tensor | None:
+        """Patch tokens of the last layer in the joint space [B, h, w, D]; None where there are none."""
+        visual = self.model.visual
+        linear = getattr(visual, "proj", None)
+        if not hasattr(visual, "forward_intermediates") or (linear is None and not hasattr(visual, "head")):
+            return None
+        last = visual.forward_intermediates(
+            normalised, indices=1, normalize_intermediates=True, intermediates_only=True
+        )
+        tokens = last["image_intermediates"][-1].permute(0, 2, 3, 1)  # (B, h, w, C)
+        if linear is not None:
+            return tokens @ linear
+        projected: Tensor = visual.head(tokens.flatten(0, 2))
+        return projected.unflatten(0, tokens.shape[:3])
+
+    def encode_texts(self, tokens: TextBatch) -> TextFeatures:
+        """The whole text; it stands for its words too, which these models do not use."""
+        pooled = functional.normalize(self.model.encode_text(tokens.ids), dim=-1)
+        return TextFeatures(pooled, pooled[:, None], torch.ones_like(tokens.mask[:, :1]))
+
+    def pair_logits(self, images: ImageFeatures, texts: TextFeatures) -> list[Tensor]:
+        """Cosine times the learnt scale, plus the learnt bias where the model has one (SigLIP)."""
+        logits = images.pooled @ texts.pooled.T * self.model.logit_scale.exp()
+        bias = getattr(self.model, "logit_bias", None)
+        return [logits if bias is None else logits + bias]
+
+    def heatmaps(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
+        """Cosine of each projected patch with the text."""
+        return torch.einsum("bhwd,td->bthw", images.grid, texts.pooled)
+
+
+def build(
+    encoders: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], vocabulary: list[str] | None
+) -> OpenCLIP:
+    """``options``: those of ``OpenCLIPOptions``; ``encoders`` and ``vocabulary`` belong to other models.
+
+    Raises:
+        ValueError: nothing is named, the model cannot be made or fetched, or the weights do not fit.
+    """
+    own = parse(OpenCLIPOptions, options, "model_options")
+    torchvision_cure.apply()
+    import open_clip
+
+    if own.name is None:
+        if own.checkpoint is None:
+            raise ValueError(
+                "open_clip needs `model_options.name` (a folder, hub name or architecture) or a checkpoint."
+            )
+        return OpenCLIP(_openai_shaped(own.checkpoint), open_clip.get_tokenizer("ViT-B-32"))
+    name = f"local-dir:{own.name}" if Path(own.name).is_dir() else own.name
+    # A snapshot without weights would otherwise be a random model with a warning.
+    snapshot = ":" in name and own.checkpoint is None
+    try:
+        model = open_clip.create_model(
+            name, pretrained=own.pretrained, load_weights=own.checkpoint is None, require_pretrained=snapshot
+        )
+        tokenizer = open_clip.get_tokenizer(name)
+    except (RuntimeError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"open_clip cannot make '{own.name}' ({reason}); without a network, give the folder of its snapshot."
+        ) from None
+    if own.checkpoint:
+        load_exactly(model, checkpoints.read(own.checkpoint), own.checkpoint)
+    return OpenCLIP(model, tokenizer)
+
+
+def _openai_shaped(path: str) -> nn.Module:
+    """The model whose sizes are those of the weights, in float32.
+
+    Raises:
+        ValueError: the file's tensors are not those of OpenAI's CLIP.
+    """
+    from open_clip.model import build_model_from_openai_state_dict
+
+    weights = {name.removeprefix("module."): tensor for name, tensor in checkpoints.read(path).items()}
+    weights = {name: tensor.float() for name, tensor in weights.items() if name not in SIZES}
+    try:
+        model = build_model_from_openai_state_dict(dict(weights), cast_dtype=torch.float32).float()
+    except (KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(f"{path} is not shaped like OpenAI's CLIP ({reason}); set `model_options.name`.") from None
+    # The builder rounds to half precision on the way; the weights of a fine-tuned model are loaded again as they are.
+    load_exactly(model, weights, path)
+    return model

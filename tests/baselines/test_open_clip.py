@@ -1,0 +1,105 @@
+"""open_clip models from a folder and from files, scored exactly as open_clip scores them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from baselines import torchvision_cure
+from baselines.base import Baseline, load
+
+torchvision_cure.apply()
+import open_clip  # noqa: E402
+
+SMALL: dict[str, Any] = {
+    "embed_dim": 32,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "head_width": 16, "patch_size": 8},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 2},
+}
+TIMM: dict[str, Any] = {
+    **SMALL,
+    "vision_cfg": {
+        "timm_model_name": "vit_tiny_patch16_224", "timm_model_pretrained": False, "timm_pool": "",
+        "timm_proj": "linear", "image_size": 224,
+    },
+}  # fmt: skip
+PREPROCESS = {"mean": [0.48, 0.46, 0.41], "std": [0.27, 0.26, 0.28], "interpolation": "bicubic"}
+TEXTS = ["There is no finding.", "There is a pleural effusion."]
+
+
+def _folder(path: Path, config: dict[str, Any]) -> str:
+    """A hub snapshot: configuration and weights."""
+    (path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": PREPROCESS}))
+    torch.manual_seed(0)
+    model = open_clip.create_model(f"local-dir:{path}", load_weights=False)
+    torch.save(model.state_dict(), path / "open_clip_pytorch_model.bin")
+    return str(path)
+
+
+def _load(**options: Any) -> Baseline:
+    return load("open_clip", {}, options, None).eval()
+
+
+@pytest.mark.parametrize("config", [SMALL, TIMM], ids=["open_clip's transformer", "timm's, as BiomedCLIP"])
+def test_a_folder_scores_as_open_clip_itself(config: dict[str, Any], tmp_path: Path) -> None:
+    name = _folder(tmp_path, config)
+    model, theirs = _load(name=name), open_clip.create_model(f"local-dir:{name}").eval()
+    size, patch = (32, 8) if config is SMALL else (224, 16)
+    pixels = torch.rand(2, 1, size, size, generator=torch.Generator().manual_seed(0))
+    mean, std = (torch.tensor(PREPROCESS[part])[:, None, None] for part in ("mean", "std"))
+    with torch.no_grad():
+        images, texts = model.encode_images(pixels), model.encode_texts(model.tokenize(TEXTS))
+        image = theirs.encode_image((pixels.expand(-1, 3, -1, -1) - mean) / std, normalize=True)
+        text = theirs.encode_text(open_clip.get_tokenizer("ViT-B-32")(TEXTS), normalize=True)
+        torch.testing.assert_close(model.similarity(images, texts), theirs.logit_scale.exp() * image @ text.T)
+        maps = model.heatmaps(images, texts)
+        larger = model.encode_images(functional.interpolate(pixels, scale_factor=2.0, mode="nearest"))
+    assert maps.shape == (2, 2, size // patch, size // patch)
+    assert (maps.abs() <= 1 + 1e-6).all()
+    assert larger.grid.shape == images.grid.shape
+
+
+def _openai_weights() -> tuple[torch.nn.Module, dict[str, torch.Tensor]]:
+    """A small model of OpenAI's architecture and its file's content (CheXzero saves the bare state dict)."""
+    torch.manual_seed(0)
+    vision = {**SMALL["vision_cfg"], "head_width": 64}
+    model = open_clip.CLIP(32, vision, SMALL["text_cfg"], quick_gelu=True).eval()
+    return model, model.state_dict()
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_an_openai_shaped_checkpoint_needs_no_name_and_keeps_full_precision(prefix: str, tmp_path: Path) -> None:
+    theirs, weights = _openai_weights()
+    path = tmp_path / "best_64_0.0002_original_17000_0.864.pt"
+    torch.save({prefix + name: tensor for name, tensor in weights.items()}, path)
+    model = _load(checkpoint=str(path))
+    own = model.model.state_dict()
+    assert all(torch.equal(own[name], tensor) for name, tensor in weights.items())
+    pixels = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(model.model.encode_image(pixels), theirs.encode_image(pixels))
+
+
+def test_what_cannot_be_made_is_refused_with_what_to_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"needs `model_options\.name`"):
+        _load()
+    with pytest.raises(ValueError, match=r"cannot make 'ViT-B-23'.*give the folder"):
+        _load(name="ViT-B-23")
+    (tmp_path / "empty").mkdir()
+    _folder(tmp_path / "empty", SMALL)
+    (tmp_path / "empty" / "open_clip_pytorch_model.bin").unlink()
+    with pytest.raises(ValueError, match=r"cannot make '.*empty'"):
+        _load(name=str(tmp_path / "empty"))
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "x.pt")
+    with pytest.raises(ValueError, match="not shaped like OpenAI's CLIP"):
+        _load(checkpoint=str(tmp_path / "x.pt"))
+    _, weights = _openai_weights()
+    del weights["visual.ln_post.bias"]
+    torch.save(weights, tmp_path / "y.pt")
+    with pytest.raises(ValueError, match=r"y\.pt.*visual\.ln_post\.bias"):
+        _load(checkpoint=str(tmp_path / "y.pt"))
