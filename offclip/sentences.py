@@ -10,21 +10,35 @@ from __future__ import annotations
 import hashlib
 import re
 
-KEPT_SECTIONS = ("findings", "finding", "impression", "impressions", "conclusion", "findings and impression")
-"""Headings under which the picture is described; what stands under them is kept, all else is left out."""
+FINDINGS_SECTIONS = ("findings", "finding", "findings and impression", "impression and findings")
+IMPRESSION_SECTIONS = ("impression", "impressions", "conclusion", "conclusions")
 OTHER_SECTIONS = (
-    *("final report", "wet read", "examination", "exam", "study", "procedure", "technique", "views", "comparison"),
-    *("comparisons", "indication", "reason for exam", "reason for examination", "clinical information", "date"),
-    *("clinical history", "history", "notification", "recommendation", "recommendations", "addendum", "dose"),
+    *("examination", "exam", "study", "procedure", "technique", "views", "comparison", "comparisons", "indication"),
+    *(
+        "indications",
+        "reason for exam",
+        "reason for examination",
+        "clinical information",
+        "clinical history",
+        "history",
+    ),
+    *("notification", "recommendation", "recommendations", "addendum", "dose", "date", "type of examination", "note"),
 )
+"""Headings under which something else than the picture is described."""
+PREAMBLE = ("", "final report", "wet read")
 ABBREVIATIONS = frozenset(
     ("dr", "mr", "mrs", "ms", "vs", "e.g", "i.e", "approx", "cf", "al", "st", "a.m", "p.m", "fig", "no")
 )
 """Words after which a full stop does not end a sentence ("no" alone is one only before a digit: "No. 3")."""
 
-_HEADINGS = "|".join(re.escape(name) for name in sorted(KEPT_SECTIONS + OTHER_SECTIONS, key=len, reverse=True))
-# Upper case anywhere, any case at the start of a line: "Chest comparison: there is ..." inside a line is dictation.
-_HEADING = re.compile(rf"(?:\b(?:{_HEADINGS.upper()})|^[ \t]*(?i:{_HEADINGS}))[ \t]*:", re.MULTILINE)
+_KNOWN = sorted((*FINDINGS_SECTIONS, *IMPRESSION_SECTIONS, *OTHER_SECTIONS, *PREAMBLE[1:]), key=len, reverse=True)
+# A known name in capitals anywhere, in any case at the start of a line (inside a line "comparison: there is" is
+# dictation), and at the start of a line anything in capitals ("PA AND LATERAL VIEWS OF THE CHEST:").
+_HEADING = re.compile(
+    rf"(?:\b(?:{'|'.join(_KNOWN).upper()})(?:\(S\))?|^[ \t]*(?i:{'|'.join(_KNOWN)})"
+    r"|^[ \t]*[A-Z][A-Z ,/&()-]{3,60})[ \t]*:",
+    re.MULTILINE,
+)
 _STOP = re.compile(
     r"(?<!\d)[.!?]+(?=\s|$)"  # the end of a sentence that does not end in a digit
     r"|(?<=\d)[.!?]+(?=\s+[A-Z]|\s*$)"  # after a digit a capital must follow: "measures 3. 5 cm" goes on
@@ -36,24 +50,29 @@ _WORD = re.compile(r"[a-z0-9]+(?:\.[0-9]+)?")
 
 
 def report_body(report: str) -> str:
-    """Return the part of a report that describes the picture.
+    """Return the part of a report that describes the picture, in the order of the report.
 
-    Text under FINDINGS, IMPRESSION and CONCLUSION headings (MIMIC-CXR writes them in capitals followed by a colon)
-    in the order of the report. Without any of these, everything that is not under another known heading
-    (INDICATION, TECHNIQUE, COMPARISON ...), because some reports describe the picture under no heading at all.
+    That is what stands under FINDINGS, under headings of no other known meaning ("PORTABLE AP CHEST:"; MIMIC-CXR
+    writes headings in capitals and a colon) and under IMPRESSION. Reports without either of the first two
+    describe the picture in paragraphs of their own: there, text before the first heading and every paragraph but the
+    first under a heading such as COMPARISON counts as description.
     """
-    kept: list[str] = []
-    unheaded: list[str] = []
+    parts: list[tuple[str, str]] = []
     start, section = 0, ""
     for heading in [*_HEADING.finditer(report), None]:
         text = report[start : heading.start() if heading else len(report)].strip()
-        if text and section in KEPT_SECTIONS:
-            kept.append(text)
-        elif text and section in ("", "final report", "wet read"):
-            unheaded.append(text)
+        if section in IMPRESSION_SECTIONS:
+            parts.append(("impression", text))
+        elif section in PREAMBLE:
+            parts.append(("paragraph", text))
+        elif section in OTHER_SECTIONS:
+            parts += [("paragraph", paragraph) for paragraph in re.split(r"\n\s*\n", text)[1:]]
+        else:
+            parts.append(("findings", text))
         if heading:
-            start, section = heading.end(), heading.group().strip(" \t:").lower()
-    return "\n".join(kept or unheaded)
+            start, section = heading.end(), heading.group().strip(" \t:").removesuffix("(S)").lower()
+    described = "findings" if any(kind == "findings" and text for kind, text in parts) else "paragraph"
+    return "\n".join(text for kind, text in parts if kind in (described, "impression") and text)
 
 
 def split_sentences(text: str) -> list[str]:

@@ -67,6 +67,21 @@ def test_a_report_without_findings_heading_keeps_its_free_text() -> None:
     assert report_body("The heart is enlarged.") == "The heart is enlarged."
 
 
+def test_other_headings_in_capitals_describe_the_picture() -> None:
+    report = "INDICATION: Cough.\n\nPA AND LATERAL VIEWS OF THE CHEST: Clear lungs.\n\nIMPRESSION: Normal chest."
+    assert split_sentences(report_body(report)) == ["Clear lungs", "Normal chest"]
+
+
+def test_a_paragraph_after_the_comparison_describes_the_picture() -> None:
+    report = " COMPARISON:\n \n Chest radiograph of ___.\n \n The lungs are clear.\n \n IMPRESSION: Normal chest."
+    assert split_sentences(report_body(report)) == ["The lungs are clear", "Normal chest"]
+
+
+def test_the_body_of_a_body_is_itself() -> None:
+    body = report_body("INDICATION: Cough.\n\nFINDINGS: Clear lungs. 1.5 cm nodule.\n\nRECOMMENDATION(S): CT.")
+    assert report_body(body) == body == "Clear lungs. 1.5 cm nodule."
+
+
 def test_lower_case_words_are_no_headings_inside_a_line() -> None:
     text = "FINDINGS: Given the history: sarcoid is likely. IMPRESSION: Sarcoid."
     assert split_sentences(report_body(text)) == ["Given the history: sarcoid is likely", "Sarcoid"]

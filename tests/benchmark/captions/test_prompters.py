@@ -58,7 +58,7 @@ class ChatHandler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[ChatServer]:
     with ChatServer() as chat:
-        thread = threading.Thread(target=chat.serve_forever, daemon=True)
+        thread = threading.Thread(target=chat.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield chat
         chat.shutdown()
