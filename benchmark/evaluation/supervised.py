@@ -18,7 +18,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from baselines.base import ImageFeatures
 from baselines.config import encoder_options
-from baselines.towers import _image_tower
+from baselines.towers import image_tower
 from benchmark.errors import UserError
 from benchmark.evaluation.cohort import Cohort
 from benchmark.progress import track
@@ -33,7 +33,7 @@ class Supervised(nn.Module):
 
     def __init__(self, encoders: Mapping[str, Mapping[str, Any]], labels: int) -> None:
         super().__init__()
-        self.tower = _image_tower(encoder_options(encoders).image)
+        self.tower = image_tower(encoder_options(encoders).image)
         self.head = nn.Linear(self.tower.dim, labels)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ImageFeatures]:
