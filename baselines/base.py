@@ -167,7 +167,9 @@ def load(
     own = dict(options or {})
     merged = {part: _override(values, own.pop(part, {})) for part, values in encoders.items()}
     built: Baseline = importlib.import_module(f"baselines.{model}").build(merged, own, vocabulary)
-    built.recipe = Recipe(model, merged, own, built.vocabulary or vocabulary)
+    # A model that is another one with given weights (published) brings the recipe of that one.
+    if not hasattr(built, "recipe"):
+        built.recipe = Recipe(model, merged, own, built.vocabulary or vocabulary)
     return built
 
 

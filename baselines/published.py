@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from baselines import checkpoints
-from baselines.base import load_exactly
+from baselines.base import Recipe, load_exactly
 from baselines.carzero import CARZero
 from baselines.config import parse
 from baselines.fusion import PUBLISHED
@@ -100,4 +100,5 @@ def build(
     }
     model = CARZero(towers, PUBLISHED, padded(pieces, sizes["word"]))
     load_exactly(model, weights, own.checkpoint)
+    model.recipe = Recipe("carzero", towers, {"published": True}, model.vocabulary)
     return model

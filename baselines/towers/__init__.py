@@ -21,10 +21,11 @@ def build_towers(
         ValueError: an unknown option or kind.
     """
     options = encoder_options(encoders)
-    return _image_tower(options.image), _text_tower(options.text, vocabulary)
+    return image_tower(options.image), text_tower(options.text, vocabulary)
 
 
-def _image_tower(options: ConvOptions | VitOptions) -> ImageTower:
+def image_tower(options: ConvOptions | VitOptions) -> ImageTower:
+    """The image tower of these options."""
     if isinstance(options, ConvOptions):
         from baselines.towers.conv import ConvTower
 
@@ -34,7 +35,8 @@ def _image_tower(options: ConvOptions | VitOptions) -> ImageTower:
     return VitTower(options)
 
 
-def _text_tower(options: WordOptions | BertOptions, vocabulary: list[str] | None) -> TextTower:
+def text_tower(options: WordOptions | BertOptions, vocabulary: list[str] | None) -> TextTower:
+    """The text tower of these options."""
     if isinstance(options, WordOptions):
         from baselines.towers.words import WordTower
 

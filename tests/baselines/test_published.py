@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from baselines import published
-from baselines.base import Baseline, load
+from baselines.base import Baseline, load, restore, save
 from tests import parity
 
 ENCODERS: dict[str, dict[str, Any]] = {"image": {"kind": "conv"}, "text": {"kind": "words"}}
@@ -77,6 +77,14 @@ def test_carzeros_lightning_file_gives_the_released_scores(released: dict, token
         prompts = model.encode_texts(model.text.batch(expected["prompt_ids"], expected["prompt_mask"]))
         torch.testing.assert_close(model.similarity(images, prompts), expected["zero_shot_scores"], **parity.FULL)
     assert model.tokenize(["there is no finding"]).ids.shape == (1, 97)
+    save(model, tmp_path / "model.safetensors")
+    del model
+    # The released file is gone by now: what was saved needs it no more.
+    again = restore(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").unlink()
+    with torch.no_grad():
+        scores = again.similarity(images, prompts)
+    torch.testing.assert_close(scores, expected["zero_shot_scores"], **parity.FULL)
 
 
 def test_every_wrapper_of_the_names_is_seen_through(released: dict) -> None:
