@@ -22,6 +22,9 @@ from benchmark.statistics.auc import Floats, Ranking, placements
 BLOCK = 32
 """Replicates per pass: 39,053 pictures x 32 float32 weights stay in the processor's cache."""
 
+DRAWN_AT_ONCE = 1_000_000
+"""Clusters drawn per call of the generator: few calls for small cohorts, little memory for large ones."""
+
 
 @dataclass(frozen=True)
 class Draws:
@@ -75,10 +78,12 @@ def draw(
     counts = np.zeros((len(names), replicates), np.uint16)
     for value in (False, True):
         members = np.flatnonzero(stratum == value)
-        if len(members):
-            for replicate in range(replicates):
-                drawn = generator.integers(0, len(members), len(members))
-                counts[members, replicate] = np.bincount(drawn, minlength=len(members))
+        step = max(1, DRAWN_AT_ONCE // max(len(members), 1))
+        for start in range(0, replicates if len(members) else 0, step):
+            rows = np.arange(min(step, replicates - start))[:, None]
+            drawn = generator.integers(0, len(members), (len(rows), len(members))) + rows * len(members)
+            multiplicity = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
+            counts[members, start : start + len(rows)] = multiplicity.T
     return Draws(counts, cluster.reshape(-1))
 
 

@@ -29,7 +29,7 @@ from benchmark.statistics.intervals import Form, interval
 TABLE = Path(__file__).with_name("calibration.csv")
 COLUMNS = ["check", "setting", "form", "value", "low", "high", "simulations", "met"]
 COVERAGE, REJECTIONS = (0.93, 0.97), 0.06
-REPLICATES, LEAST_POSITIVES = 1000, 10
+REPLICATES, LEAST_POSITIVES = 500, 10
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ import pandas as pd
 from benchmark import files, layout
 from benchmark.progress import track
 from benchmark.settings import Settings, StatisticsSettings, load
-from benchmark.statistics import claims, curves, normality, tables
+from benchmark.statistics import calibrate, claims, curves, normality, tables
 from benchmark.statistics.bootstrap import Draws, draw, mean, resampled_aucs
 from benchmark.statistics.comparison import bootstrap_p, delong_p, holm
 from benchmark.statistics.embedding import separation
 from benchmark.statistics.inputs import FINDING, Cohort, Run, aligned, check_comparable, numbers, read_table
 from benchmark.statistics.intervals import interval
-from benchmark.statistics.quantities import Findings, Measurements, Quantity, measurable, of_run
+from benchmark.statistics.quantities import Findings, Measurements, Quantity, Scored, measurable, of_run
 from benchmark.statistics.tables import Difference, Row
 
 COMPARED = (
@@ -32,6 +32,8 @@ COMPARED = (
     Quantity("operating", "false_positive_rate", score="prompt", rule="youden"),
     Quantity("operating", "false_negative_rate", score="prompt", rule="youden"),
 )
+Pair = tuple[str, int]
+"""(system, seed)."""
 FAMILY = (COMPARED[0], COMPARED[3], COMPARED[5])
 """The declared family of tests: these, of every compared system against the first reference, on every dataset."""
 
@@ -63,23 +65,24 @@ def run() -> None:
     pairs = compared_pairs(settings, claims.pairs(listed))
     results = Results()
     differences: list[tuple[str, Difference, float]] = []
-    validation = cohorts[layout.TRAINING_DATASET]
+    fitted = {pair: Scored.read(one, cohorts[layout.TRAINING_DATASET], []) for pair, one in runs.items()}
     for dataset in layout.EVALUATION_DATASETS:
         cohort = cohorts[dataset]
         draws = draw(cohort.index["patient_id"], chosen.replicates, chosen.seed, dataset)
         findings = ceiling(cohort, draws, chosen, results)
-        measured: dict[tuple[str, int], Measurements] = {
-            pair: of_run(one, cohort, validation, findings, draws, chosen.min_positives)
-            for pair, one in track(runs.items(), f"measuring {dataset}")
+        scored = {pair: Scored.read(one, cohort, findings.defined) for pair, one in runs.items()}
+        measured: dict[Pair, Measurements] = {
+            pair: of_run(scored[pair], fitted[pair], findings, draws, chosen.min_positives)
+            for pair in track(runs, f"measuring {dataset}")
         }
         for system in dict.fromkeys(system for system, _ in runs):
             mine = {runs[pair]: measured[pair] for pair in runs if pair[0] == system}
             for table, rows in tables.of_system(mine, dataset, chosen).items():
                 results.add(table, rows)
-            figures(list(mine), cohort, validation, results)
+            figures([scored[pair] for pair in runs if pair[0] == system], fitted, results)
         for a, b in pairs:
             found = [tables.difference(key, a, b, measured, chosen) for key in COMPARED]
-            differences += [(dataset, one, _delong(one, runs, cohort)) for one in found if one]
+            differences += [(dataset, one, _delong(one, scored)) for one in found if one]
     results.add("differences", difference_rows(differences, runs, settings))
     results.add("embedding", embeddings(runs, chosen))
     write(results, listed, runs, settings)
@@ -124,39 +127,34 @@ def ceiling(cohort: Cohort, draws: Draws, chosen: StatisticsSettings, results: R
     return Findings(defined, visible)
 
 
-def figures(runs: list[Run], cohort: Cohort, validation: Cohort, results: Results) -> None:
-    """Rows of roc.csv and histograms.csv of one system on one dataset."""
+def figures(seeds: list[Scored], fitted: dict[Pair, Scored], results: Results) -> None:
+    """Rows of roc.csv and histograms.csv of one system on one dataset, from all its seeds."""
+    cohort, system = seeds[0].cohort, seeds[0].run.system
 
-    def scores(one: Run, where: Cohort) -> dict[str, np.ndarray]:
-        return normality.normality_scores(one.scores(where), one.folder / f"{where.dataset}.parquet")
-
-    test, fitted = [scores(one, cohort) for one in runs], [scores(one, validation) for one in runs]
     for score in normality.MAIN:
-        name = (cohort.dataset, runs[0].system, score)
-        lines = [curves.roc(cohort.normal, each[score]) for each in test]
+        name = (cohort.dataset, system, score)
+        lines = [curves.roc(cohort.normal, each.normal[score]) for each in seeds]
         shares = [
-            curves.histogram(cohort.normal, each[score], base[score]) for each, base in zip(test, fitted, strict=True)
+            curves.histogram(cohort.normal, each.normal[score], fitted[system, each.run.seed].normal[score])
+            for each in seeds
         ]
         results.frames.setdefault("roc", []).append(curves.roc_rows(*name, lines))
         results.frames.setdefault("histograms", []).append(curves.histogram_rows(*name, shares))
 
 
-def _delong(found: Difference, runs: dict[tuple[str, int], Run], cohort: Cohort) -> float:
+def _delong(found: Difference, scored: dict[Pair, Scored]) -> float:
     """DeLong's p-value of a normal AUC where every cluster is one picture, else NaN."""
+    cohort = scored[found.a, found.seeds[0]].cohort
     if found.quantity.quantity != "normal_auc" or not cohort.one_picture_per_cluster:
         return np.nan
-    score = found.quantity.score
-    sides = []
-    for system in (found.a, found.b):
-        mine = [runs[system, seed] for seed in found.seeds]
-        path = f"{cohort.dataset}.parquet"
-        sides.append([normality.normality_scores(one.scores(cohort), one.folder / path)[score] for one in mine])
-    return delong_p(cohort.normal, np.stack(sides[0]), np.stack(sides[1]))
+    a, b = (
+        np.stack([scored[system, seed].normal[found.quantity.score] for seed in found.seeds])
+        for system in (found.a, found.b)
+    )
+    return delong_p(cohort.normal, a, b)
 
 
-def difference_rows(
-    found: list[tuple[str, Difference, float]], runs: dict[tuple[str, int], Run], settings: Settings
-) -> list[Row]:
+def difference_rows(found: list[tuple[str, Difference, float]], runs: dict[Pair, Run], settings: Settings) -> list[Row]:
     """Rows of differences.csv: each dataset, then `overall`, the mean over the datasets."""
     chosen = settings.statistics
     named: dict[tuple[Quantity, str, str], list[Difference]] = {}
@@ -187,7 +185,7 @@ def difference_rows(
     return rows
 
 
-def embeddings(runs: dict[tuple[str, int], Run], chosen: StatisticsSettings) -> list[Row]:
+def embeddings(runs: dict[Pair, Run], chosen: StatisticsSettings) -> list[Row]:
     """Rows of embedding.csv from every run's similarity.npz."""
     rows: list[Row] = []
     for system in dict.fromkeys(system for system, _ in runs):
@@ -207,7 +205,7 @@ def embeddings(runs: dict[tuple[str, int], Run], chosen: StatisticsSettings) -> 
     return rows
 
 
-def ledgers(runs: dict[tuple[str, int], Run]) -> pd.DataFrame:
+def ledgers(runs: dict[Pair, Run]) -> pd.DataFrame:
     """ledger.csv: every run's ledger on one row, nested entries as ``spent.flops``."""
     return pd.json_normalize([files.read_json(layout.run(*pair) / "ledger.json") for pair in runs])
 
@@ -229,7 +227,7 @@ def summary(values: pd.DataFrame, grounding: pd.DataFrame, operating: pd.DataFra
     return result
 
 
-def write(results: Results, listed: list[claims.Claim], runs: dict[tuple[str, int], Run], settings: Settings) -> None:
+def write(results: Results, listed: list[claims.Claim], runs: dict[Pair, Run], settings: Settings) -> None:
     """Write results/, whole: a table that is gone from the settings does not linger."""
     found = {name: results.table(name) for name in tables.COLUMNS}
     found |= {name: pd.concat(frames, ignore_index=True) for name, frames in results.frames.items()}
@@ -237,6 +235,7 @@ def write(results: Results, listed: list[claims.Claim], runs: dict[tuple[str, in
     found["claims"] = claims.judge(
         listed, found["differences"], found["auc"], found["ledger"], phantom=settings.is_phantom
     )
+    found["calibration"] = pd.read_csv(calibrate.TABLE)
     for name, table in found.items():
         files.write_csv(layout.RESULTS / f"{name}.csv", table)
     files.write_json(layout.RESULTS / "summary.json", summary(found["auc"], found["grounding"], found["operating"]))

@@ -2,14 +2,16 @@
 
 `prompt`: the similarity to the normal prompt alone (the published protocol). `one_minus_max`: 1 - the
 greatest similarity to any finding's prompt (a constant does not change a ranking, so raw similarities do).
-`contrast`: normal minus abnormal prompt. The first wording of benchmark/evaluation/prompts.yaml is the
-published one; each further wording W gives `W` and `contrast:W`.
+`contrast`: normal minus abnormal prompt. The first wordings of benchmark/evaluation/prompts.yaml make these;
+a further normal wording W gives `W`, a further abnormal wording V gives `contrast:V`, taken from the normal
+wording of the same name where there is one (ensembles), else from the first.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmark.errors import UserError
@@ -31,24 +33,25 @@ def normality_scores(table: pd.DataFrame, path: Path) -> dict[str, Floats]:
         Name -> (n,) float64, the three main ones first.
 
     Raises:
-        UserError: there is no normal prompt or no finding.
+        UserError: there is no normal prompt, no abnormal prompt or no finding.
     """
-    wordings = [str(name).removeprefix(NORMAL) for name in table if str(name).startswith(NORMAL)]
-    findings = [str(name) for name in table if str(name).startswith(FINDING)]
-    if not wordings or not findings:
-        raise UserError(
-            f"{path}: expected columns '{NORMAL}...' and '{FINDING}...', found none of one kind; score again."
-        )
-    normal = numbers(table, [NORMAL + wording for wording in wordings], path)
-    abnormal = numbers(table, [ABNORMAL + wording for wording in wordings], path)
+    groups = {}
+    for prefix in (NORMAL, ABNORMAL, FINDING):
+        columns = [str(name) for name in table if str(name).startswith(prefix)]
+        if not columns:
+            raise UserError(f"{path}: expected columns '{prefix}...', found none; score again.")
+        names = [column.removeprefix(prefix) for column in columns]
+        groups[prefix] = dict(zip(names, numbers(table, columns, path).T, strict=True))
+    normal, abnormal = groups[NORMAL], groups[ABNORMAL]
+    published, opposite = next(iter(normal.values())), next(iter(abnormal.values()))
     scores = {
-        "prompt": normal[:, 0],
-        "one_minus_max": 1 - numbers(table, findings, path).max(axis=1),
-        "contrast": normal[:, 0] - abnormal[:, 0],
+        "prompt": published,
+        "one_minus_max": 1 - np.max(list(groups[FINDING].values()), axis=0),
+        "contrast": published - opposite,
     }
-    for k, wording in enumerate(wordings[1:], start=1):
-        scores[wording] = normal[:, k]
-        scores[f"contrast:{wording}"] = normal[:, k] - abnormal[:, k]
+    scores |= {wording: values for wording, values in list(normal.items())[1:]}
+    for wording, values in list(abnormal.items())[1:]:
+        scores[f"contrast:{wording}"] = normal.get(wording, published) - values
     return scores
 
 

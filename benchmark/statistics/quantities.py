@@ -99,40 +99,64 @@ def aucs(
     return result | {Quantity("auc", "abnormal_auc", finding=finding): each[finding] for finding in each}
 
 
-def of_run(run: Run, cohort: Cohort, validation: Cohort, findings: Findings, draws: Draws, least: int) -> Measurements:
-    """Measure one run on one dataset; ``least`` is the settings' ``min_positives``."""
-    path = run.folder / f"{cohort.dataset}.parquet"
+@dataclass(frozen=True)
+class Scored:
+    """What one run says of one dataset, read once."""
+
+    run: Run
+    cohort: Cohort
+    normal: dict[str, np.ndarray]
+    """Normality score -> (n,)."""
+    findings: np.ndarray
+    """(n, K) in the order of the measurable findings."""
+
+    @classmethod
+    def read(cls, run: Run, cohort: Cohort, findings: list[str]) -> Scored:
+        """Read a run's scores of a cohort; what is raised: see inputs.py."""
+        path = run.folder / f"{cohort.dataset}.parquet"
+        table = run.scores(cohort)
+        columns = [FINDING + finding for finding in findings]
+        return cls(run, cohort, normality.normality_scores(table, path), numbers(table, columns, path))
+
+
+def of_run(scored: Scored, fitted: Scored, findings: Findings, draws: Draws, least: int) -> Measurements:
+    """Measure one run on one dataset.
+
+    Args:
+        scored: the run's scores of the dataset.
+        fitted: its scores of the validation split, where thresholds come from.
+        findings: what is measurable.
+        draws: of the dataset's patients.
+        least: the settings' ``min_positives``.
+    """
+    run, cohort = scored.run, scored.cohort
     columns = [FINDING + finding for finding in findings.defined]
-    table = run.scores(cohort)
-    scores = normality.normality_scores(table, path)
-    result = aucs(cohort, scores, numbers(table, columns, path), findings, draws)
+    result = aucs(cohort, scored.normal, scored.findings, findings, draws)
+    path = run.folder / "curve.parquet"
     for progress, snapshot in run.curve(cohort).items():
-        path = run.folder / "curve.parquet"
-        main = {name: normality.normality_scores(snapshot, path)[name] for name in normality.MAIN}
+        scores = normality.normality_scores(snapshot, path)
+        main = {name: scores[name] for name in normality.MAIN}
         early = aucs(cohort, main, numbers(snapshot, columns, path), findings, draws)
         result |= {replace(key, progress=progress): value for key, value in early.items() if not key.finding}
-    result |= _operating(run, cohort, validation, scores, draws)
+    result |= _operating(scored, fitted, draws)
     return result | _grounding(run, cohort, draws, least)
 
 
-def _operating(
-    run: Run, cohort: Cohort, validation: Cohort, scores: dict[str, np.ndarray], draws: Draws
-) -> Measurements:
+def _operating(scored: Scored, fitted: Scored, draws: Draws) -> Measurements:
     """Error rates at validation thresholds and the numbers beside the AUC, for the three main scores."""
-    path = run.folder / f"{validation.dataset}.parquet"
-    fitted = normality.normality_scores(run.scores(validation), path)
+    cohort, validation = scored.cohort, fitted.cohort
     known = ~np.isnan(cohort.normal)
     counts = {"n": int(known.sum()), "positives": int(np.nansum(cohort.normal))}
     result: Measurements = {}
     for name in normality.MAIN:
-        column = f"{name} of {path}"
-        for rule, threshold in operating.thresholds(validation.normal, fitted[name], column).items():
-            for quantity, rate in operating.error_rates(cohort.normal, scores[name], threshold, draws).items():
+        column = f"{name} of {scored.run.folder / validation.dataset}.parquet"
+        for rule, threshold in operating.thresholds(validation.normal, fitted.normal[name], column).items():
+            for quantity, rate in operating.error_rates(cohort.normal, scored.normal[name], threshold, draws).items():
                 key = Quantity("operating", quantity, score=name, rule=rule)
                 result[key] = Measured(rate, threshold=threshold, **counts)  # type: ignore[arg-type]
-        probability = reliability.platt(validation.normal, fitted[name])(scores[name])
+        probability = reliability.platt(validation.normal, fitted.normal[name])(scored.normal[name])
         for quantity, statistic in (
-            ("average_precision", reliability.average_precision(cohort.normal, scores[name], draws)),
+            ("average_precision", reliability.average_precision(cohort.normal, scored.normal[name], draws)),
             ("brier", reliability.brier(cohort.normal, probability, draws)),
             ("ece", reliability.expected_calibration_error(cohort.normal, probability, draws)),
         ):

@@ -28,7 +28,8 @@ FINDINGS = {
     "padchest": ["cardiomegaly", "pleural effusion", "scoliosis", "nodule", "hernia"],
 }
 KIND = {"mimic_cxr": "zone", "vindr_cxr": "box", "open_i": "zone", "chexpert": "mask", "padchest": "zone"}
-WORDINGS = ("no_finding", "normal_chest")
+NORMAL_WORDINGS = ("no_finding", "clear_lungs", "ensemble")
+ABNORMAL_WORDINGS = ("abnormality", "disease", "ensemble")
 SNAPSHOTS = (0.25, 0.5)
 
 
@@ -42,7 +43,7 @@ class Skill:
     """Sign and size of what normality takes off every finding's score."""
 
 
-SKILL = {"clip": Skill(0.6, 0.9), "carzero": Skill(0.9, 1.2), "offclip": Skill(2.2, 1.0, -0.4)}
+SKILL = {"clip": Skill(0.6, 0.9), "carzero": Skill(0.9, 1.2), "offclip": Skill(2.2, 1.2, -2.5)}
 
 
 def cohort(dataset: str, pictures: int, generator: np.random.Generator) -> pd.DataFrame:
@@ -78,8 +79,9 @@ def scored(index: pd.DataFrame, skill: Skill, strength: float, generator: np.ran
     for finding in (str(name).removeprefix("label:") for name in index if str(name).startswith("label:")):
         signal = skill.finding * index[f"label:{finding}"].to_numpy(float) - 0.3 * skill.one_minus_max * normal
         table[f"finding:{finding}"] = column(signal)
-    for k, wording in enumerate(WORDINGS):
+    for k, wording in enumerate(NORMAL_WORDINGS):
         table[f"normal:{wording}"] = column((1 - 0.2 * k) * skill.normal * normal)
+    for wording in ABNORMAL_WORDINGS:
         table[f"abnormal:{wording}"] = column(0.5 * skill.normal * (1 - normal))
     return table
 
@@ -262,7 +264,7 @@ def _write_scores(
         "cohort_hash": {dataset: f"cohort-{dataset}" for dataset in indices},
         "weights_hash": f"weights-{system}-{seed}",
         "code_hash": "code",
-        "seconds": 1.0,
+        "precision": "float32",
     }
     files.write_json(folder / "score.json", score)
 
@@ -270,5 +272,5 @@ def _write_scores(
 def _write_probe(folder: Path, dataset: str, index: pd.DataFrame) -> None:
     table = scored(index, Skill(3.0, 2.5), 1.0, np.random.default_rng(99))
     findings = [name for name in table if str(name).startswith("finding:")]
-    table["normal"] = table[f"normal:{WORDINGS[0]}"]
+    table["normal"] = table[f"normal:{NORMAL_WORDINGS[0]}"]
     files.write_parquet(folder / f"{dataset}.parquet", table[["image_id", *findings, "normal"]])

@@ -1,0 +1,92 @@
+"""Verdicts: what an interval allows one to say, and what PHANTOM never allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark import layout, settings
+from benchmark.errors import UserError
+from benchmark.statistics import claims
+from benchmark.statistics.claims import Claim, judge, pairs, read, verdict
+from benchmark.statistics.measure import COMPARED
+
+RISE = Claim(claim="rise", statement="", source="", rule="difference", published=0.61, a="offclip", b="carzero")
+KEPT = Claim(claim="kept", statement="", source="", rule="not_worse", margin=0.02, a="offclip", b="carzero")
+VALUE = Claim(claim="value", statement="", source="", rule="value", published=0.838, a="carzero")
+
+
+@pytest.mark.parametrize(
+    ("claim", "low", "high", "phantom", "expected"),
+    [
+        (RISE, 0.55, 0.65, False, "reproduced"),
+        (RISE, 0.55, 0.65, True, "direction only"),
+        (RISE, 0.01, 0.30, False, "direction only"),
+        (RISE, -0.01, 0.30, False, "not reproduced"),
+        (RISE, -0.30, -0.01, True, "not reproduced"),
+        (RISE, np.nan, np.nan, False, "not testable here"),
+        (KEPT, -0.01, 0.05, False, "reproduced"),
+        (KEPT, -0.01, 0.05, True, "direction only"),
+        (KEPT, -0.03, 0.05, False, "not reproduced"),
+        (KEPT, -0.09, -0.03, False, "not reproduced"),
+        (VALUE, 0.80, 0.85, False, "reproduced"),
+        (VALUE, 0.70, 0.75, False, "not reproduced"),
+        (VALUE, 0.80, 0.85, True, "not testable here"),
+    ],
+)
+def test_verdict(claim: Claim, low: float, high: float, phantom: bool, expected: str) -> None:
+    assert verdict(claim, (low + high) / 2, low, high, phantom)[0] == expected
+
+
+def test_contradicted_and_undecided_are_told_apart() -> None:
+    assert verdict(RISE, -0.2, -0.3, -0.1, True)[1].startswith("contradicted")
+    assert verdict(RISE, 0.0, -0.1, 0.1, True)[1].startswith("undecided")
+
+
+def test_every_shipped_claim_names_what_the_harness_measures() -> None:
+    known = settings.load(Path(__file__).resolve().parents[3] / layout.PARAMS)
+    measured = {(key.quantity, key.score) for key in COMPARED}
+    listed = read()
+    assert len({claim.claim for claim in listed}) == len(listed)
+    for claim in listed:
+        assert {claim.a, claim.b} - {""} <= set(known.systems)
+        assert claim.source
+        if claim.rule in ("difference", "not_worse", "value"):
+            assert (claim.quantity, claim.score) in measured
+            assert set(claim.datasets()) <= {*layout.EVALUATION_DATASETS, claims.OVERALL}
+        if claim.rule == "elsewhere":
+            assert claim.reason
+
+
+def test_pairs_are_those_of_differences() -> None:
+    assert pairs([RISE, KEPT, VALUE]) == [("offclip", "carzero")] * 2
+
+
+def test_judge_finds_the_number_of_each_claim_and_says_when_there_is_none() -> None:
+    shared = {"dataset": "vindr_cxr", "quantity": "normal_auc", "score": "prompt"}
+    claim = RISE.model_copy(update=shared)
+    differences = pd.DataFrame([shared | {"a": "offclip", "b": "carzero", "estimate": 0.3, "low": 0.2, "high": 0.4}])
+    values = differences.drop(columns=["a", "b"]).assign(system="clip", seed="all", finding="", progress=1.0)
+    ledger = pd.DataFrame({"system": ["offclip", "carzero", "clip"], "parameters": [9, 9, 7]})
+    same = Claim(claim="same", statement="", source="", rule="same_parameters", a="offclip", b="carzero")
+    listed = [claim, claim.model_copy(update={"b": "clip"}), VALUE, same, same.model_copy(update={"b": "clip"})]
+    found = judge(listed, differences, values, ledger, phantom=True)
+    assert list(found["verdict"]) == [
+        "direction only",
+        "not testable here",
+        "not testable here",
+        "reproduced",
+        "not reproduced",
+    ]
+    assert found["estimate"][0] == 0.3
+    assert list(found.columns) == list(claims.COLUMNS)
+
+
+def test_a_wrong_entry_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "claims.yaml"
+    path.write_text("- {claim: x, statement: y, source: z, rule: guess, a: offclip}\n")
+    with pytest.raises(UserError, match=r"claims\.yaml, claim 1: `rule`"):
+        read(path)

@@ -1,0 +1,180 @@
+"""The stage as a whole, on the synthetic run: every table, found truths, byte-for-byte repetition."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from benchmark import files, layout
+from benchmark.statistics import measure, tables
+from tests.benchmark import synthetic_run
+
+TABLES = (
+    *("auc", "grounding", "differences", "operating", "roc", "histograms"),
+    *("ceiling", "undefined", "embedding", "claims", "ledger", "calibration"),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A measured synthetic run."""
+    root = tmp_path_factory.mktemp("measured")
+    synthetic_run.write(root, pictures=240, replicates=100, ablation=("clip_offclip",))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        measure.run()
+    return root
+
+
+def read(folder: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(folder / layout.RESULTS / f"{name}.csv", keep_default_na=False, na_values=["nan"])
+
+
+def number(table: pd.DataFrame, **names: object) -> pd.Series:
+    """The one row with these names, its numbers as numbers."""
+    for column, value in names.items():
+        table = table[table[column].astype(str) == str(value)]
+    assert len(table) == 1, names
+    return table.iloc[0]
+
+
+def test_every_table_is_there_with_its_columns(folder: Path) -> None:
+    assert {path.name for path in (folder / layout.RESULTS).iterdir()} == {
+        *(f"{t}.csv" for t in TABLES),
+        "summary.json",
+    }
+    for name in tables.COLUMNS:
+        assert list(read(folder, name).columns) == tables.columns(name)
+        assert len(read(folder, name))
+
+
+def test_an_auc_is_scikit_learns_and_lies_in_its_interval(folder: Path) -> None:
+    index = pd.read_parquet(folder / layout.cohort("open_i") / "index.parquet")
+    scores = pd.read_parquet(folder / layout.scores("offclip", 1) / "open_i.parquet")
+    values = read(folder, "auc")
+    row = number(values, dataset="open_i", system="offclip", seed=1, score="prompt", progress=1.0)
+    assert float(row.estimate) == pytest.approx(roc_auc_score(index.normal.astype(int), scores["normal:no_finding"]))
+    finding = number(values, dataset="open_i", system="offclip", seed=1, finding="Cardiomegaly", progress=1.0)
+    expected = roc_auc_score(index["label:Cardiomegaly"].astype(int), scores["finding:Cardiomegaly"])
+    assert float(finding.estimate) == pytest.approx(expected)
+    found = values[values.estimate.astype(str) != ""].astype({"low": float, "high": float, "estimate": float})
+    assert ((found.low <= found.estimate) & (found.estimate <= found.high)).all()
+
+
+def test_a_mean_over_seeds_is_the_mean_and_is_wider_for_their_spread(folder: Path) -> None:
+    names = {"dataset": "chexpert", "system": "clip", "score": "prompt", "progress": 1.0}
+    values = read(folder, "auc")
+    one, two, both = (number(values, seed=seed, **names) for seed in (0, 1, "all"))
+    assert float(both.estimate) == pytest.approx((float(one.estimate) + float(two.estimate)) / 2)
+    assert float(both.seed_sd) == pytest.approx(np.std([float(one.estimate), float(two.estimate)], ddof=1))
+    assert int(both.seeds) == 2
+
+
+def test_the_macro_leaves_out_rare_findings_and_lists_them(folder: Path) -> None:
+    undefined = read(folder, "undefined")
+    rare = number(undefined, dataset="vindr_cxr")
+    assert rare.finding == "Rib fracture"
+    assert rare.reason == "fewer than 10 positives"
+    values = read(folder, "auc")
+    chosen = values[(values.dataset == "vindr_cxr") & (values.system == "clip") & (values.seed.astype(str) == "0")]
+    chosen = chosen[(chosen.quantity == "abnormal_auc") & (chosen.progress == 1.0)]
+    assert "Rib fracture" not in set(chosen.finding)
+    macro = chosen[chosen.finding == ""].estimate.astype(float).item()
+    assert macro == pytest.approx(chosen[chosen.finding != ""].estimate.astype(float).mean())
+
+
+def test_differences_are_those_of_the_tables_and_find_what_was_put_in(folder: Path) -> None:
+    values, differences = read(folder, "auc"), read(folder, "differences")
+    names = {"dataset": "padchest", "score": "prompt", "quantity": "normal_auc"}
+    a, b = (
+        number(values, system=system, seed="all", progress=1.0, **names).estimate for system in ("offclip", "carzero")
+    )
+    row = number(differences, a="offclip", b="carzero", **names)
+    assert float(row.estimate) == pytest.approx(float(a) - float(b))
+    overall = number(differences, a="offclip", b="carzero", **(names | {"dataset": "overall"}))
+    assert float(overall.low) > 0
+    parts = differences[(differences.a == "offclip") & (differences.b == "carzero") & (differences.score == "prompt")]
+    parts = parts[(parts.quantity == "normal_auc") & (parts.dataset != "overall")]
+    assert float(overall.estimate) == pytest.approx(parts.estimate.astype(float).mean())
+    inverted = number(
+        differences, a="offclip", b="carzero", **(names | {"dataset": "overall", "score": "one_minus_max"})
+    )
+    assert float(inverted.high) < 0
+
+
+def test_holm_covers_the_declared_family_alone(folder: Path) -> None:
+    differences = read(folder, "differences")
+    family = differences[differences.p_holm != ""]
+    assert set(family.b) == {"carzero"}
+    assert set(family.a) == {"clip", "offclip"}
+    assert "overall" not in set(family.dataset)
+    assert set(zip(family.quantity, family.score, strict=True)) == {
+        ("normal_auc", "prompt"),
+        ("abnormal_auc", ""),
+        ("pointing", ""),
+    }
+    assert (family.p_holm.astype(float) >= family.p.astype(float)).all()
+
+
+def test_delong_is_given_where_a_cluster_is_one_picture(folder: Path) -> None:
+    differences = read(folder, "differences")
+    assert set(differences[differences.p_delong != ""].dataset) == {"vindr_cxr"}
+
+
+def test_an_inverted_ranking_is_flagged(folder: Path) -> None:
+    values = read(folder, "auc")
+    flagged = values[(values.note == "inverted") & (values.progress == 1.0)]
+    assert {("offclip", "one_minus_max")} == set(zip(flagged.system, flagged.score, strict=True))
+
+
+def test_thresholds_come_from_the_validation_split(folder: Path) -> None:
+    index = pd.read_parquet(folder / layout.cohort("mimic_cxr") / "index.parquet")
+    normal = index[index.split == "validate"].normal.to_numpy(float)
+    fitted = pd.read_parquet(folder / layout.scores("clip", 0) / "mimic_cxr.parquet")["normal:no_finding"]
+    row = number(
+        read(folder, "operating"),
+        dataset="open_i",
+        system="clip",
+        seed=0,
+        score="prompt",
+        rule="specificity_95",
+        quantity="false_positive_rate",
+    )
+    threshold = float(row.threshold)
+    assert np.mean(fitted[normal == 1] >= threshold) >= 0.95
+    test = pd.read_parquet(folder / layout.cohort("open_i") / "index.parquet").normal.to_numpy(float)
+    scores = pd.read_parquet(folder / layout.scores("clip", 0) / "open_i.parquet")["normal:no_finding"]
+    assert float(row.estimate) == pytest.approx(np.mean(scores[test == 1] < threshold))
+
+
+def test_every_row_says_what_it_was_made_from(folder: Path) -> None:
+    for name in ("auc", "grounding", "operating", "differences"):
+        for column in tables.HASHES:
+            assert (read(folder, name)[column] != "").all()
+
+
+def test_no_magnitude_is_reproduced_on_phantom(folder: Path) -> None:
+    found = read(folder, "claims")
+    assert set(found[found.verdict == "reproduced"].claim) == {"same_architecture"}
+    assert "direction only" in set(found.verdict)
+
+
+def test_the_summary_holds_the_means_over_seeds(folder: Path) -> None:
+    summary = files.read_json(folder / layout.RESULTS / "summary.json")
+    values = read(folder, "auc")
+    row = number(values, dataset="vindr_cxr", system="offclip", seed="all", score="one_minus_max", progress=1.0)
+    assert summary["vindr_cxr"]["offclip"]["normal_auc_one_minus_max"] == pytest.approx(float(row.estimate), abs=1e-6)
+    assert {"normal_auc", "abnormal_auc", "pointing", "false_negative_rate", "ece"} <= set(summary["padchest"]["clip"])
+
+
+def test_measuring_again_gives_the_same_bytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    before = {path.name: path.read_bytes() for path in layout.RESULTS.iterdir()}
+    shutil.rmtree(layout.RESULTS)
+    measure.run()
+    assert {path.name: path.read_bytes() for path in layout.RESULTS.iterdir()} == before
