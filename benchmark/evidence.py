@@ -62,7 +62,7 @@ class Results:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, dtype={"seed": str}, float_precision="round_trip")
+        table = pd.read_csv(path, dtype={"seed": str})
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
     for name in table.columns:

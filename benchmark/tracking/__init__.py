@@ -61,7 +61,7 @@ def ui(port: int = 5000) -> int:
         return 0
     from benchmark.tracking import store
 
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port)]
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port), "--workers", "1"]
     say(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)")
     try:
         return subprocess.run(command, env=store.environment(), check=False).returncode

@@ -12,7 +12,9 @@ from benchmark.reporting import select
 
 def differences(*rows):
     names = ["a", "b", "estimate", "low", "high", "p_holm"]
-    return pd.DataFrame([dict(zip(names, row, strict=True)) for row in rows]).assign(dataset="d", quantity="q", score="")
+    return pd.DataFrame([dict(zip(names, row, strict=True)) for row in rows]).assign(
+        dataset="d", quantity="q", score=""
+    )
 
 
 WHERE = {"dataset": "d", "quantity": "q", "score": ""}
