@@ -19,6 +19,7 @@ from benchmark.cohort.adapter import Cohort, Exclusion
 from benchmark.errors import UserError
 from benchmark.progress import track
 from benchmark.settings import DatasetSettings
+from offclip.sentences import report_body
 
 FINDINGS = chexpert.FINDINGS
 """The labeler is CheXpert's; its columns stand in another order in this release."""
@@ -31,9 +32,8 @@ REPORT_FOLDERS = ("", "mimic-cxr-reports/", "reports/")
 REPORTS_LOOKED_UP = 100
 CHOICE_SEED = 0
 """Seed of the choice of one frontal picture a study."""
-SECTIONS = ("FINDINGS", "IMPRESSION")
-HEADING = re.compile(r"^[ \t]*([A-Z][A-Z ,/&()'\-]{2,60}?)[ \t]*:", re.MULTILINE)
-BOTH = re.compile(r"FINDINGS\s*(?:AND|/|&)\s*IMPRESSIONS?|IMPRESSIONS?\s*(?:AND|/|&)\s*FINDINGS")
+TITLE = re.compile(r"^[ \t]*(?:FINAL|WET READ|PRELIMINARY) REPORT[ \t]*$", re.MULTILINE)
+"""A line above the sections of most reports that says nothing of the picture."""
 
 
 def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Cohort:
@@ -49,9 +49,7 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
     index = index.assign(report=[text or "" for text in texts])
     index = adapter.without(index.assign(missing=missing), missing, "report file is missing", "study_id", exclusions)
     index = index.drop(columns="missing")
-    index = adapter.without(
-        index, index["report"] == "", "report has neither findings nor impression", "study_id", exclusions
-    )
+    index = adapter.without(index, index["report"] == "", "report says nothing of the picture", "study_id", exclusions)
     return dataclasses.replace(cohort, index=index, exclusions=tuple(exclusions))
 
 
@@ -158,29 +156,16 @@ def report_text(root: Path, picture: str) -> str | None:
     """Findings and impression of the picture's study; "" where it has neither, None where the file is missing."""
     for path in report_paths(root, picture):
         try:
-            return findings_and_impression(path.read_text(encoding="utf-8", errors="replace"))
+            return dictated(path.read_text(encoding="utf-8", errors="replace"))
         except FileNotFoundError:
             continue
     return None
 
 
-def findings_and_impression(text: str) -> str:
-    """The two dictated sections of a report as one line of text.
+def dictated(text: str) -> str:
+    """What a report says of the picture (its findings and impression) as one line of text.
 
-    A section runs from its heading (capitals and a colon at the start of a line) to the next heading. A report that
-    has the words in one heading ("FINDINGS AND IMPRESSION:") gives that section once.
-
-    >>> findings_and_impression("INDICATION: Cough.\\nFINDINGS: Clear lungs.\\n\\nIMPRESSION: Normal.")
+    >>> dictated("FINAL REPORT\\nINDICATION: Cough.\\nFINDINGS: Clear lungs.\\n\\nIMPRESSION: Normal.")
     'Clear lungs. Normal.'
     """
-    headings = list(HEADING.finditer(text))
-    sections: dict[str, list[str]] = {}
-    ends = [heading.start() for heading in headings[1:]] + [len(text)]
-    for heading, end in zip(headings, ends, strict=False):
-        name = " ".join(heading[1].split())
-        body = " ".join(text[heading.end() : end].split())
-        wanted = (
-            "FINDINGS" if BOTH.fullmatch(name) else name.removesuffix("S") if name.startswith("IMPRESSION") else name
-        )
-        sections.setdefault(wanted, []).append(body)
-    return " ".join(body for name in SECTIONS for body in sections.get(name, []) if body)
+    return " ".join(report_body(TITLE.sub("", text)).split())
