@@ -1,0 +1,123 @@
+"""How fast pictures enter the cache, beside the plain single-process loop of the same policy.
+
+Run ``pytest tests/benchmarks/test_picture_speed.py --benchmark-only -s``. The pictures have the size of
+real radiographs (2,000 x 2,500 pixels) and film-like noise, since noise is what decoders spend their time on.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from benchmark.cohort import cache, pictures
+from tests.benchmark.cohort import miniatures
+from tests.benchmark.cohort.conftest import published_tables
+
+__all__ = ["published_tables"]
+HEIGHT, WIDTH, COUNT, SIZE = 2500, 2000, 32, 224
+WORKERS = min(os.cpu_count() or 1, 2)
+
+
+def film(seed: int) -> np.ndarray:
+    """uint16 (HEIGHT, WIDTH), 12 bits: smooth shapes and noise."""
+    random = np.random.default_rng(seed)
+    coarse = Image.fromarray(random.uniform(600, 3400, (10, 8)).astype(np.float32))
+    smooth = np.asarray(coarse.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
+    return np.clip(smooth + random.normal(0, 12, smooth.shape), 0, 4095).astype(np.uint16)
+
+
+def write_dicom(path: Path, stored: np.ndarray) -> None:
+    miniatures.dicom(path, stored, "MONOCHROME1", WindowCenter=2000, WindowWidth=3600)
+
+
+def write_jpeg(path: Path, stored: np.ndarray) -> None:
+    Image.fromarray((stored >> 4).astype(np.uint8)).save(path, quality=95)
+
+
+WRITERS: dict[str, Callable[[Path, np.ndarray], None]] = {
+    "dicom": write_dicom,
+    "png": lambda path, stored: Image.fromarray(stored).save(path),
+    "jpg": write_jpeg,
+}
+
+
+@pytest.fixture(scope="module", params=["dicom", "png", "jpg"])
+def film_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few different pictures, each under several names."""
+    suffix, folder = request.param, tmp_path_factory.mktemp(request.param)
+    for at in range(COUNT):
+        path = folder / f"{at:02}.{suffix}"
+        if at < 4:
+            WRITERS[suffix](path, film(at))
+        else:
+            shutil.copy(folder / f"{at % 4:02}.{suffix}", path)
+    return folder
+
+
+def plain_loop(folder: Path, policy: pictures.Policy) -> None:
+    """What a script would do: one picture after the other."""
+    for path in sorted(folder.iterdir()):
+        pictures.load(path, policy, SIZE)
+
+
+def cached(folder: Path, part: Path, policy: pictures.Policy) -> None:
+    shutil.rmtree(part, ignore_errors=True)
+    paths = sorted(path.name for path in folder.iterdir())
+    assert not cache.build(folder, paths, part, size=SIZE, policy=policy, workers=WORKERS).failures
+
+
+@pytest.mark.parametrize("way", ["plain loop", "cache"])
+@pytest.mark.parametrize("policy", ["published", "faithful", "draft"])
+def test_pictures_a_second(
+    benchmark: BenchmarkFixture, film_folder: Path, tmp_path: Path, way: str, policy: pictures.Policy
+) -> None:
+    """Compare the two ways of one group; a draft of a JPEG is to be compared with its faithful plain loop, too."""
+    if policy == "draft" and not (film_folder / "00.jpg").is_file():
+        pytest.skip("a draft differs for JPEG alone")
+    benchmark.group = f"{COUNT} {next(film_folder.iterdir()).suffix} of {WIDTH} x {HEIGHT}, {policy}"
+    run = (
+        (lambda: plain_loop(film_folder, policy))
+        if way == "plain loop"
+        else (lambda: cached(film_folder, tmp_path / "part", policy))
+    )
+    benchmark.pedantic(run, rounds=2, warmup_rounds=0)
+    benchmark.extra_info["pictures_per_second"] = COUNT / benchmark.stats.stats.min
+    print(f"\n{benchmark.group}, {way}: {COUNT / benchmark.stats.stats.min:.1f} pictures/s")
+
+
+def test_a_training_batch_from_the_cache(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    """64 random rows of a memory-mapped cache (the target is 2 ms)."""
+    random = np.random.default_rng(0)
+    np.save(tmp_path / "images.npy", random.integers(0, 256, (6000, SIZE, SIZE), dtype=np.uint8))
+    images = np.load(tmp_path / "images.npy", mmap_mode="r")
+    benchmark(lambda: images[np.sort(random.integers(0, len(images), 64))])
+
+
+def test_the_real_padchest_index(benchmark: BenchmarkFixture, published_tables: Path) -> None:
+    """Index of the 160,861-row table (the targets are 15 s and 2 GB), in a process of its own for the memory."""
+    code = (
+        "import resource, sys; from pathlib import Path; from benchmark.cohort import padchest;"
+        "from benchmark.settings import DatasetSettings;"
+        "padchest.read(Path(sys.argv[1]), DatasetSettings(labels='published'), None);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    peak: list[int] = []
+
+    def build() -> None:
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(published_tables)], capture_output=True, text=True, check=True
+        )
+        peak.append(int(done.stdout))
+
+    benchmark.pedantic(build, rounds=1, warmup_rounds=0)
+    benchmark.extra_info["peak_kilobytes"] = max(peak)
+    print(f"\nPadChest index: {benchmark.stats.stats.min:.1f} s with imports, {max(peak) / 1e6:.2f} GB")
