@@ -91,7 +91,7 @@ def _parse(path: str) -> ast.Module:
 def reachable(entries: list[str]) -> list[str]:
     """Files whose code can change what is learnt, sorted: the closure of ``imports`` without the plumbing."""
     seen: set[Reached] = set()
-    waiting = [Reached(path) for path in entries]
+    waiting = [file for path in entries for file in _module_files(path.removesuffix(".py").replace("/", "."))]
     while waiting:
         file = waiting.pop()
         if file not in seen and file.path not in PLUMBING:
