@@ -183,13 +183,15 @@ def checks(simulations: int) -> Iterator[list[dict[str, object]]]:
         yield rejections("power", POWER, POWER.auc + difference, max(simulations // 4, 1), lambda share: None)
 
 
-def table(simulations: int) -> pd.DataFrame:
-    """The calibration table; see `COLUMNS`."""
-    return pd.DataFrame([row for rows in checks(simulations) for row in rows], columns=COLUMNS)
+def kept() -> pd.DataFrame:
+    """The table of the last calibration; no rows where none was run."""
+    return pd.read_csv(TABLE, keep_default_na=False) if TABLE.exists() else pd.DataFrame(columns=COLUMNS)
 
 
 def run(simulations: int = 1000) -> None:
-    """Simulate, print the table and keep it beside this module."""
-    found = table(simulations)
-    say(found.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
-    files.write_csv(TABLE, found.round(6))
+    """Simulate, print the table and keep it beside this module; it is rewritten after each check."""
+    rows: list[dict[str, object]] = []
+    for found in checks(simulations):
+        rows += found
+        files.write_csv(TABLE, pd.DataFrame(rows, columns=COLUMNS).round(6))
+    say(pd.DataFrame(rows).to_string(index=False, float_format=lambda value: f"{value:.3f}"))

@@ -235,7 +235,7 @@ def write(results: Results, listed: list[claims.Claim], runs: dict[Pair, Run], s
     found["claims"] = claims.judge(
         listed, found["differences"], found["auc"], found["ledger"], phantom=settings.is_phantom
     )
-    found["calibration"] = pd.read_csv(calibrate.TABLE)
+    found["calibration"] = calibrate.kept()
     for name, table in found.items():
         files.write_csv(layout.RESULTS / f"{name}.csv", table)
     files.write_json(layout.RESULTS / "summary.json", summary(found["auc"], found["grounding"], found["operating"]))
