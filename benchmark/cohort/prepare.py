@@ -74,6 +74,9 @@ def write(
     if cohort.index.empty:
         reasons = "; ".join(f"{len(item.names)} {item.reason}" for item in cohort.exclusions) or "the tables are empty"
         raise UserError(f"{dataset}: no picture of {root} is left to use ({reasons}).")
+    # Looking names up takes seconds, decoding hours: a download that is not complete fails before it begins.
+    absent = [f"{root / path} not on disk" for path in cohort.index["path"] if not (root / path).is_file()]
+    _refuse_above(dataset, len(absent), len(cohort.index), "pictures", absent, options.max_missing)
     part = target.parent / f".{target.name}.part"
     outcome = cache.build(
         root,

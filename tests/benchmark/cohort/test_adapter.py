@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmark import layout
 from benchmark.cohort import adapter
 from benchmark.errors import UserError
 from tests.benchmark.cohort import miniatures
@@ -34,6 +35,10 @@ def test_index_holds_the_columns_of_the_contract(miniature: tuple[str, Path], re
     assert (cohort.index.dtypes.filter(like="label:") == "Int8").all()
     assert set(cohort.regions["image_id"]) <= set(cohort.index["image_id"])
     assert set(cohort.regions["finding"]) <= set(cohort.findings)
+
+
+def test_every_release_has_a_mark_by_which_it_is_known() -> None:
+    assert tuple(adapter.MARKS) == layout.DATASETS
 
 
 def test_reading_twice_gives_the_same(miniature: tuple[str, Path], read: Read) -> None:
