@@ -9,7 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
+
+from benchmark import files
+from benchmark.evaluation.pointing import Pointed
 from benchmark.evaluation.regions import Region
 
 PER_DATASET = 3
@@ -35,3 +40,27 @@ def choose(regions: Sequence[Region], count: int = PER_DATASET) -> list[Region]:
 
 def _order(image_id: str) -> str:
     return hashlib.sha256(image_id.encode()).hexdigest()
+
+
+def write(folder: Path, pointed_by_dataset: dict[str, list[Pointed]]) -> None:
+    """Write examples.npz (``heatmaps`` float32 (n, h, w)) and examples.json (what each shows; docs/files.md)."""
+    heatmaps, described = [], []
+    for dataset, pointed in pointed_by_dataset.items():
+        by_key = {(p.region.image_id, p.region.finding): p for p in pointed}
+        for region in choose([p.region for p in pointed]):
+            shown = by_key[region.image_id, region.finding]
+            heatmaps.append(shown.heatmap)
+            described.append(
+                {
+                    "dataset": dataset,
+                    "image_id": region.image_id,
+                    "row": shown.row,
+                    "finding": region.finding,
+                    "kind": region.kind,
+                    "outcome": "hit" if shown.result.hit else "miss",
+                    "rule": RULE,
+                    "bounds": shown.bounds,
+                }
+            )
+    np.savez(folder / "examples.npz", heatmaps=np.stack(heatmaps) if heatmaps else np.empty((0, 1, 1), np.float32))
+    files.write_json(folder / "examples.json", described)

@@ -8,168 +8,71 @@ and writes scores/<system>-<seed>/ (docs/files.md). No label of an evaluation se
 from __future__ import annotations
 
 import re
-import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
 from benchmark import files, layout, plan, settings
 from benchmark.evaluation import cohort as cohorts
-from benchmark.evaluation import examples, grounding, prompts
+from benchmark.evaluation import examples, pointing, prompts
 from benchmark.evaluation.cohort import Cohort
 from benchmark.evaluation.pairs import validation_pairs
+from benchmark.evaluation.pointing import Pointed, Question, point
 from benchmark.evaluation.prompts import Prompt
 from benchmark.evaluation.regions import Region
-from benchmark.evaluation.surface import Placement
 from benchmark.evaluation.zero_shot import Scorer, require_finite
-from benchmark.progress import say
+from benchmark.progress import track
 
-SNAPSHOT = re.compile(r"snapshot-(\d+)\.safetensors")
-
-
-@dataclass(frozen=True, eq=False)
-class Example:
-    """One heatmap to be shown."""
-
-    region: Region
-    heatmap: NDArray[np.float32]
-    """(h, w) over the cached square."""
-    row: int
-    """The picture's row in images.npy."""
-    placement: Placement
-    hit: bool
+SNAPSHOT = re.compile(r"snapshot-\d+\.safetensors")
 
 
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """What one model says about one dataset."""
-
-    table: pd.DataFrame
-    """image_id and one float32 column per prompt, in the order of the index."""
-    pointing: pd.DataFrame
-    """One row per picture and grounded finding."""
-    examples: list[Example]
-
-
-def score(scorer: Scorer, cohort: Cohort, columns: list[Prompt], what: str) -> pd.DataFrame:
-    """Score every picture against every prompt.
+def score(
+    scorer: Scorer,
+    cohort: Cohort,
+    columns: list[Prompt],
+    what: str,
+    regions: Sequence[Region] = (),
+    tolerance: float = 0.0,
+) -> tuple[pd.DataFrame, list[Pointed]]:
+    """Score every picture against every prompt, and ground ``regions`` while its features are at hand.
 
     Args:
         scorer: the model.
         cohort: the pictures.
         columns: of ``prompts.resolve``.
         what: for error messages, e.g. ``carzero-0 on vindr_cxr``.
-
-    Raises:
-        UserError: a similarity is not finite.
-    """
-    return score_and_ground(scorer, cohort, columns, what, [], 0.0).table
-
-
-def score_and_ground(
-    scorer: Scorer, cohort: Cohort, columns: list[Prompt], what: str, regions: list[Region], tolerance: float
-) -> Scores:
-    """Score every picture, and measure the heatmaps of ``regions`` while its features are at hand.
-
-    Args:
-        scorer: the model.
-        cohort: the pictures.
-        columns: of ``prompts.resolve``.
-        what: for error messages, e.g. ``carzero-0 on vindr_cxr``.
-        regions: the grounding truth; [] measures none.
+        regions: the grounding truth; none is measured where there is none.
         tolerance: of the pointing game, pixels of the original.
+
+    Returns:
+        image_id and one float32 column per prompt, in the order of the index; and what was pointed at.
 
     Raises:
         UserError: a similarity or a heatmap is not finite.
     """
     sentences = prompts.sentences_of(columns)
     texts = scorer.encode(sentences)
-    sentence_of = {prompt.column.removeprefix("finding:"): sentences.index(prompt.sentences[0]) for prompt in columns}
-    by_picture: dict[str, list[Region]] = {}
-    for region in regions:
-        by_picture.setdefault(region.image_id, []).append(region)
-    shown = {(region.image_id, region.finding) for region in examples.choose(regions)}
-
+    sentence_of = {prompt.column.removeprefix("finding:"): prompt.sentences[0] for prompt in columns}
+    question = Question.of(scorer, regions, sentence_of, tolerance)
     similarities = np.empty((len(cohort.rows), len(sentences)), np.float32)
-    hits: list[dict[str, Any]] = []
-    kept: list[Example] = []
+    pointed: list[Pointed] = []
     for place, images in scorer.batches(cohort.pictures, cohort.rows):
         similarities[place] = scorer.similarity(images, texts)
-        batch = cohort.index.iloc[place]
-        grounded = [i for i, image_id in enumerate(batch["image_id"]) if image_id in by_picture]
-        if not grounded:
-            continue
-        findings = sorted({region.finding for i in grounded for region in by_picture[batch["image_id"].iloc[i]]})
-        asked = torch.tensor([sentence_of[finding] for finding in findings], device=scorer.model.device)
-        chosen = torch.tensor(grounded, device=scorer.model.device)
-        maps = scorer.heatmaps(images[chosen], texts[asked])
-        for i, of_picture in zip(grounded, maps, strict=True):
-            picture = batch.iloc[i]
-            own = by_picture[picture["image_id"]]
-            heatmaps = of_picture[[findings.index(region.finding) for region in own]]
-            require_finite(
-                heatmaps.reshape(len(own), -1).sum(axis=1, keepdims=True),
-                f"{what}, heatmaps of '{picture['image_id']}'", [region.finding for region in own], ["heatmap"],
-            )  # fmt: skip
-            placement = Placement.of(int(picture["height"]), int(picture["width"]), cohort.pictures.shape[1])
-            measured = grounding.measure(heatmaps, own, placement, tolerance)
-            for region, heatmap, result in zip(own, heatmaps, measured, strict=True):
-                key = {"dataset": cohort.dataset, "image_id": region.image_id, "finding": region.finding}
-                hits.append(key | {"kind": region.kind} | asdict(result))
-                if (region.image_id, region.finding) in shown:
-                    kept.append(Example(region, heatmap, int(batch.index[i]), placement, bool(result.hit)))
+        if question:
+            pointed += point(scorer, cohort, place, images, question, what)
     require_finite(similarities, what, cohort.image_ids, sentences)
-    table = pd.DataFrame({"image_id": cohort.image_ids, **prompts.fold(similarities, columns)})
-    return Scores(table, _pointing_table(hits), kept)
-
-
-def _pointing_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    names = ["dataset", "image_id", "finding", "kind", *grounding.Grounding.__dataclass_fields__]
-    types = {"hit": "int8"} | dict.fromkeys(("chance", "cnr", "miou", "size"), "float32")
-    return pd.DataFrame(rows, columns=names).astype(types)
-
-
-def _write_examples(folder: Path, kept: dict[str, list[Example]]) -> None:
-    """examples.npz: ``heatmaps`` float32 (n, h, w); examples.json: what each shows, in pixels of the cached square."""
-    described = []
-    for dataset, chosen in kept.items():
-        for example in chosen:
-            region, placement = example.region, example.placement
-            top, left = region.rectangles[:, :2].min(axis=0)
-            bottom, right = region.rectangles[:, 2:].max(axis=0)
-            corners = [*placement.to_square(float(top), float(left)), *placement.to_square(float(bottom), float(right))]
-            described.append(
-                {
-                    "dataset": dataset,
-                    "image_id": region.image_id,
-                    "row": example.row,
-                    "finding": region.finding,
-                    "kind": region.kind,
-                    "outcome": "hit" if example.hit else "miss",
-                    "rule": examples.RULE,
-                    "bounds": [round(corner, 3) for corner in corners],
-                }
-            )
-    maps = [example.heatmap for chosen in kept.values() for example in chosen]
-    np.savez(folder / "examples.npz", heatmaps=np.stack(maps) if maps else np.empty((0, 1, 1), np.float32))
-    files.write_json(folder / "examples.json", described)
+    return pd.DataFrame({"image_id": cohort.image_ids, **prompts.fold(similarities, columns)}), pointed
 
 
 def _code_hash(model: str) -> str:
     """SHA-256 over every source file that scoring reaches, and the prompts."""
     reached = plan.reachable(["benchmark/evaluation/score.py", f"baselines/{model}.py"])
-    paths = [plan.ROOT / path for path in reached] + [prompts.PATH]
-    return files.sha256_json(
-        {
-            path.name if path == prompts.PATH else str(path.relative_to(plan.ROOT)): files.sha256_file(path)
-            for path in paths
-        }
-    )
+    sources = [*reached, prompts.PATH.relative_to(plan.ROOT).as_posix()]
+    return files.sha256_json({name: files.sha256_file(plan.ROOT / name) for name in sources})
 
 
 def run(system: str, seed: int) -> None:
@@ -182,7 +85,6 @@ def run(system: str, seed: int) -> None:
     Raises:
         UserError: an input is missing or does not fit, or a score is not finite.
     """
-    started = time.monotonic()
     chosen = settings.load()
     resolved = files.read_json(layout.plan(system))
     torch.set_num_threads(chosen.scoring.threads)
@@ -195,22 +97,24 @@ def run(system: str, seed: int) -> None:
 
     with files.replacing(layout.scores(system, seed)) as folder:
         folder.mkdir(parents=True)
-        table = score(scorer, validation, asked[validation.dataset], f"{name} on {validation.dataset}")
+        table, _ = score(scorer, validation, asked[validation.dataset], f"{name} on {validation.dataset}")
         files.write_parquet(folder / f"{validation.dataset}.parquet", table)
-        pairs = validation_pairs(scorer, validation)
-        np.savez(folder / "similarity.npz", **asdict(pairs))
+        np.savez(folder / "similarity.npz", **asdict(validation_pairs(scorer, validation)))
 
-        pointing, kept = [], {}
-        for test in tests:
-            what = f"{name} on {test.dataset}"
-            scores = score_and_ground(
-                scorer, test, asked[test.dataset], what, test.regions(), chosen.scoring.tolerance_px
+        pointed = {}
+        for test in track(tests, f"scoring {name}"):
+            table, pointed[test.dataset] = score(
+                scorer,
+                test,
+                asked[test.dataset],
+                f"{name} on {test.dataset}",
+                test.regions(),
+                chosen.scoring.tolerance_px,
             )
-            files.write_parquet(folder / f"{test.dataset}.parquet", scores.table)
-            pointing.append(scores.pointing)
-            kept[test.dataset] = scores.examples
-        files.write_parquet(folder / "pointing.parquet", pd.concat(pointing, ignore_index=True))
-        _write_examples(folder, kept)
+            files.write_parquet(folder / f"{test.dataset}.parquet", table)
+        tables = [pointing.table(dataset, found) for dataset, found in pointed.items()]
+        files.write_parquet(folder / "pointing.parquet", pd.concat(tables, ignore_index=True))
+        examples.write(folder, pointed)
         files.write_parquet(folder / "curve.parquet", _curve(trained, chosen, tests, book, name))
         files.write_json(
             folder / "score.json",
@@ -224,8 +128,6 @@ def run(system: str, seed: int) -> None:
                 "precision": chosen.scoring.precision,
             },
         )
-    pictures = len(validation.rows) + sum(len(test.rows) for test in tests)
-    say(f"{name}: {pictures} pictures scored in {time.monotonic() - started:.1f} s")
 
 
 def _curve(
@@ -233,13 +135,12 @@ def _curve(
 ) -> pd.DataFrame:
     """The snapshots' scores of findings and of the primary wordings; empty for a released checkpoint."""
     tables = []
-    for path in sorted(trained.glob("snapshot-*.safetensors")):
-        match = SNAPSHOT.fullmatch(path.name)
-        if match is None:
-            continue
+    snapshots = [path for path in sorted(trained.iterdir()) if SNAPSHOT.fullmatch(path.name)]
+    for path in track(snapshots, f"scoring the snapshots of {name}"):
         scorer = Scorer.restore(path, chosen.scoring)
+        progress = int(path.stem.removeprefix("snapshot-")) / 100
         for test in tests:
             columns = prompts.resolve(book, test.dataset, test.findings, primary_only=True)
-            table = score(scorer, test, columns, f"{name} ({path.stem}) on {test.dataset}")
-            tables.append(table.assign(dataset=test.dataset, progress=int(match[1]) / 100))
+            table, _ = score(scorer, test, columns, f"{name} ({path.stem}) on {test.dataset}")
+            tables.append(table.assign(dataset=test.dataset, progress=progress))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["image_id", "dataset", "progress"])

@@ -94,14 +94,14 @@ class Scorer:
         return values
 
 
-def require_finite(values: NDArray[np.floating], what: str, rows: Sequence[str], columns: Sequence[str]) -> None:
+def require_finite(values: NDArray[np.floating], what: str, rows: Sequence[str], columns: Sequence[object]) -> None:
     """Refuse NaN and infinity before they become a rank.
 
     Args:
         values: (rows, columns).
         what: e.g. ``carzero-0 on vindr_cxr``.
-        rows: names of the rows, picture identifiers.
-        columns: names of the columns, sentences.
+        rows: names of the rows, e.g. picture identifiers.
+        columns: names of the columns, e.g. sentences.
 
     Raises:
         UserError: names the first offending row and column.
@@ -110,6 +110,6 @@ def require_finite(values: NDArray[np.floating], what: str, rows: Sequence[str],
         return
     row, column = np.argwhere(~np.isfinite(values))[0]
     raise UserError(
-        f"{what}: the similarity of picture '{rows[row]}' and '{columns[column]}' is {values[row, column]}; "
+        f"{what}: picture '{rows[row]}' and '{columns[column]}' give {values[row, column]}; "
         "the weights have diverged: train again with a lower learning rate or clip_norm."
     )

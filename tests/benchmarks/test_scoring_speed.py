@@ -24,7 +24,7 @@ from benchmark.evaluation.zero_shot import Scorer
 
 WIDTH, GRID, SLOTS, PROMPTS, PICTURES, LITERAL = 768, 14, 97, 193, 64, 2
 LEAST = {"float32": 8.0, "bfloat16": 30.0}
-HAS_AMX = torch.backends.cpu.get_cpu_capability() == "AMX" or torch.cpu._is_amx_tile_supported()
+HAS_AMX = torch.cpu._is_amx_tile_supported()
 
 
 class LiteralHead(nn.Module):
