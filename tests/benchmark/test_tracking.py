@@ -1,4 +1,4 @@
-"""MLflow holds every run once, from files alone: again adds nothing, a lost store comes back, no store fails nothing."""
+"""MLflow holds every run once, from files alone; a lost store comes back, and no store fails nothing."""
 
 from __future__ import annotations
 
