@@ -46,6 +46,7 @@ class Wheel:
 
     @property
     def filename(self) -> str:
+        """Name in the package index and in data/materials/."""
         return f"{self.name}-{self.version}-py3-none-any.whl"
 
 

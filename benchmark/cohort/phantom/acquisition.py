@@ -61,7 +61,7 @@ def detect(integral: np.ndarray, style: Style, rng: np.random.Generator) -> np.n
     low, high = np.quantile(core, (0.02, 0.985))
     low, high = low - rng.uniform(0.1, 0.5), high + rng.uniform(-0.05, 0.2)
     level = (shown - low) / (high - low)
-    slope = rng.uniform(*style.contrast) * 3.6
+    slope = rng.uniform(*style.contrast) * 2.9
     curve = 1 / (1 + np.exp(-slope * (level - rng.uniform(0.46, 0.56))))
     darkest, brightest = 1 / (1 + np.exp(slope * 0.5)), 1 / (1 + np.exp(-slope * 0.5))
     return np.clip((curve - darkest) / (brightest - darkest), 0, 1).astype(np.float32)

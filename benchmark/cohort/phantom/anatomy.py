@@ -23,7 +23,7 @@ PIXEL = 512 * 0.703125 / WIDTH
 """Side of a canvas pixel, mm (1.406)."""
 WATER = 0.019
 """Linear attenuation of water at about 70 keV, 1/mm (NIST XCOM)."""
-VERSION = 3
+VERSION = 4
 """Raised when the maps change, so that a cached file of an older version is not read."""
 
 LOBES = {
@@ -97,7 +97,9 @@ def project(ct: materials.ChestCT) -> Anatomy:
     density = np.clip(1 + ct.hounsfield.astype(np.float32) / 1000, 0, None) * body
     skeleton = np.zeros(256, bool)
     for name, number in ct.names.items():
-        skeleton[number] = name.startswith(("vertebrae", "rib_", "clavicula", "scapula", "humerus", "sternum", "costal"))
+        skeleton[number] = name.startswith(
+            ("vertebrae", "rib_", "clavicula", "scapula", "humerus", "sternum", "costal")
+        )
     lungs = np.zeros(256, bool)
     lungs[[ct.names[name] for names in LOBES.values() for name in names]] = True
 
@@ -111,7 +113,7 @@ def project(ct: materials.ChestCT) -> Anatomy:
 
     # The CT was taken with contrast medium, which a radiograph lacks: soft tissue ends at 80 HU.
     # Bone attenuates more than its Hounsfield number scaled to water says (photo-electric effect): 1.4.
-    excess = np.where(skeleton[ct.structures], np.clip(density - 1.05, 0, None) * 1.4, 0)
+    excess = np.where(skeleton[ct.structures], np.clip(density - 1.05, 0, 0.9) * 1.4, 0)
     vertebrae = [name for name in ct.names if name.startswith("vertebrae") and (ct.structures == ct.names[name]).any()]
     return Anatomy(
         soft=integral(np.minimum(density, np.where(skeleton[ct.structures], 1.05, 1.08))),

@@ -45,9 +45,21 @@ def outward(side: str, columns: np.ndarray = COLUMNS) -> np.ndarray:
     return (columns - MEDIAL[side]) / (LATERAL[side] - MEDIAL[side])
 
 
+def _dome(side: str) -> np.ndarray:
+    """Row of the diaphragm's dome at each column."""
+    across = np.clip(outward(side, COLUMNS), 0, 1.1)
+    return 122 + 28 * across**2 if side == "right" else 144 + 14 * across**2
+
+
 def step(values: np.ndarray) -> np.ndarray:
     """Logistic step, float32."""
     return (1 / (1 + np.exp(-np.clip(values, -30, 30)))).astype(np.float32)
+
+
+@cache
+def aerated(side: str) -> np.ndarray:
+    """1 above the diaphragm's dome, 0 below it, where lung is hidden by liver or stomach; soft, float32."""
+    return step((_dome(side) - ROWS) / 3)
 
 
 def gaussian(row: float, column: float, height: float, width: float, angle: float = 0.0) -> np.ndarray:
@@ -106,7 +118,7 @@ def zone_rows(side: str, zone: str) -> tuple[float, float]:
 def _places(anatomy: _ById, side: str, zone: str) -> np.ndarray:
     lung = anatomy.value.lung(side)
     first, last = zone_rows(side, zone)
-    field = (lung > 45) & (anatomy.value.heart < 12) & (ROWS >= first) & (ROWS <= last)
+    field = (lung > 45) & (anatomy.value.heart < 12) & (first <= ROWS) & (last >= ROWS)
     inner = cv2.erode(field.astype(np.uint8), np.ones((7, 7), np.uint8))
     return np.flatnonzero(inner if inner.any() else field)
 
@@ -134,8 +146,8 @@ def place(anatomy: Anatomy, side: str, zone: str, rng: np.random.Generator) -> t
 @cache
 def _depths(anatomy: _ById, side: str) -> np.ndarray:
     lung = (anatomy.value.lung(side) > 12).astype(np.uint8)
-    half = COLUMNS > MEDIAL[side] if side == "right" else COLUMNS < MEDIAL[side]
-    open_ended = lung | (half & (ROWS > LUNG_TOP[side] + 6)) | (ROWS > LUNG_BASE[side] - 12)
+    half = MEDIAL[side] < COLUMNS if side == "right" else MEDIAL[side] > COLUMNS
+    open_ended = lung | (half & (LUNG_TOP[side] + 6 < ROWS)) | (LUNG_BASE[side] - 12 < ROWS)
     return cv2.distanceTransform(open_ended.astype(np.uint8), cv2.DIST_L2, 5) * (lung > 0)
 
 

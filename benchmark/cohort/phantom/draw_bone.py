@@ -29,10 +29,12 @@ def rib_fracture(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -
         order = np.argsort(np.abs(points[:, 1] - 128), kind="stable")
         row, column = points[order[int(fraction * (len(order) - 1))]]
         spot = gaussian(float(row), float(column), 3.4, 3.0)
-        callus = gaussian(float(row) + 1.5, float(column), 3.6, 4.4)
+        callus = gaussian(float(row) + 1.5, float(column), 4.2, 5.2)
         broken = "healed" not in finding.qualifiers
-        gain = np.interp(finding.severity, (0, 1), (0.5, 0.95))
-        total += gain * callus - (1.4 * anatomy.bone * spot + 0.25 * gaussian(float(row), float(column), 3.4, 1.2) if broken else 0)
+        gain = np.interp(finding.severity, (0, 1), (0.7, 1.2))
+        total += gain * callus - (
+            1.4 * anatomy.bone * spot + 0.25 * gaussian(float(row), float(column), 3.4, 1.2) if broken else 0
+        )
         region |= callus > 0.25
     return Drawing(total.astype(np.float32), region)
 
@@ -45,7 +47,7 @@ def clavicle_fracture(anatomy: Anatomy, finding: Finding, rng: np.random.Generat
     row = max(int(row), 14)
     callus = gaussian(row + 3.0, float(column), 4.5, 6)
     gap = gaussian(float(row), float(column), 7, 2.2)
-    return Drawing((0.7 * callus - 1.2 * anatomy.bone * gap).astype(np.float32), (callus > 0.3) | (gap > 0.4))
+    return Drawing((1.0 * callus - 1.4 * anatomy.bone * gap).astype(np.float32), (callus > 0.3) | (gap > 0.4))
 
 
 def degenerative_spine(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:

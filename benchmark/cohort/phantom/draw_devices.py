@@ -82,7 +82,12 @@ def sternotomy(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> 
     centre = 128 + rng.normal(0, 2)
     for row in np.linspace(50, 128, int(rng.integers(5, 8))):
         at, tilt, half = row + rng.normal(0, 1.5), rng.normal(0, 2), rng.uniform(5, 7.5)
-        loop = [(at - 3, centre - half), (at + 3 + tilt, centre + half), (at - 3 + tilt, centre + half), (at + 3, centre - half)]
+        loop = [
+            (at - 3, centre - half),
+            (at + 3 + tilt, centre + half),
+            (at - 3 + tilt, centre + half),
+            (at + 3, centre - half),
+        ]
         total = np.maximum(total, line([*loop, loop[0]], 1.6, 0.5))
     for _ in range(int(rng.integers(0, 6))):
         row, column = rng.uniform(90, 130), rng.uniform(140, 170)
@@ -123,7 +128,9 @@ def foreign_body(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -
 
 def spinal_fusion(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
     """Two rods with screws; a plate at the neck where the tag says cervical."""
-    first, last = (0.0, 24.0) if "cervical vertebrae" in finding.qualifiers else (rng.uniform(40, 90), rng.uniform(130, 190))
+    first, last = (
+        (0.0, 24.0) if "cervical vertebrae" in finding.qualifiers else (rng.uniform(40, 90), rng.uniform(130, 190))
+    )
     total = np.zeros_like(ROWS)
     for offset in (-8, 8):
         rod = [(row, spine_column(anatomy, row) + offset) for row in np.linspace(first, last, 6)]

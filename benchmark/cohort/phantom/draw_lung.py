@@ -17,6 +17,7 @@ from benchmark.cohort.phantom.canvas import (
     TISSUE_FOR_LUNG,
     Drawing,
     Warp,
+    aerated,
     curve,
     depth,
     gaussian,
@@ -30,7 +31,7 @@ from benchmark.cohort.phantom.canvas import (
 )
 from benchmark.cohort.phantom.finding import Finding
 
-CALCIUM = 3.2 * WATER
+CALCIUM = 4.5 * WATER
 """Attenuation of a calcified granuloma, 1/mm."""
 
 
@@ -49,23 +50,24 @@ def patch(
     row, column = place(anatomy, finding.side, finding.zone, rng)
     radius = np.interp(finding.severity, (0, 1), size) * rng.uniform(0.8, 1.2)
     cloud = gaussian(row, column, radius * rng.uniform(0.7, 1.1), radius, rng.uniform(-0.6, 0.6))
-    texture = np.clip(0.85 + 0.45 * smooth_noise(rng, 9) + 0.2 * smooth_noise(rng, 4), 0.1, 2)
+    cloud = cloud * np.exp(0.3 * smooth_noise(rng, 15) + 0.08 * smooth_noise(rng, 6))
+    texture = np.clip(1 + 0.14 * smooth_noise(rng, 9) + 0.12 * smooth_noise(rng, 4), 0.3, 2)
     amount = np.interp(finding.severity, (0, 1), fill)
-    lung = anatomy.lung(finding.side)
-    integral = TISSUE_FOR_LUNG * amount * lung * step((cloud - 0.45) * 9) * texture
-    return Drawing(integral, (cloud > 0.42) & (lung > 20))
+    lung = anatomy.lung(finding.side) * aerated(finding.side)
+    integral = TISSUE_FOR_LUNG * amount * lung * step((cloud - 0.5) * 8) * texture
+    return Drawing(integral, (cloud > 0.5) & (lung > 20))
 
 
 def consolidation(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
     """Dense, confluent: pneumonia, air-space disease."""
-    return patch(anatomy, finding, rng, (14, 27), (0.30, 0.75))
+    return patch(anatomy, finding, rng, (15, 28), (0.38, 0.8))
 
 
 def opacity(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
     """A fainter cloud, or streaks where the tag says so."""
     if finding.qualifiers & {"streaky", "irregular"}:
         return atelectasis(anatomy, finding, rng)
-    return patch(anatomy, finding, rng, (11, 24), (0.20, 0.5))
+    return patch(anatomy, finding, rng, (13, 25), (0.28, 0.6))
 
 
 def infiltrate(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
@@ -73,9 +75,9 @@ def infiltrate(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> 
     row, column = place(anatomy, finding.side, finding.zone, rng)
     radius = np.interp(finding.severity, (0, 1), (20, 34))
     cloud = gaussian(row, column, radius, radius * 0.8)
-    texture = np.clip(smooth_noise(rng, 7) + 0.5 * smooth_noise(rng, 4) + 0.2, 0, 2.5)
-    lung = anatomy.lung(finding.side)
-    integral = TISSUE_FOR_LUNG * np.interp(finding.severity, (0, 1), (0.2, 0.45)) * lung * cloud * texture
+    texture = np.clip(0.45 + 0.6 * smooth_noise(rng, 7) + 0.4 * smooth_noise(rng, 4), 0, 2.5)
+    lung = anatomy.lung(finding.side) * aerated(finding.side)
+    integral = TISSUE_FOR_LUNG * np.interp(finding.severity, (0, 1), (0.25, 0.55)) * lung * cloud * texture
     return Drawing(integral, (cloud > 0.45) & (lung > 20))
 
 
@@ -91,9 +93,9 @@ def interstitial(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -
     first, last = zone_rows(finding.side, finding.zone)
     weight = step((ROWS - first) / 6 + 1) * step((last - ROWS) / 6 + 2) if finding.zone else step((ROWS - 70) / 18)
     lung = anatomy.lung(finding.side)
-    field = np.minimum(lung / 60, 1) * weight * (0.6 + 0.4 * step(smooth_noise(rng, 30) * 2))
-    integral = np.interp(finding.severity, (0, 1), (0.13, 0.34)) * field * (_reticulum(rng) + 0.25)
-    return Drawing(integral.astype(np.float32), (field > 0.5) & (ROWS < LUNG_BASE[finding.side]))
+    field = np.minimum(lung / 60, 1) * aerated(finding.side) * weight * (0.6 + 0.4 * step(smooth_noise(rng, 30) * 2))
+    integral = np.interp(finding.severity, (0, 1), (0.2, 0.5)) * field * (_reticulum(rng) + 0.25)
+    return Drawing(integral.astype(np.float32), (field > 0.5) & (LUNG_BASE[finding.side] > ROWS))
 
 
 def fibrosis(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
@@ -110,10 +112,12 @@ def edema(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawi
     side = finding.side
     row, column = HILUM[side]
     outer = column + (LATERAL[side] - column) * 0.3
-    wing = gaussian(row + 8, outer, 32, 20) * np.clip(0.9 + 0.4 * smooth_noise(rng, 12), 0.2, 2)
-    lung = anatomy.lung(side)
-    integral = TISSUE_FOR_LUNG * np.interp(finding.severity, (0, 1), (0.14, 0.55)) * lung * wing
-    integral += np.interp(finding.severity, (0, 1), (0.8, 2.0)) * anatomy.vessels * (lung > 0)
+    wing = gaussian(row + 8, outer, 34, 22) * np.clip(
+        1 + 0.2 * smooth_noise(rng, 14) + 0.12 * smooth_noise(rng, 5), 0.3, 2
+    )
+    lung = anatomy.lung(side) * aerated(side)
+    integral = TISSUE_FOR_LUNG * np.interp(finding.severity, (0, 1), (0.24, 0.65)) * lung * wing
+    integral += np.interp(finding.severity, (0, 1), (0.6, 1.2)) * anatomy.vessels * aerated(side) * (lung > 0)
     for level in range(int(np.interp(finding.severity, (0, 1), (2, 7)))):
         at = LUNG_BASE[side] - 10 - level * rng.uniform(3, 5)
         edge = LATERAL[side] + (3 if side == "right" else -3)
@@ -125,21 +129,23 @@ def edema(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawi
 def congestion(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
     """Wide, blurred vessels about the hilum."""
     side = finding.side
-    lung = anatomy.lung(side)
+    lung = anatomy.lung(side) * aerated(side)
     blurred = cv2.GaussianBlur(anatomy.vessels, (0, 0), 1.5)
     near = gaussian(HILUM[side][0] + 6, HILUM[side][1], 36, 32)
     gain = np.interp(finding.severity, (0, 1), (1.0, 2.4)) * rng.uniform(0.85, 1.15)
-    integral = gain * (anatomy.vessels * 0.5 + blurred) * (lung > 0) + 0.10 * gain * near * np.minimum(lung / 60, 1)
+    integral = gain * (anatomy.vessels * 0.5 + blurred) * aerated(side) * (lung > 0) + 0.12 * gain * near * np.minimum(
+        lung / 60, 1
+    )
     return Drawing(integral.astype(np.float32), (near > 0.4) & (lung > 20))
 
 
 def vascular_markings(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
     """Vessels and bronchial walls that stand out further than they should."""
-    lung = anatomy.lung(finding.side)
+    lung = anatomy.lung(finding.side) * aerated(finding.side)
     net = _reticulum(rng) * np.minimum(lung / 70, 1) * gaussian(100, HILUM[finding.side][1], 40, 34)
     gain = np.interp(finding.severity, (0, 1), (0.9, 1.8))
-    integral = gain * (anatomy.vessels * (lung > 0) + 0.10 * net)
-    return Drawing(integral.astype(np.float32), (net > 0.3) & (ROWS < LUNG_BASE[finding.side]))
+    integral = gain * (anatomy.vessels * (lung > 0) * aerated(finding.side) + 0.12 * net)
+    return Drawing(integral.astype(np.float32), (net > 0.3) & (LUNG_BASE[finding.side] > ROWS))
 
 
 def nodule(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
@@ -147,9 +153,9 @@ def nodule(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Draw
     count = int(rng.integers(2, 5)) if "multiple" in finding.qualifiers else 1
     total = np.zeros_like(ROWS)
     for _ in range(count):
-        radius = np.interp(finding.severity, (0, 1), (5.5, 13.0)) * rng.uniform(0.8, 1.25)
+        radius = np.interp(finding.severity, (0, 1), (6.5, 15.0)) * rng.uniform(0.8, 1.25)
         total += sphere(*place(anatomy, finding.side, finding.zone, rng), radius)
-    return Drawing(1.25 * TISSUE_FOR_LUNG * cv2.GaussianBlur(total, (0, 0), 0.8), total > 2)
+    return Drawing(1.7 * TISSUE_FOR_LUNG * cv2.GaussianBlur(total, (0, 0), 0.8), total > 2)
 
 
 def mass(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
@@ -157,7 +163,7 @@ def mass(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawin
     row, column = place(anatomy, finding.side, finding.zone, rng)
     radius = np.interp(finding.severity, (0, 1), (17, 34)) * rng.uniform(0.85, 1.15)
     thickness = sphere(row, column, radius) * np.clip(1 + 0.25 * smooth_noise(rng, 6), 0.4, 1.6)
-    return Drawing(TISSUE_FOR_LUNG * cv2.GaussianBlur(thickness, (0, 0), 1.2), thickness > 6)
+    return Drawing(1.2 * TISSUE_FOR_LUNG * cv2.GaussianBlur(thickness, (0, 0), 1.2), thickness > 6)
 
 
 def granuloma(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
@@ -166,7 +172,7 @@ def granuloma(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> D
     count = int(rng.integers(2, 6)) if several else 1
     total = np.zeros_like(ROWS)
     for _ in range(count):
-        radius = np.interp(finding.severity, (0, 1), (3.2, 5.5)) * rng.uniform(0.8, 1.25)
+        radius = np.interp(finding.severity, (0, 1), (3.8, 6.5)) * rng.uniform(0.8, 1.25)
         total += sphere(*place(anatomy, finding.side, finding.zone, rng), radius)
     return Drawing(CALCIUM * cv2.GaussianBlur(total, (0, 0), 0.5), total > 1)
 
@@ -177,7 +183,7 @@ def calcified_nodes(anatomy: Anatomy, finding: Finding, rng: np.random.Generator
     total = np.zeros_like(ROWS)
     for _ in range(int(rng.integers(3, 7))):
         at = row + rng.normal(0, 7), column + rng.normal(0, 5)
-        total += sphere(*at, np.interp(finding.severity, (0, 1), (2.6, 4.6)) * rng.uniform(0.7, 1.2))
+        total += sphere(*at, np.interp(finding.severity, (0, 1), (3.2, 5.4)) * rng.uniform(0.8, 1.2))
     return Drawing(CALCIUM * cv2.GaussianBlur(total, (0, 0), 0.5), total > 1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from benchmark.cohort.phantom.anatomy import HEIGHT, WATER, WIDTH, Anatomy
+from benchmark.cohort.phantom.anatomy import WATER, Anatomy
 from benchmark.cohort.phantom.canvas import (
     COLUMNS,
     HILUM,
@@ -13,6 +13,7 @@ from benchmark.cohort.phantom.canvas import (
     ROWS,
     TISSUE_FOR_LUNG,
     Drawing,
+    Warp,
     curve,
     gaussian,
     line,
@@ -22,43 +23,51 @@ from benchmark.cohort.phantom.canvas import (
 )
 from benchmark.cohort.phantom.finding import Finding
 
-HEART = (118.0, 138.0)
-"""(row, column) about which the heart grows."""
 AORTIC_KNOB = (62.0, 138.0)
 
 
-def stretched(values: np.ndarray, centre: tuple[float, float], vertical: float, horizontal: float) -> np.ndarray:
-    """A map enlarged about a (row, column) by two factors, float32."""
-    row, column = centre
-    matrix = np.array([[horizontal, 0, column * (1 - horizontal)], [0, vertical, row * (1 - vertical)]], np.float32)
-    return cv2.warpAffine(values, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
+def _bump(values: np.ndarray, centre: float, inner: float, outer: float) -> np.ndarray:
+    """A Gaussian with different widths below and above its centre."""
+    return np.exp(-0.5 * ((values - centre) / np.where(values < centre, inner, outer)) ** 2)
 
 
-def heart_scaled(anatomy: Anatomy, width: float) -> np.ndarray:
-    """Integral gained (lost) when the heart becomes ``width`` times as wide; also used for normal variation."""
-    larger = stretched(anatomy.heart, HEART, 1 + 0.45 * (width - 1), width) * (1 + 0.5 * (width - 1))
-    change = larger - anatomy.heart
-    over_lung = np.minimum((anatomy.right_lung + anatomy.left_lung) / 40, 1)  # elsewhere tissue displaces tissue
-    return (TISSUE_FOR_LUNG * change * (0.15 + 0.85 * over_lung)).astype(np.float32)
+def heart_widened(amount: float) -> Warp:
+    """Move the heart's left border outward by ``amount`` pixels, the right one by 0.4 of it; inward where negative.
+
+    The lung between heart and chest wall gives way, so that the silhouette stays a silhouette.
+    """
+
+    def warp(rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        level = _bump(rows, 126, 24, 18)
+        left = _bump(columns, 192 + 0.5 * max(amount, 0), 30, 14) * (columns > 132)
+        right = _bump(columns, 100, 14, 16) * (columns < 132)
+        return (0.12 * amount * level * left).astype(np.float32), (amount * level * (0.4 * right - left)).astype(
+            np.float32
+        )
+
+    return warp
 
 
 def cardiomegaly(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
-    """A heart that is too wide."""
-    width = float(np.interp(finding.severity, (0, 0.5, 1), (1.16, 1.36, 1.62)))
-    outline = stretched(anatomy.heart, HEART, 1 + 0.45 * (width - 1), width) > 9
-    return Drawing(heart_scaled(anatomy, width), outline & (ROWS > 70))
+    """A heart that is too wide, and denser for being deeper."""
+    amount = float(np.interp(finding.severity, (0, 0.5, 1), (11, 19, 29)))
+    deeper = 0.35 * finding.severity * TISSUE_FOR_LUNG * anatomy.heart
+    return Drawing(deeper.astype(np.float32), (anatomy.heart > 9) & (ROWS > 72), heart_widened(amount))
 
 
 def aorta_enlarged(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
-    """A wide or tortuous aorta: large knob, descending part bulging to the left."""
-    width = np.interp(finding.severity, (0, 1), (1.35, 2.0)) * rng.uniform(0.95, 1.05)
-    larger = stretched(anatomy.aorta, (80.0, 132.0), 1.06, width)
-    bulge = gaussian(AORTIC_KNOB[0] + 4, AORTIC_KNOB[1] + 5, 12, 10) * np.interp(finding.severity, (0, 1), (20, 45))
-    bulge += gaussian(95, 146, 22, 6) * np.interp(finding.severity, (0, 1), (10, 28))
-    ascending = gaussian(88, 108, 16, 6) * np.interp(finding.severity, (0, 1), (6, 26))
-    fade = step((135 - ROWS) / 8)
-    integral = TISSUE_FOR_LUNG * (np.maximum(larger - anatomy.aorta, 0) + bulge + ascending) * fade
-    return Drawing(integral.astype(np.float32), ((larger > 14) | (bulge > 9)) & (ROWS < 112))
+    """A wide or tortuous aorta: large knob, descending part bulging to the left, ascending part to the right."""
+    amount = float(np.interp(finding.severity, (0, 1), (8, 18)) * rng.uniform(0.9, 1.1))
+
+    def warp(rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        knob = _bump(rows, 64, 13, 16) * _bump(columns, 152, 14, 12)
+        descending = 0.5 * _bump(rows, 100, 20, 20) * _bump(columns, 158, 14, 14)
+        ascending = 0.5 * _bump(rows, 84, 18, 18) * _bump(columns, 100, 10, 14)
+        return np.zeros_like(rows), (amount * (ascending - knob - descending)).astype(np.float32)
+
+    knob = gaussian(AORTIC_KNOB[0] + 2, AORTIC_KNOB[1] + 1, 12, 10) + 0.6 * gaussian(98, 142, 24, 6)
+    integral = TISSUE_FOR_LUNG * np.interp(finding.severity, (0, 1), (16, 42)) * knob
+    return Drawing(integral.astype(np.float32), (anatomy.aorta > 8) & (ROWS < 108), warp)
 
 
 def aortic_calcification(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
@@ -106,7 +115,9 @@ def pulmonary_artery_enlarged(anatomy: Anatomy, finding: Finding, rng: np.random
     gain = np.interp(finding.severity, (0, 1), (18, 40))
     total = gain * gaussian(76, 150, 9, 9)
     for row, column, sign in ((92, 94, -1.0), (82, 156, 1.0)):
-        total = total + 0.9 * gain * line(curve([(row - 14, column - 4 * sign), (row, column), (row + 20, column + 12 * sign)]), 11, 3)
+        total = total + 0.9 * gain * line(
+            curve([(row - 14, column - 4 * sign), (row, column), (row + 20, column + 12 * sign)]), 11, 3
+        )
     integral = TISSUE_FOR_LUNG * np.interp(finding.severity, (0, 1), (1.0, 1.5)) * total
     return Drawing(integral.astype(np.float32), total > 0.45 * gain)
 

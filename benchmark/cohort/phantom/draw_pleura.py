@@ -34,12 +34,12 @@ def _fluid(anatomy: Anatomy, side: str, height: float, rng: np.random.Generator)
     filled = step((ROWS - level) / 1.3)
     # The mean depth of a pleural layer is part of the chest's depth; at the outer wall it is nearly all of it.
     lung = np.minimum(anatomy.lung(side), 110)
-    wall = 18 * np.exp(-((across - 1) ** 2) / 0.02) * (ROWS < LUNG_BASE[side] + 6) * (ROWS > 40)
+    wall = 18 * np.exp(-((across - 1) ** 2) / 0.02) * (LUNG_BASE[side] + 6 > ROWS) * (ROWS > 40)
     thickness = (lung + wall * (lung > 0)) * filled * np.interp(height, (8, 60), (0.75, 0.9))
     below = step((LUNG_BASE[side] + 14 - ROWS) / 3)
     return Drawing(
         (TISSUE_FOR_LUNG * thickness * below).astype(np.float32),
-        (filled > 0.5) & (lung > 8) & (ROWS < LUNG_BASE[side] + 8),
+        (filled > 0.5) & (lung > 8) & (LUNG_BASE[side] + 8 > ROWS),
     )
 
 
@@ -86,9 +86,9 @@ def pleural_thickening(anatomy: Anatomy, finding: Finding, rng: np.random.Genera
     side = finding.side
     wall = depth(anatomy, side)
     first, last = zone_rows(side, finding.zone or ("upper" if rng.random() < 0.6 else "lower"))
-    band = step((np.interp(finding.severity, (0, 1), (4, 9)) * (1 + 0.3 * smooth_noise(rng, 14)) - wall) / 0.7)
+    band = step((np.interp(finding.severity, (0, 1), (5, 11)) * (1 + 0.3 * smooth_noise(rng, 14)) - wall) / 0.7)
     band = band * (wall > 0) * step((ROWS - first + 12) / 3) * step((last - ROWS) / 4)
-    integral = WATER * np.interp(finding.severity, (0, 1), (22, 42)) * band
+    integral = WATER * np.interp(finding.severity, (0, 1), (28, 52)) * band
     return Drawing(integral.astype(np.float32), band > 0.4)
 
 
@@ -96,7 +96,7 @@ def pleural_calcification(anatomy: Anatomy, finding: Finding, rng: np.random.Gen
     """Calcified plaques along the wall."""
     wall = depth(anatomy, finding.side)
     plaque = step((smooth_noise(rng, 10) - 0.4) * 6) * np.exp(-(((wall - 4) / 2.5) ** 2)) * (wall > 0)
-    integral = 0.7 * plaque * (ROWS > 60) * step((LUNG_BASE[finding.side] - ROWS) / 4)
+    integral = 1.1 * plaque * (ROWS > 60) * step((LUNG_BASE[finding.side] - ROWS) / 4)
     return Drawing(integral.astype(np.float32), visible(integral))
 
 

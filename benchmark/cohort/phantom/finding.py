@@ -234,4 +234,3 @@ def plan(tags: Iterable[str]) -> list[Finding]:
 def with_jitter(finding: Finding, rng: np.random.Generator) -> Finding:
     """The finding with its severity varied by about a tenth, within [0.05, 1]."""
     return replace(finding, severity=float(np.clip(finding.severity + rng.normal(0, 0.1), 0.05, 1)))
-

@@ -17,7 +17,7 @@ from benchmark.cohort.phantom.acquisition import Style, detect, frame
 from benchmark.cohort.phantom.anatomy import WATER, Anatomy
 from benchmark.cohort.phantom.canvas import ROWS, Warp, gaussian
 from benchmark.cohort.phantom.draw_lung import stretched_lungs
-from benchmark.cohort.phantom.draw_mediastinum import heart_scaled
+from benchmark.cohort.phantom.draw_mediastinum import heart_widened
 from benchmark.cohort.phantom.drawing import DRAW, to_draw
 from benchmark.cohort.phantom.finding import Finding, with_jitter
 
@@ -62,7 +62,7 @@ class Build:
     """A patient's own anatomy."""
 
     heart: float
-    """Width of the heart, 1 = the CT's."""
+    """Displacement of the heart's left border, canvas pixels."""
     bone: float
     vessels: float
     fat: float
@@ -78,7 +78,7 @@ class Build:
     def of(cls, rng: np.random.Generator, female: bool) -> Build:
         """Draw a patient."""
         return cls(
-            heart=float(np.clip(rng.normal(0.99, 0.05), 0.86, 1.1)),
+            heart=float(np.clip(rng.normal(0, 3), -7, 6)),
             bone=float(np.clip(rng.normal(1.1, 0.18), 0.7, 1.6)),
             vessels=float(rng.normal(0.1, 0.2)),
             fat=float(np.clip(rng.gamma(2.0, 9.0), 0, 60)),
@@ -91,7 +91,6 @@ class Build:
 def _base(anatomy: Anatomy, build: Build, portable: bool, rng: np.random.Generator) -> np.ndarray:
     """The attenuation integral of a patient without findings."""
     integral = anatomy.soft + build.bone * anatomy.bone + build.vessels * anatomy.vessels
-    integral += heart_scaled(anatomy, build.heart * (1.05 if portable else 1.0))
     body = np.minimum(anatomy.soft, 1.0)
     integral += WATER * build.fat * body * (0.6 + 0.4 * np.clip(ROWS / 236, 0, 1))
     if build.breast:
@@ -125,7 +124,8 @@ def _map(
     columns = CENTRE[1] + rng.normal(0, 5) + np.sin(angle) * y + np.cos(angle) * x
     breath = stretched_lungs(float(rng.normal(-6 if portable else 1, 4)))
     down, across = cv2.resize(build.bends[0], (COARSE, COARSE)), cv2.resize(build.bends[1], (COARSE, COARSE))
-    for warp in (*warps, breath):
+    heart = heart_widened(build.heart + (4.0 if portable else 0.0))
+    for warp in (*warps, breath, heart):
         shift = warp(rows, columns)
         down, across = down + shift[0], across + shift[1]
     full = (width, height)
@@ -166,7 +166,7 @@ def render(
                 integral += drawing.integral
     warps = [drawing.warp for _, drawing in drawings if drawing.warp is not None]
     columns, rows = _map(shape, build, style, warps, portable, rng)
-    seen = cv2.remap(np.maximum(integral, 0), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    seen = cv2.remap(np.maximum(integral, 0), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     grey = frame(detect(seen, style, rng), style, portable, rng)
     drawn = []
     for single, drawing in drawings:

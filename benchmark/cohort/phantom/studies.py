@@ -44,6 +44,7 @@ class Study:
 
     @property
     def kinds(self) -> set[str]:
+        """Kinds of its findings."""
         return {finding.kind for finding in self.findings}
 
     @property
@@ -53,6 +54,7 @@ class Study:
 
     @property
     def normal(self) -> bool:
+        """Whether its report is tagged ``normal`` and nothing else."""
         return self.report.normal
 
 
@@ -66,10 +68,20 @@ def _pools(dataset: str, reports: Sequence[OpenIReport]) -> list[tuple[str, floa
     wanted = "training" if dataset == layout.TRAINING_DATASET else "evaluation"
     mine = [report for report in reports if partition.side(report.text) == wanted]
     mine = [report for report in mine if not UNINDEXED & set(report.mesh_major)]
+    if dataset == "open_i":  # a report of the release that names no picture has none to show
+        mine = [report for report in mine if report.image_ids]
     if wanted == "evaluation":
         return [("test", 1.0, mine)]
-    held = [report for report in mine if partition.fraction(f"validate {partition.normalised(report.text)}") < VALIDATE_SHARE]
-    kept = [report for report in mine if partition.fraction(f"validate {partition.normalised(report.text)}") >= VALIDATE_SHARE]
+    held = [
+        report
+        for report in mine
+        if partition.fraction(f"validate {partition.normalised(report.text)}") < VALIDATE_SHARE
+    ]
+    kept = [
+        report
+        for report in mine
+        if partition.fraction(f"validate {partition.normalised(report.text)}") >= VALIDATE_SHARE
+    ]
     return [("train", 1 - VALIDATE_SHARE, kept), ("validate", VALIDATE_SHARE, held)]
 
 
@@ -105,7 +117,9 @@ def _choose(dataset: str, pool: list[OpenIReport], count: int, rng: np.random.Ge
     """``count`` reports of one pool in random order."""
     if dataset == "open_i":
         if count > len(pool):
-            raise UserError(f"phantom.studies.open_i is {count}, but only {len(pool)} evaluation reports exist; lower it.")
+            raise UserError(
+                f"phantom.studies.open_i is {count}, but only {len(pool)} evaluation reports exist; lower it."
+            )
         return _shuffled(pool, count, rng)
     normal = [report for report in pool if report.normal]
     abnormal = [report for report in pool if not report.normal and _eligible(dataset, report)]

@@ -102,7 +102,9 @@ def write_tables(studies: Sequence[Study], pictures: Sequence[dict[str, Any]], r
             "dicom_id": picture["image_id"],
             "subject_id": keys[picture["number"]][0],
             "study_id": keys[picture["number"]][1],
-            "PerformedProcedureStepDescription": "CHEST (PORTABLE AP)" if picture["ViewPosition"] == "AP" else "CHEST (PA)",
+            "PerformedProcedureStepDescription": "CHEST (PORTABLE AP)"
+            if picture["ViewPosition"] == "AP"
+            else "CHEST (PA)",
             "ViewPosition": picture["ViewPosition"],
             "Rows": picture["Rows"],
             "Columns": picture["Columns"],

@@ -1,7 +1,7 @@
 """The published layout of Open-I: NLMCXR_png/<name>.png and ecgen-radiology/<uid>.xml.
 
 Source: openi.nlm.nih.gov. The XML files are the real ones, so tags and text are the release's own;
-each picture bears the name of the report's first frontal picture.
+pictures bear the names of the report's frontal pictures.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from benchmark.cohort import materials
 from benchmark.cohort.phantom.render import Picture
 from benchmark.cohort.phantom.studies import Study
 
-
-def repeats(study: Study, seed: int) -> int:
-    """One picture a study."""
-    return 1
+VIEW_TABLE = "nlmcxr_dicom_metadata.csv.gz"
+"""The DICOM headers as a table (columns ``imageid`` and ``View Position`` are what adapters read)."""
 
 
 @cache
@@ -29,31 +28,44 @@ def _views() -> dict[str, str]:
     return materials.open_i_views()
 
 
-def image_id(study: Study) -> str:
-    """Name of the report's first frontal picture, else of its first, else one made like them."""
+def image_ids(study: Study) -> list[str]:
+    """Names of the report's frontal pictures by the published view list, else the first name."""
     names = study.report.image_ids
-    frontal = [name for name in names if _views().get(name) in ("PA", "AP")]
-    return (frontal or list(names) or [f"CXR{study.report.uid}_IM-0000-1001"])[0]
+    return [name for name in names if _views().get(name) in ("PA", "AP")] or list(names[:1])
+
+
+def repeats(study: Study, seed: int) -> int:
+    """As many frontal pictures as the report names."""
+    return len(image_ids(study))
 
 
 def write_picture(study: Study, picture: Picture, repeat: int, root: Path) -> dict[str, Any]:
     """``NLMCXR_png/<name>.png``, 8-bit grey."""
-    path = root / "NLMCXR_png" / f"{image_id(study)}.png"
+    name = image_ids(study)[repeat]
+    path = root / "NLMCXR_png" / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     grey = np.round(picture.grey * 255).astype(np.uint8)
     path.write_bytes(cv2.imencode(".png", grey)[1].tobytes())
     return {
-        "image_id": image_id(study),
+        "image_id": name,
         "number": study.number,
+        "view": picture.view,
         "drawn": [drawn.finding.kind for drawn in picture.drawn],
     }
 
 
 def write_tables(studies: Sequence[Study], pictures: Sequence[dict[str, Any]], root: Path, seed: int) -> None:
-    """The XML files of the chosen reports, byte for byte."""
+    """The XML files of the chosen reports, byte for byte, and the view list.
+
+    Pictures that a report names and that are not frontal are listed as lateral (``LL``); none is rendered.
+    """
     folder = root / "ecgen-radiology"
     folder.mkdir(parents=True, exist_ok=True)
     chosen = {study.report.uid for study in studies}
     for name, xml in materials.open_i_xml():
         if Path(name).stem in chosen:
             (folder / Path(name).name).write_bytes(xml)
+    views = {name: "LL" for study in studies for name in study.report.image_ids}
+    views |= {picture["image_id"]: picture["view"] for picture in pictures}
+    table = pd.DataFrame({"imageid": list(views), "View Position": list(views.values())})
+    table.to_csv(root / VIEW_TABLE, index=False, compression={"method": "gzip", "mtime": 0})

@@ -32,11 +32,25 @@ LOCATIONS = {
     "costophrenic angle": "loc costophrenic angle",
 }
 BLANK = (
-    "MethodProjection Pediatric Modality_DICOM Manufacturer_DICOM PhotometricInterpretation_DICOM "
-    "PixelRepresentation_DICOM PixelAspectRatio_DICOM SpatialResolution_DICOM BitsStored_DICOM WindowCenter_DICOM "
-    "WindowWidth_DICOM Rows_DICOM Columns_DICOM XRayTubeCurrent_DICOM Exposure_DICOM ExposureInuAs_DICOM ExposureTime "
-    "RelativeXRayExposure_DICOM"
-).split()
+    "MethodProjection",
+    "Pediatric",
+    "Modality_DICOM",
+    "Manufacturer_DICOM",
+    "PhotometricInterpretation_DICOM",
+    "PixelRepresentation_DICOM",
+    "PixelAspectRatio_DICOM",
+    "SpatialResolution_DICOM",
+    "BitsStored_DICOM",
+    "WindowCenter_DICOM",
+    "WindowWidth_DICOM",
+    "Rows_DICOM",
+    "Columns_DICOM",
+    "XRayTubeCurrent_DICOM",
+    "Exposure_DICOM",
+    "ExposureInuAs_DICOM",
+    "ExposureTime",
+    "RelativeXRayExposure_DICOM",
+)
 """Columns of the release that a picture without a real DICOM header leaves mostly empty, in order."""
 
 
@@ -117,7 +131,12 @@ def _row(study: Study, picture: dict[str, Any], seed: int) -> dict[str, Any]:
         "labelCUIS": "[]",
         "LocalizationsCUIS": "[]",
     }
-    known = {"Pediatric": "No", "Modality_DICOM": "CR", "PhotometricInterpretation_DICOM": "MONOCHROME2", "BitsStored_DICOM": 12}
+    known = {
+        "Pediatric": "No",
+        "Modality_DICOM": "CR",
+        "PhotometricInterpretation_DICOM": "MONOCHROME2",
+        "BitsStored_DICOM": 12,
+    }
     return row | known | {"Rows_DICOM": picture["Rows"], "Columns_DICOM": picture["Columns"]}
 
 
