@@ -36,6 +36,10 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-minutes", type=float, help="stop after a checkpoint; run again to go on")
 
 
+def _check_baseline(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="a system of params.yaml, or a file of baselines/ without .py")
+
+
 def _profile(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="a file of profiles/, without .yaml")
     parser.add_argument("--root", action="append", metavar="DATASET=PATH", help="folder of a published release")
@@ -81,6 +85,9 @@ COMMANDS = {
     "score": Command("benchmark.evaluation.score:run", "zero-shot scores and grounding on all four datasets", _run),
     "probe": Command("benchmark.evaluation.probe:run", "supervised head on the same tower: the ceiling"),
     "measure": Command("benchmark.statistics.measure:run", "AUC, intervals, differences, claims"),
+    "check-baseline": Command(
+        "benchmark.check_baseline:run", "does a model keep the contract, before a budget is spent?", _check_baseline
+    ),
     "calibrate": Command(
         "benchmark.statistics.calibrate:run", "do intervals and tests keep their promises?", _calibrate
     ),
