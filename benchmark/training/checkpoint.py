@@ -89,6 +89,8 @@ class StateFolder:
     def finish(self) -> None:
         """Move the outputs into place, then forget the state."""
         final = layout.run(self.system, self.seed)
+        for unfinished in final.parent.glob(f".{final.name}.*.part"):  # of a process killed right here
+            shutil.rmtree(unfinished)
         with room_on_disk(final), files.replacing(final) as part:
             shutil.copytree(self.outputs, part)
         shutil.rmtree(self.root)

@@ -103,7 +103,7 @@ def feature_gradients(step: Callable[[], Tensor], images: ImageFeatures, texts: 
 
 
 def check(size: Size, device: torch.device) -> dict[str, dict[str, float]]:
-    """Relative difference of feature gradients from the literal head's in float64: ours and the published, by precision.
+    """Relative difference of feature gradients from the literal head's in float64, by precision.
 
     Raises:
         SystemExit: ours is clearly further away than the published head, or float32 is far from float64.
