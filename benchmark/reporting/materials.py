@@ -12,6 +12,7 @@ from benchmark.evidence import Evidence
 from benchmark.reporting import names, tables
 from benchmark.reporting.tables import Column, Table
 
+BOUNDS = ("estimate", "low", "high")
 SPENT_TOLERANCE = 1.0
 """Steps by which two systems' spending may differ and still count as one matched budget."""
 
@@ -127,7 +128,7 @@ def cohort(found: Evidence) -> Table:
 def exclusions(found: Evidence) -> Table:
     """What was left out of each cohort, and why."""
     records = [
-        {"dataset": name, "reason": e["reason"], "count": e["count"], "examples": ", ".join(e.get("examples", []))}
+        {"dataset": name, "reason": e["reason"], "count": e["count"], "examples": ", ".join(e.get("examples", [])[:2])}
         for name in layout.DATASETS
         if name in found.cards
         for e in found.cards[name]["exclusions"]
@@ -144,7 +145,12 @@ def exclusions(found: Evidence) -> Table:
     return tables.table(
         "exclusions",
         "What was left out, and why.",
-        [Column("Dataset", "left"), Column("Reason", "left", wide=1), Column("Count"), Column("Examples", "left")],
+        [
+            Column("Dataset", "left"),
+            Column("Reason", "left", wide=1),
+            Column("Count"),
+            Column("Examples", "left", wide=2),
+        ],
         cells,
         pd.DataFrame([{k: v for k, v in r.items() if k != "examples"} for r in records]),
         group_by=0,
@@ -176,31 +182,33 @@ def prevalence(found: Evidence) -> Table:
 
 def text_filter(found: Evidence) -> Table:
     """How well sentences are told normal from abnormal, and what the filter removed."""
-    records = [{"quantity": key, "value": value} for key, value in _flat(found.quality)]
-    cells = [[str(r["quantity"]), _shown(r["value"])] for r in records]
+    records = _measured(found.quality)
+    cells = [[str(r["quantity"]), _shown(r), tables.count(r["n"])] for r in records]
     return tables.table(
         "text_filter",
         "The sentence classifier and the filter, measured on hand-labelled sentences of held-out reports.",
-        [Column("Quantity", "left"), Column("Value")],
+        [Column("Quantity", "left"), Column("Value [95 % interval]"), Column("n")],
         cells,
         pd.DataFrame(records),
     )
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Nested numbers by name; text is left out, for it could quote a report."""
-    flat: list[tuple[str, Any]] = []
+def _measured(value: Mapping[str, Any], prefix: str = "") -> list[dict[str, Any]]:
+    """Nested numbers by name, with their intervals; text is left out, for it could quote a report."""
+    records: list[dict[str, Any]] = []
     for key, inner in value.items():
         name = f"{prefix}{key.replace('_', ' ')}"
-        if isinstance(inner, Mapping):
-            flat += _flat(inner, f"{name}: ")
+        if isinstance(inner, Mapping) and "estimate" in inner:
+            records.append({"quantity": name, **{k: inner.get(k, float("nan")) for k in (*BOUNDS, "n")}})
+        elif isinstance(inner, Mapping):
+            records += _measured(inner, f"{name}: ")
         elif isinstance(inner, int | float):
-            flat.append((name, inner))
-    return flat
+            records.append({"quantity": name, "estimate": inner, **dict.fromkeys((*BOUNDS[1:], "n"), float("nan"))})
+    return records
 
 
-def _shown(value: Any) -> str:
-    return tables.count(value) if isinstance(value, int) else tables.number(value)
+def _shown(record: Mapping[str, Any]) -> str:
+    return tables.count(record["estimate"]) if isinstance(record["estimate"], int) else tables.estimate(record)
 
 
 def _or_nan(value: Any) -> float:
