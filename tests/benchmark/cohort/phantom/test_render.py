@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmark.cohort.phantom.acquisition import STYLES
+from benchmark.cohort.phantom.anatomy import HEIGHT, PIXEL, WATER, WIDTH
+from benchmark.cohort.phantom.canvas import COLUMNS, ROWS, sphere
+from benchmark.cohort.phantom.drawing import DRAW, NO_SIDE
+from benchmark.cohort.phantom.finding import Finding
+from benchmark.cohort.phantom.render import Build, render
+
+MIDLINE = 128
+SIDED = sorted(set(DRAW) - NO_SIDE)
+
+
+def test_a_sphere_has_the_volume_of_a_sphere() -> None:
+    radius = 20.0
+    assert sphere(100, 120, radius).sum() * PIXEL**2 == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.01)
+
+
+def test_lungs_let_more_through_than_the_mediastinum(anatomy) -> None:
+    assert anatomy.soft.shape == (HEIGHT, WIDTH)
+    lungs = (anatomy.right_lung > 60) | (anatomy.left_lung > 60)
+    assert anatomy.soft[anatomy.heart > 60].mean() > 1.5 * anatomy.soft[lungs & (ROWS < 110)].mean()
+    # A trunk is 15 to 30 cm deep: its line integral through the spine is that of as much water.
+    assert 150 < anatomy.soft[anatomy.spine > 40].mean() / WATER < 300
+
+
+def test_the_right_lung_lies_on_the_left_of_the_picture(anatomy) -> None:
+    assert (anatomy.right_lung * COLUMNS).sum() / anatomy.right_lung.sum() < MIDLINE - 15
+    assert (anatomy.left_lung * COLUMNS).sum() / anatomy.left_lung.sum() > MIDLINE + 15
+    assert (anatomy.liver * COLUMNS).sum() / anatomy.liver.sum() < MIDLINE
+
+
+@pytest.mark.parametrize("kind", sorted(DRAW))
+def test_every_brush_leaves_a_mark(anatomy, kind: str) -> None:
+    drawing = DRAW[kind](anatomy, Finding(kind, "right", severity=0.6), np.random.default_rng(3))
+    assert drawing.integral is not None or drawing.warp is not None
+    if drawing.integral is not None:
+        assert drawing.integral.shape == (HEIGHT, WIDTH)
+        assert np.isfinite(drawing.integral).all()
+        assert np.abs(drawing.integral).max() > 0.05  # 5 % of the beam: above the noise of every style
+
+
+@pytest.mark.parametrize("kind", SIDED)
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_finding_lies_on_the_side_its_tag_names(anatomy, kind: str, side: str) -> None:
+    drawing = DRAW[kind](anatomy, Finding(kind, side, severity=0.6), np.random.default_rng(5))
+    if drawing.region is None or kind in {"catheter", "pacemaker", "tube", "mediastinal_shift", "scoliosis"}:
+        pytest.skip("a line that crosses the midline, or no place of its own")
+    share = drawing.region[:, COLUMNS[0] < MIDLINE].sum() / drawing.region.sum()
+    assert share > 0.8 if side == "right" else share < 0.2
+
+
+@pytest.mark.parametrize("kind", ["opacity", "nodule", "granuloma", "consolidation"])
+def test_zones_stand_above_one_another(anatomy, kind: str) -> None:
+    rows = []
+    for zone in ("upper", "middle", "lower"):
+        region = DRAW[kind](anatomy, Finding(kind, "right", zone, 0.5), np.random.default_rng(2)).region
+        rows.append(float((region * ROWS).sum() / region.sum()))
+    assert rows == sorted(rows)
+
+
+def _pair(anatomy, findings: list[Finding]):
+    """A patient without and with findings: the same patient, framing, exposure and noise."""
+    pictures = []
+    for chosen in ([], findings):
+        rng = np.random.default_rng(11)
+        build = Build.of(np.random.default_rng(4), female=False)
+        pictures.append(render(anatomy, build, chosen, STYLES["vindr_cxr"], 160, rng))
+    return pictures
+
+
+@pytest.mark.parametrize("kind", ["consolidation", "mass", "effusion", "pneumonia", "nodule"])
+def test_what_is_dense_is_brighter_inside_its_box_than_beside_it(anatomy, kind: str) -> None:
+    build = Build.of(np.random.default_rng(4), female=False)
+    gained = []
+    for seed in range(6):
+        finding = Finding(kind, "right", "lower" if kind == "effusion" else "middle", 0.8)
+        with_it = render(anatomy, build, [finding], STYLES["vindr_cxr"], 160, np.random.default_rng(seed))
+        region = with_it.drawn[0].region
+        mirrored = region[:, ::-1]  # the other lung, where nothing was drawn
+        gained.append(float(with_it.grey[region].mean() - with_it.grey[mirrored & ~region].mean()))
+    assert np.median(gained) > 0.02
+
+
+def test_the_box_is_the_extent_of_the_region(anatomy) -> None:
+    _, picture = _pair(anatomy, [Finding("mass", "left", "upper", 0.7)])
+    drawn = picture.drawn[0]
+    x_min, y_min, x_max, y_max = drawn.box
+    assert drawn.region[y_min:y_max, x_min:x_max].sum() == drawn.region.sum()
+    assert drawn.region[:, x_min].any()
+    assert drawn.region[:, x_max - 1].any()
+    assert drawn.region[y_min].any()
+    assert drawn.region[y_max - 1].any()
+
+
+def test_the_same_generator_gives_the_same_picture(anatomy) -> None:
+    first = _pair(anatomy, [Finding("edema", "bilateral")])[1].grey
+    assert np.array_equal(first, _pair(anatomy, [Finding("edema", "bilateral")])[1].grey)
+
+
+def test_grey_values_and_sizes_are_as_promised(anatomy) -> None:
+    for name, style in STYLES.items():
+        rng = np.random.default_rng(8)
+        picture = render(anatomy, Build.of(rng, True), [], style, 128, rng)
+        assert picture.grey.dtype == np.float32, name
+        assert max(picture.grey.shape) == 128
+        assert style.aspect[0] * 0.98 <= picture.grey.shape[0] / picture.grey.shape[1] <= style.aspect[1] * 1.02
+        assert picture.grey.min() >= 0
+        assert picture.grey.max() <= 1
+        assert picture.grey.std() > 0.1
