@@ -76,7 +76,8 @@ def test_a_missing_wheel_names_the_command(tmp_path) -> None:
 XML = b"""<?xml version="1.0"?><eCitation><MedlineCitation><Article><Abstract>
 <AbstractText Label="COMPARISON"/><AbstractText Label="INDICATION">Cough</AbstractText>
 <AbstractText Label="FINDINGS">The heart  is
- large.</AbstractText><AbstractText Label="IMPRESSION">Cardiomegaly.</AbstractText></Abstract></Article></MedlineCitation>
+ large.</AbstractText>
+<AbstractText Label="IMPRESSION">Cardiomegaly.</AbstractText></Abstract></Article></MedlineCitation>
 <MeSH><major>Cardiomegaly/mild</major><automatic>Cardiomegaly</automatic></MeSH>
 <parentImage id="CXR7_IM-1-1001"/><parentImage id="CXR7_IM-1-2001"/></eCitation>"""
 
