@@ -3,7 +3,8 @@
 ``light`` is one affine resampling (small shift, scale and rotation), then brightness and contrast. It never
 mirrors: reports speak of left and right. ``published`` is the releases' recipe (crop 224/256,
 mirror with probability 0.3, rotation 30 degrees, shift 0.1, scale 0.9-1.1, jitter 0.8-1.2), kept to
-compare; mirroring makes its captions wrong about the side.
+compare; mirroring makes its captions wrong about the side. Its crop comes out at the crop's own size, 224 of
+256 px, so that an image tower of 224 px takes it whole and does not crop a second time.
 """
 
 from __future__ import annotations
@@ -59,21 +60,22 @@ def augment(pixels: Tensor, kind: str, draws: Tensor) -> Tensor:
         draws: float32 [7, B], from ``draw``.
 
     Returns:
-        float32 [B, 1, S, S] in [0, 1].
+        float32 [B, 1, R, R] in [0, 1], R = S but for ``published``: the crop's side, S * 224 / 256.
     """
     if kind == "none":
         return pixels
     recipe = RECIPES[kind]
     signed = draws * 2 - 1  # (7, b) in [-1, 1]
     low, high = recipe.scale
-    # The matrix maps output to input coordinates in [-1, 1]: a smaller factor shows less of the picture, larger.
+    # The matrix maps output to input coordinates in [-1, 1]: a smaller factor shows less of the picture.
     factor = recipe.crop / (low + (high - low) * draws[0])
     angle = signed[1] * math.radians(recipe.degrees)
     shift = signed[2:4] * (2 * recipe.shift + (1 - recipe.crop))
     sign = torch.where(draws[4] < recipe.mirror, -1.0, 1.0)
     cos, sin = torch.cos(angle) * factor, torch.sin(angle) * factor
     matrix = torch.stack([cos * sign, -sin, shift[0], sin * sign, cos, shift[1]], dim=1).view(-1, 2, 3)
-    grid = F.affine_grid(matrix, list(pixels.shape), align_corners=False)
+    side = round(pixels.shape[-1] * recipe.crop)
+    grid = F.affine_grid(matrix, [*pixels.shape[:2], side, side], align_corners=False)
     moved = F.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     gain = (1 + recipe.contrast * signed[5]).view(-1, 1, 1, 1)
     offset = (recipe.brightness * signed[6]).view(-1, 1, 1, 1)

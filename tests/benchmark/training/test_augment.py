@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from baselines.config import VitOptions
+from baselines.towers import vit
 from benchmark.training import augment, determinism
 
 
@@ -31,11 +33,11 @@ def test_none_changes_nothing() -> None:
     assert torch.equal(augment.augment(pixels, "none", draws(3, 1)), pixels)
 
 
-@pytest.mark.parametrize("kind", ["light", "published"])
-def test_values_stay_in_range_and_every_picture_is_changed_in_its_own_way(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "side"), [("light", 64), ("published", 56)])
+def test_values_stay_in_range_and_every_picture_is_changed_in_its_own_way(kind: str, side: int) -> None:
     pixels = squares(16)
     changed = augment.augment(pixels, kind, draws(16, 2))
-    assert changed.shape == pixels.shape
+    assert changed.shape == (16, 1, side, side)
     assert changed.dtype == torch.float32
     assert changed.min() >= 0
     assert changed.max() <= 1
@@ -55,6 +57,16 @@ def test_light_never_mirrors() -> None:
 def test_published_mirrors_three_in_ten() -> None:
     mirrored = ~brightest_side(augment.augment(squares(2000), "published", draws(2000, 4)))
     assert float(mirrored.float().mean()) == pytest.approx(0.3, abs=0.04)
+
+
+def test_published_without_chance_is_the_centre_crop_and_a_tower_of_its_size_crops_no_more() -> None:
+    pixels = torch.rand(2, 1, 256, 256, generator=torch.Generator().manual_seed(3))
+    seen = augment.augment(pixels, "published", torch.full((7, 2), 0.5))
+    torch.testing.assert_close(seen, pixels[:, :, 16:240, 16:240], atol=1e-4, rtol=0)
+    tower = vit.VitTower(VitOptions(depth=1, dim=16, heads=2))
+    with torch.no_grad():
+        assert tower(seen).border == 0
+        torch.testing.assert_close(tower(seen).grid, tower(pixels).grid, atol=1e-3, rtol=1e-3)
 
 
 def test_a_point_moves_by_no_more_than_the_recipe_allows() -> None:
