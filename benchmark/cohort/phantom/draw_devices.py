@@ -35,7 +35,7 @@ def catheter(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Dr
     sign = -1 if finding.side == "right" else 1
     tip = (SUPERIOR_VENA_CAVA[0] + rng.normal(0, 7), SUPERIOR_VENA_CAVA[1] + rng.normal(0, 2))
     way = rng.random()
-    total = np.zeros_like(ROWS)
+    total: np.ndarray = np.zeros_like(ROWS)
     if way < 0.4:  # port under the skin
         start = (66 + rng.normal(0, 6), 128 + sign * rng.uniform(52, 62))
         total = 1.0 * _disc(*start, 8, 8) + 0.5 * _disc(*start, 5, 5)

@@ -191,17 +191,18 @@ ZONES: dict[str, Zone] = {
     "retrocardiac": "lower",
     "cardiophrenic angle": "lower",
 }
-SIDED_BY = {"middle lobe": "right", "lingula": "left", "retrocardiac": "left"}
+SIDED_BY: dict[str, Side] = {"middle lobe": "right", "lingula": "left", "retrocardiac": "left"}
 
 
 def _side(qualifiers: Iterable[str]) -> Side:
     found = set(qualifiers)
     if "bilateral" in found or {"left", "right"} <= found:
         return "bilateral"
-    for side in ("left", "right"):
+    sides: tuple[Side, ...] = ("left", "right")
+    for side in sides:
         if side in found:
-            return side  # type: ignore[return-value]
-    return next((SIDED_BY[name] for name in sorted(found) if name in SIDED_BY), "")  # type: ignore[return-value]
+            return side
+    return next((SIDED_BY[name] for name in sorted(found) if name in SIDED_BY), "")
 
 
 def _zone(qualifiers: Iterable[str]) -> Zone:

@@ -50,7 +50,8 @@ def chosen_for_sheet(studies: Sequence[Study], count: int) -> list[Study]:
     """A third normal studies, then abnormal ones, each adding kinds that no earlier one shows while there are such."""
     normal = [study for study in studies if study.normal][: count // 3]
     shown: set[str] = set()
-    fresh, rest = [], []
+    fresh: list[Study] = []
+    rest: list[Study] = []
     for study in studies:
         if study.normal or not study.findings:
             continue

@@ -20,8 +20,7 @@ from benchmark.cohort.phantom.vocabulary import VINDR, VINDR_COLUMNS, VINDR_LOCA
 INVERTED = 0.2
 """Share of MONOCHROME1."""
 WINDOWED = 0.6
-STORAGE = "1.2.840.10008.5.1.4.1.1.1.1"
-"""Digital X-Ray Image Storage - For Presentation."""
+"""Share of studies stored with a window."""
 
 
 def repeats(study: Study, seed: int) -> int:
@@ -37,7 +36,7 @@ def image_id(study: Study) -> str:
 def _dicom(study: Study, grey: np.ndarray, path: Path) -> None:
     """Write one explicit-little-endian DICOM; how it is stored varies with the study."""
     from pydicom.dataset import FileDataset, FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+    from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
     rng = generator(7, study.dataset, 5, study.number)
     bits = int(rng.choice([12, 14, 16]))
@@ -48,7 +47,7 @@ def _dicom(study: Study, grey: np.ndarray, path: Path) -> None:
     shown = 1 - grey if inverted else grey
     stored = np.round(low + shown * (high - low)).astype("<u2")
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = STORAGE
+    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
     meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["phantom", image_id(study)])
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     data = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
