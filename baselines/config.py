@@ -24,6 +24,8 @@ class ConvOptions:
     """Channels of the stem; the two stages have 2x and 4x."""
     dim: int = 64
     """Width of the features that leave the tower."""
+    init: str | None = None
+    """Weights of this very tower to start from (stage ``pretrain``); None = random."""
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,7 @@ COMMANDS = {
     ),
     "prepare": Command("benchmark.cohort.prepare:run", "raw tree -> index, regions, cached pictures, card", _dataset),
     "captions": Command("benchmark.captions:run", "reports -> sentences, prompted form, normal/abnormal, filter"),
+    "pretrain": Command("benchmark.training.pretrain:run", "pretrain the image tower that every system starts from"),
     "train": Command("benchmark.training.train:run", "train one system from one seed under the budget", _train),
     "score": Command("benchmark.evaluation.score:run", "zero-shot scores and grounding on all four datasets", _run),
     "probe": Command("benchmark.evaluation.probe:run", "supervised head on the same tower: the ceiling"),

@@ -146,13 +146,24 @@ class ScoringSettings(Strict):
     """Pointing-game tolerance around a region, pixels of the original picture."""
 
 
-class ProbeSettings(Strict):
-    """The supervised head on the same tower: what can be seen at all."""
+class SupervisionSettings(Strict):
+    """A network of the same image tower that learns from targets instead of text."""
 
     seed: int = 0
-    samples: int = Field(60_000, ge=1)
+    samples: int = Field(ge=1)
     """Training pictures seen."""
-    learning_rate: float = 2e-3
+    learning_rate: float = Field(6e-3, gt=0)
+
+
+class PretrainingSettings(SupervisionSettings):
+    """Where every system's image tower starts: it predicts the words of the report (training split alone)."""
+
+    min_count: int = Field(30, ge=1)
+    """Words in fewer reports are no targets, nor are those in more than nine of ten."""
+
+
+class ProbeSettings(SupervisionSettings):
+    """The supervised head on the same tower: what can be seen at all."""
 
 
 class StatisticsSettings(Strict):
@@ -189,6 +200,7 @@ class Settings(Strict):
     captions: CaptionSettings
     encoders: dict[str, dict[str, Any]]
     """``image:`` and ``text:`` options of the towers (baselines/towers.py)."""
+    pretraining: PretrainingSettings
     training: TrainingSettings
     budget: BudgetSettings
     compare: list[str]

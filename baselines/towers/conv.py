@@ -1,7 +1,8 @@
 """A small convolutional image tower that learns from scratch in minutes on two CPU cores.
 
 A 4x4 stride-2 stem, then two stride-2 stages with one residual block (He et al., arXiv 1512.03385) each:
-an 80 px picture becomes a 10x10 grid. Group normalisation keeps a picture's features independent of its batch.
+a 64 px picture becomes an 8x8 grid. Filters are standardised instead of activations (Brock et al., arXiv 2101.08692),
+which learns as quickly as batch normalisation here and keeps a picture's features independent of its batch.
 """
 
 from __future__ import annotations
@@ -9,31 +10,56 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from baselines.base import ImageFeatures
+from baselines import checkpoints
+from baselines.base import ImageFeatures, load_exactly
 from baselines.config import ConvOptions
 from baselines.towers.base import ImageTower
 from baselines.towers.pooling import MeanMaxHead
 
-GROUPS = 4
 STRIDE = 8
 """Pixels of the input per cell of the grid."""
+FLAT = 0.05
+"""Spread below which a picture counts as flat and is not blown up."""
+GAIN = 1.7
+"""Makes relu keep the variance of a normal input: sqrt(2 / (1 - 1 / pi))."""
 
 
-def _normalised(convolution: nn.Conv2d) -> nn.Sequential:
-    return nn.Sequential(convolution, nn.GroupNorm(GROUPS, convolution.out_channels))
+class StandardisedConv(nn.Conv2d):
+    """Convolution whose filters have mean 0 and variance 1 / fan-in, times a learnable gain.
+
+    Scaled weight standardisation (Brock et al., arXiv 2101.08692) in place of batch statistics.
+    """
+
+    def __init__(self, inputs: int, outputs: int, size: int, stride: int, padding: int) -> None:
+        super().__init__(inputs, outputs, size, stride, padding)
+        self.gain = nn.Parameter(torch.ones(outputs, 1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, h, w] to [B, C', h', w']."""
+        variance, mean = torch.var_mean(self.weight, dim=(1, 2, 3), correction=0, keepdim=True)
+        fan_in = self.weight[0].numel()
+        weight = (self.weight - mean) * torch.rsqrt(variance * fan_in + 1e-6) * self.gain
+        return self._conv_forward(x, weight.contiguous(memory_format=torch.channels_last), self.bias)
 
 
 class Residual(nn.Module):
-    """relu(x + f(x)), f = two 3x3 convolutions."""
+    """relu(x + a f(x)), f = two 3x3 convolutions, a learnable and small at first."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = _normalised(nn.Conv2d(channels, channels, 3, padding=1, bias=False))
-        self.second = _normalised(nn.Conv2d(channels, channels, 3, padding=1, bias=False))
+        self.first = StandardisedConv(channels, channels, 3, 1, 1)
+        self.second = StandardisedConv(channels, channels, 3, 1, 1)
+        self.scale = nn.Parameter(torch.tensor(0.3))
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, h, w] to the same shape."""
-        return torch.relu(x + self.second(torch.relu(self.first(x))))
+        return torch.relu(x + self.scale * self.second(GAIN * torch.relu(self.first(x))))
+
+
+def _standardised(pixels: Tensor) -> Tensor:
+    """Each picture with mean 0 and about unit spread: exposure and gain differ between detectors, anatomy does not."""
+    spread, mean = torch.std_mean(pixels, dim=(2, 3), keepdim=True)
+    return (pixels - mean) / (spread + FLAT)
 
 
 class ConvTower(ImageTower):
@@ -41,21 +67,21 @@ class ConvTower(ImageTower):
 
     def __init__(self, options: ConvOptions) -> None:
         super().__init__()
-        if options.width % GROUPS:
-            raise ValueError(f"`encoders.image.width` must be a multiple of {GROUPS}, found {options.width}.")
         width = options.width
         self.dim = options.dim
         # Two coordinate channels tell left from right and top from bottom (CoordConv, arXiv 1807.03247).
-        self.stem = _normalised(nn.Conv2d(3, width, 4, stride=2, padding=1, bias=False))
+        self.stem = StandardisedConv(3, width, 4, 2, 1)
         self.stages = nn.ModuleList(
             nn.Sequential(
-                _normalised(nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1, bias=False)),
+                StandardisedConv(channels, 2 * channels, 3, 2, 1),
                 nn.ReLU(),
                 Residual(2 * channels),
             )
             for channels in (width, 2 * width)
         )
         self.head = MeanMaxHead(4 * width, options.dim)
+        if options.init:
+            load_exactly(self, checkpoints.read(options.init), options.init)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, pixels: Tensor) -> ImageFeatures:
@@ -66,7 +92,7 @@ class ConvTower(ImageTower):
         y = torch.linspace(-1, 1, height, device=pixels.device, dtype=pixels.dtype)[:, None].expand(height, width)
         x = torch.linspace(-1, 1, width, device=pixels.device, dtype=pixels.dtype)[None, :].expand(height, width)
         place = torch.stack([y, x]).expand(batch, 2, height, width)
-        features = torch.cat([2 * pixels - 1, place], dim=1).contiguous(memory_format=torch.channels_last)
+        features = torch.cat([_standardised(pixels), place], dim=1).contiguous(memory_format=torch.channels_last)
         features = torch.relu(self.stem(features))
         for stage in self.stages:
             features = stage(features)

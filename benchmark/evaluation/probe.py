@@ -1,8 +1,8 @@
 """``python -m benchmark probe``: the ceiling of every table, from labels instead of text.
 
-(a) The systems' image tower with a supervised head, trained end to end on the training set's labels
-(supervised.py), answers for every finding that has a counterpart among them. (b) A linear head on its frozen
-features, cross-fitted within each evaluation set (crossfit.py), answers for every finding with enough positives.
+(a) The systems' image tower with a supervised head, trained end to end from where they start on the training set's
+labels (training/supervised.py), answers for every finding that has a counterpart among them. (b) A linear head on its
+frozen features, cross-fitted within each evaluation set (crossfit.py), answers for every finding with enough positives.
 Both are written, labelled ``transfer:`` and ``crossfit:``; ``finding:`` and ``normal`` are (a) where it exists,
 else (b).
 """
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from benchmark import files, layout, settings
 from benchmark.evaluation import cohort as cohorts
-from benchmark.evaluation import counterparts, crossfit, supervised
+from benchmark.evaluation import counterparts, crossfit, labels
 from benchmark.evaluation.cohort import Cohort
 from benchmark.evaluation.zero_shot import device_of, require_finite
 from benchmark.progress import track
-from benchmark.training import determinism
+from benchmark.training import determinism, supervised
 
 
 def ceiling(
@@ -49,11 +49,11 @@ def ceiling(
     transfer, fitted, source = {}, {}, {}
     for finding in [*cohort.findings, "normal"]:
         counterpart = counterparts.of(cohort.dataset, finding, names, table)
-        labels = cohort.labels(finding)
+        truth = cohort.labels(finding)
         if counterpart:
             transfer[finding] = logits[:, names.index(counterpart)]
-        if min((labels == 1).sum(), (labels == 0).sum()) >= minimum:
-            scores = crossfit.out_of_fold(features, labels, patients, seed)
+        if min((truth == 1).sum(), (truth == 0).sum()) >= minimum:
+            scores = crossfit.out_of_fold(features, truth, patients, seed)
             if np.isfinite(scores).all():
                 fitted[finding] = scores
         source[finding] = f"transfer:{counterpart}" if counterpart else "crossfit" if finding in fitted else "none"
@@ -79,13 +79,17 @@ def run() -> None:
     determinism.setup(training.deterministic, training.threads)
     device = device_of(training.device)
     learnt = cohorts.read(layout.TRAINING_DATASET, "train")
-    model = supervised.train(learnt, chosen.encoders, chosen.probe, training, device)
+    pictures = np.asarray(learnt.pictures[learnt.rows])
+    targets = labels.targets_of(learnt)
+    model = supervised.train(
+        pictures, targets, chosen.encoders, chosen.probe, training, device, "training the supervised probe"
+    )
     sources, minimum = {}, chosen.statistics.min_positives
     with files.replacing(layout.PROBE) as folder:
         folder.mkdir(parents=True)
         for dataset in track(layout.EVALUATION_DATASETS, "probing the evaluation sets"):
             cohort = cohorts.read(dataset, "test")
-            logits, features = supervised.predict(model, cohort, chosen.scoring.batch_size, device)
+            logits, features = labels.predict(model, cohort, chosen.scoring.batch_size, device)
             table, sources[dataset] = ceiling(cohort, logits, features, learnt.findings, minimum, chosen.probe.seed)
             files.write_parquet(folder / f"{dataset}.parquet", table)
         files.write_json(

@@ -98,7 +98,13 @@ def build_run(plan: Plan, seed: int, device: torch.device, world: distributed.Wo
         sampler = CaptionSampler.load(studies.ids, plan.values["captions"], plan.values["prompted_share"], seed)
         return data.PairData(images, studies, sampler, model.tokenize, seed)
 
-    identity = {"plan": plan.hash, "seed": seed, "data": data.fingerprint(cohort, layout.CAPTIONS)}
+    starts = [Path(str(options.get("init"))) for options in plan.values["encoders"].values()]
+    identity = {
+        "plan": plan.hash,
+        "seed": seed,
+        "data": data.fingerprint(cohort, layout.CAPTIONS),
+        "start": [files.sha256_file(start) for start in starts if start.is_file()],
+    }
     return Run(
         Learner(model, learnt, training, device, world),
         train_data=split("train", seed),

@@ -10,8 +10,9 @@ from sklearn.metrics import roc_auc_score
 
 from benchmark import files, layout, settings
 from benchmark.errors import UserError
-from benchmark.evaluation import cohort, supervised
+from benchmark.evaluation import cohort, labels
 from benchmark.settings import ProbeSettings
+from benchmark.training import supervised
 from tests.benchmark.evaluation import workspace
 
 CPU = torch.device("cpu")
@@ -23,7 +24,7 @@ def test_uncertain_labels_are_masked_and_unmentioned_findings_are_absent(here: P
     index.loc[:3, "label:Cardiomegaly"] = pd.array([1, 0, -1, pd.NA], dtype="Int8")
     index.loc[:3, "normal"] = pd.array([1, 0, pd.NA, 0], dtype="Int8")
     files.write_parquet(path, index)
-    targets = supervised.Targets.of(cohort.read("mimic_cxr", "train"))
+    targets = labels.targets_of(cohort.read("mimic_cxr", "train"))
     assert targets.values[:4, 0].tolist() == [1, 0, 0, 0]
     assert targets.known[:4, 0].tolist() == [True, True, False, True]
     assert targets.values[:4, -1].tolist() == [1, 0, 0, 0]
@@ -55,11 +56,14 @@ def test_it_learns_what_is_visible_and_repeats_itself(learnable: Path, monkeypat
     chosen = settings.load()
     learnt, held_out = cohort.read("mimic_cxr", "train"), cohort.read("chexpert", "test")
     probe = ProbeSettings(samples=64 * 40, learning_rate=1e-2)
-    models = [supervised.train(learnt, chosen.encoders, probe, chosen.training, CPU) for _ in range(2)]
-    (logits, features), (again, _) = (supervised.predict(model, held_out, 50, CPU) for model in models)
+    pictures, targets = learnt.pictures[learnt.rows], labels.targets_of(learnt)
+    models = [
+        supervised.train(pictures, targets, chosen.encoders, probe, chosen.training, CPU, "probing") for _ in range(2)
+    ]
+    (logits, features), (again, _) = (labels.predict(model, held_out, 50, CPU) for model in models)
     np.testing.assert_array_equal(logits, again)
     assert features.shape == (160, 3 * 16)
-    alone, _ = supervised.predict(models[0], held_out, 1, CPU)
+    alone, _ = labels.predict(models[0], held_out, 1, CPU)
     np.testing.assert_allclose(alone, logits, atol=1e-5)
     for finding in ("Cardiomegaly", "normal"):
         column = [*learnt.findings, "normal"].index(finding)
@@ -68,8 +72,15 @@ def test_it_learns_what_is_visible_and_repeats_itself(learnable: Path, monkeypat
 
 def test_a_loss_that_is_not_a_number_ends_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = settings.load()
+    learnt = cohort.read("mimic_cxr", "train")
     monkeypatch.setattr(supervised.schedule, "learning_rate", lambda training, progress: float("nan"))
-    with pytest.raises(UserError, match=r"loss is nan at step 1; lower probe\.learning_rate"):
+    with pytest.raises(UserError, match=r"loss is nan at step 1; lower its learning_rate in params"):
         supervised.train(
-            cohort.read("mimic_cxr", "train"), chosen.encoders, ProbeSettings(samples=640), chosen.training, CPU
+            learnt.pictures[learnt.rows],
+            labels.targets_of(learnt),
+            chosen.encoders,
+            ProbeSettings(samples=640),
+            chosen.training,
+            CPU,
+            "probing",
         )

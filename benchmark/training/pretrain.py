@@ -1,0 +1,95 @@
+"""``python -m benchmark pretrain``: where every system's image tower starts.
+
+CARZero and OFF-CLIP start from a tower pretrained on pictures and reports (masked record modelling, Zhou et al.,
+ICLR 2023, arXiv 2301.13155, which restores the report). The embedded default does the same at its own scale: the tower
+predicts which words the study's report uses (Joulin et al., ECCV 2016, arXiv 1511.02251). All systems start from
+the same file, so it belongs to no one's budget. With another ``encoders.image.init`` the stage has nothing to do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from benchmark import files, layout, settings
+from benchmark.errors import UserError
+from benchmark.training import determinism, supervised
+from benchmark.training.train import choose_device
+
+WEIGHTS = layout.PRETRAINED / "image.safetensors"
+WORD = re.compile(r"[a-z]+")
+MOST = 0.9
+"""Words in a greater share of the reports say nothing of a picture."""
+
+
+def word_targets(reports: list[str], min_count: int) -> supervised.Targets:
+    """Which words each report uses.
+
+    Args:
+        reports: n texts.
+        min_count: a target word occurs in at least this many of them (and in at most ``MOST``).
+
+    Returns:
+        float32 [n, words], words in alphabetical order, all known.
+
+    Raises:
+        UserError: no word is frequent enough.
+    """
+    used = [set(WORD.findall(report.lower())) for report in reports]
+    counts = Counter(word for words in used for word in words)
+    chosen = sorted(word for word, count in counts.items() if min_count <= count <= MOST * len(reports))
+    if not chosen:
+        raise UserError(
+            f"No word occurs in {min_count} of the {len(reports)} training reports; lower `pretraining.min_count`."
+        )
+    column = {word: place for place, word in enumerate(chosen)}
+    values = torch.zeros(len(reports), len(chosen))
+    for row, words in enumerate(used):
+        values[row, [column[word] for word in words if word in column]] = 1
+    return supervised.Targets(values, torch.ones_like(values, dtype=torch.bool))
+
+
+def pictures_and_reports(folder: Path) -> tuple[NDArray[np.uint8], list[str]]:
+    """Cached pictures and reports of the training split; pictures without a report are left out."""
+    index = pd.read_parquet(folder / "index.parquet", columns=["split", "report"])
+    rows = np.flatnonzero((index["split"].eq("train") & index["report"].str.strip().ne("")).to_numpy())
+    return np.load(folder / "images.npy", mmap_mode="r")[rows], index["report"].iloc[rows].tolist()
+
+
+def run() -> None:
+    """Train the tower and write data/pretrained/ (docs/files.md).
+
+    Raises:
+        UserError: the cohort is missing, no word is frequent enough, or the loss is not finite.
+    """
+    from safetensors.torch import save_file
+
+    chosen = settings.load()
+    image = dict(chosen.encoders["image"])
+    used = image.get("init") == str(WEIGHTS)
+    summary: dict[str, bool | int | str] = {"used": used}
+    with files.replacing(layout.PRETRAINED) as folder:
+        folder.mkdir(parents=True)
+        if used:
+            determinism.setup(chosen.training.deterministic, chosen.training.threads)
+            pictures, reports = pictures_and_reports(layout.cohort(layout.TRAINING_DATASET))
+            targets = word_targets(reports, chosen.pretraining.min_count)
+            model = supervised.train(
+                pictures,
+                targets,
+                {**chosen.encoders, "image": {**image, "init": None}},
+                chosen.pretraining,
+                chosen.training,
+                choose_device(chosen.training),
+                f"pretraining the image tower on {targets.values.shape[1]} report words",
+            )
+            weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.tower.state_dict().items()}
+            save_file(weights, folder / WEIGHTS.name)
+            summary |= {"method": "words of the report", "words": targets.values.shape[1], "samples": chosen.pretraining.samples}
+        files.write_json(folder / "pretraining.json", summary)
