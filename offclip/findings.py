@@ -1,4 +1,4 @@
-"""The vocabulary of findings.toml, compiled: findings, normal statements and where things lie."""
+"""The vocabulary of findings.toml, compiled: findings, broader labels, normal statements and where things lie."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def _compile(table: str) -> dict[str, re.Pattern[str]]:
 
 
 FINDINGS = _compile("findings")
+BROADER: dict[str, str] = _TABLES["broader"]
 NORMAL_STATEMENTS = _compile("normal_statements")
 GLOBAL_STATEMENTS = _compile("global_statements")
 SIDES = _compile("sides")

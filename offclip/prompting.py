@@ -1,15 +1,17 @@
 """Text prompting by rules: a dictated sentence -> "There is (no) <finding> (<where>)".
 
 OFF-CLIP lets GPT-4o rewrite reports into this form, CARZero iFlytek Spark; here rules do it offline and
-reproducibly. Somebody's LLM output enters as a table or through an endpoint (benchmark/captions.py).
+reproducibly. A finding is stated under its broader label too, because zero-shot prompts use the label sets' words.
+Somebody's LLM output enters as a table or through an endpoint (benchmark/captions.py).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
-from offclip.findings import NO_ACUTE_FINDING, NO_FINDING
+from offclip.findings import BROADER, NO_ACUTE_FINDING, NO_FINDING
 from offclip.mentions import Mention, mentions
 
 _STOP = re.compile(r"\.(?:\s+|$)")
@@ -34,10 +36,10 @@ def is_denial(prompted_clause: str) -> bool:
 def prompt_sentence(sentence: str) -> str:
     """One sentence in prompted form, "" where the rules find no finding in it.
 
-    >>> prompt_sentence("Mild cardiomegaly without pleural effusion")
-    'There is cardiomegaly. There is no pleural effusion.'
+    >>> prompt_sentence("Left rib fracture without pneumothorax")
+    'There is bone fracture in the left ribs. There is fracture in the left ribs. There is no pneumothorax.'
     """
-    return " ".join(clause(mention) for mention in mentions(sentence))
+    return " ".join(_prompt([mentions(sentence)])[0])
 
 
 def prompt_report(sentences: Sequence[str]) -> list[str]:
@@ -50,9 +52,33 @@ def prompt_report(sentences: Sequence[str]) -> list[str]:
     per_sentence = [mentions(sentence) for sentence in sentences]
     affirms = any(not mention.denied for found in per_sentence for mention in found)
     prompted = []
-    for found in per_sentence:
-        texts = [clause(mention) for mention in found]
+    for texts in _prompt(per_sentence):
         if not affirms:
             texts = [text.replace(f"There is no {NO_ACUTE_FINDING}.", f"There is no {NO_FINDING}.") for text in texts]
         prompted.append(" ".join(dict.fromkeys(texts)))
+    return prompted
+
+
+def _prompt(per_sentence: Sequence[Sequence[Mention]]) -> list[list[str]]:
+    """The clauses of each sentence of one report.
+
+    An affirmed finding is stated by its name and under its nearest broader label, at the same place. Denials do not
+    generalise (no edema is not no opacity), what the report denies is not stated as a broader label ("atelectasis,
+    otherwise clear lungs"), and a broader clause is stated once a report, so that it outweighs none of its findings.
+    """
+    denied = {mention.finding for found in per_sentence for mention in found if mention.denied}
+    stated = {clause(mention) for found in per_sentence for mention in found}
+    prompted = []
+    for found in per_sentence:
+        texts = []
+        for mention in found:
+            texts.append(clause(mention))
+            label = BROADER.get(mention.finding)
+            if label is None or mention.denied or label in denied:
+                continue
+            broader = clause(replace(mention, finding=label))
+            if broader not in stated:
+                stated.add(broader)
+                texts.append(broader)
+        prompted.append(texts)
     return prompted

@@ -74,7 +74,10 @@ def endpoint(server: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_rules_prompt_sentence_by_sentence() -> None:
     first, second = RulePrompter()(["a", "b"], REPORTS)
-    assert first.by_sentence == ["There is cardiomegaly.", "There is no pleural effusion."]
+    assert first.by_sentence == [
+        "There is cardiomegaly. There is enlarged cardiomediastinum.",
+        "There is no pleural effusion.",
+    ]
     assert second.by_sentence == ["There is no finding."]
     assert first.free == second.free == []
 

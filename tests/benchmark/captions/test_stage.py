@@ -57,7 +57,7 @@ def test_the_stage_writes_what_the_contract_says(workspace: Path) -> None:
     assert one["prompted"].tolist() == [
         "There is no lung opacity.",
         "There is pleural effusion on the left.",
-        "There is cardiomegaly.",
+        "There is cardiomegaly. There is enlarged cardiomediastinum.",
     ]
     assert one["normal"].tolist() == [True, False, False]
     quality = files.read_json(layout.CAPTIONS / "quality.json")
