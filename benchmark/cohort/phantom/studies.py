@@ -87,6 +87,8 @@ def _pools(dataset: str, reports: Sequence[OpenIReport]) -> list[tuple[str, floa
 
 def _shuffled(items: Sequence[OpenIReport], count: int, rng: np.random.Generator) -> list[OpenIReport]:
     """``count`` items, each used once before any is used again."""
+    if count == 0:
+        return []
     rounds = -(-count // len(items))
     order = np.concatenate([rng.permutation(len(items)) for _ in range(rounds)])[:count]
     return [items[index] for index in order]
