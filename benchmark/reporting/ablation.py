@@ -7,8 +7,6 @@ shows how far the parts interact.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
@@ -17,22 +15,11 @@ from benchmark.evidence import Evidence
 from benchmark.reporting import detail, headline, names, select, tables
 from benchmark.reporting.answer import pair
 from benchmark.reporting.document import Document, drawn
-from benchmark.reporting.figures import effects
+from benchmark.reporting.figures import effects as figure
 from benchmark.reporting.tables import Cell, Column, Table
+from benchmark.statistics.effects import PARTS, Effect, effects, parts
 
 QUANTITIES = (("normal_auc", "prompt"), ("abnormal_auc", ""), ("false_negative_rate", "prompt"), ("pointing", ""))
-PARTS = ("model", "objective", "captions")
-
-
-@dataclass(frozen=True)
-class Effect:
-    """Replacing ``before`` by ``after`` in one part: system ``a`` against system ``b``."""
-
-    part: str
-    after: str
-    before: str
-    a: str
-    b: str
 
 
 def build(found: Evidence, figures: Path) -> Document:
@@ -48,7 +35,7 @@ def build(found: Evidence, figures: Path) -> Document:
             interaction_table(found),
             detail.seeds(found, systems, "ablation_seeds"),
         ),
-        pictures=drawn(effects=effects.draw(found, known, figures)),
+        pictures=drawn(effects=figure.draw(found, known, figures)),
         words={"systems": [found.label(s) for s in systems]},
     )
 
@@ -58,32 +45,9 @@ def members(found: Evidence) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*(pair(found) or ())[::-1], *found.settings.ablation]))
 
 
-def parts(found: Evidence, system: str) -> dict[str, str]:
-    """A system's parts in words: ``{"model": "carzero", "objective": "off_clip", "captions": "filtered"}``."""
-    chosen = found.settings.systems[system]
-    options = ", ".join(f"{key} {value}" for key, value in sorted(chosen.objective_options.items()))
-    return {
-        "model": chosen.model,
-        "objective": f"{chosen.objective} ({options})" if options else chosen.objective,
-        "captions": chosen.captions,
-    }
-
-
 def effects_of(found: Evidence, systems: tuple[str, ...]) -> list[Effect]:
     """Every measured pair of systems that differ in one part alone, the one nearer to the full method first."""
-    full = parts(found, asked[0]) if (asked := pair(found)) else {}
-
-    def distance(system: str) -> int:
-        return sum(parts(found, system)[part] != full.get(part) for part in PARTS)
-
-    known = []
-    for one, other in combinations(systems, 2):
-        a, b = sorted((other, one), key=distance)
-        after, before = parts(found, a), parts(found, b)
-        changed = [part for part in PARTS if after[part] != before[part]]
-        if len(changed) == 1 and _is_measured(found, a, b):
-            known.append(Effect(changed[0], after[changed[0]], before[changed[0]], a, b))
-    return sorted(known, key=lambda e: (PARTS[::-1].index(e.part), distance(e.a), e.after, e.before))
+    return [one for one in effects(found.settings, systems) if _is_measured(found, one.a, one.b)]
 
 
 def _is_measured(found: Evidence, a: str, b: str) -> bool:
@@ -94,7 +58,7 @@ def _is_measured(found: Evidence, a: str, b: str) -> bool:
 
 def parts_table(found: Evidence, systems: tuple[str, ...]) -> Table:
     """What each row of the ablation is made of."""
-    records = [{"system": s, "label": found.label(s), **parts(found, s)} for s in systems]
+    records = [{"system": s, "label": found.label(s), **parts(found.settings.systems[s])} for s in systems]
     return tables.table(
         "ablation_parts",
         "The rows of the ablation and the parts they are made of.",
@@ -142,7 +106,9 @@ def effects_table(found: Evidence, known: list[Effect]) -> Table:
 def interaction_table(found: Evidence) -> Table:
     """Difference of differences: does one part help more beside another?"""
     data = found.results["effects"]
-    data = select.rows(data, dataset="overall") if not data.empty else data
+    if not data.empty:
+        data = select.rows(data, dataset="overall", kind="interaction")
+        data = data[[named in QUANTITIES for named in zip(data["quantity"], data["score"], strict=True)]]
     cells = [
         [
             str(row["effect"]),

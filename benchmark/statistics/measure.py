@@ -17,12 +17,13 @@ from benchmark.progress import track
 from benchmark.settings import Settings, StatisticsSettings, load
 from benchmark.statistics import calibrate, claims, curves, normality, tables
 from benchmark.statistics.bootstrap import Draws, draw, mean, resampled_aucs
-from benchmark.statistics.comparison import bootstrap_p, delong_p, holm
+from benchmark.statistics.comparison import delong_p, holm
+from benchmark.statistics.effects import Effect, Interaction, Sides, effects, interactions
 from benchmark.statistics.embedding import separation
 from benchmark.statistics.inputs import FINDING, Cohort, Run, aligned, check_comparable, numbers, read_table
 from benchmark.statistics.intervals import interval
 from benchmark.statistics.quantities import Findings, Measurements, Quantity, Scored, measurable, of_run
-from benchmark.statistics.tables import Difference, Row
+from benchmark.statistics.tables import Contrast, Row
 
 COMPARED = (
     *[Quantity("auc", "normal_auc", score=score) for score in normality.MAIN],
@@ -62,9 +63,12 @@ def run() -> None:
     runs = {pair: Run.read(*pair, cohorts) for pair in settings.runs()}
     check_comparable(list(runs.values()))
     listed = claims.read()
-    pairs = compared_pairs(settings, claims.pairs(listed))
+    named = effects_of(settings)
+    pairs = compared_pairs(settings, claims.pairs(listed), named)
+    asked = [*[((a,), (b,)) for a, b in pairs], *[one.sides for one in named if isinstance(one, Interaction)]]
     results = Results()
-    differences: list[tuple[str, Difference, float]] = []
+    contrasts: list[tuple[str, Contrast]] = []
+    delong: dict[tuple[str, Quantity, Sides], float] = {}
     fitted = {pair: Scored.read(one, cohorts[layout.TRAINING_DATASET], []) for pair, one in runs.items()}
     for dataset in layout.EVALUATION_DATASETS:
         cohort = cohorts[dataset]
@@ -80,21 +84,32 @@ def run() -> None:
             for table, rows in tables.of_system(mine, dataset, chosen).items():
                 results.add(table, rows)
             figures([scored[pair] for pair in runs if pair[0] == system], fitted, results)
-        for a, b in pairs:
-            found = [tables.difference(key, a, b, measured, chosen) for key in COMPARED]
-            differences += [(dataset, one, _delong(one, scored)) for one in found if one]
-    results.add("differences", difference_rows(differences, runs, settings))
+        found = [tables.contrast(key, sides, measured, chosen) for sides in asked for key in COMPARED]
+        contrasts += [(dataset, one) for one in found if one]
+        delong |= {(dataset, one.quantity, one.sides): _delong(one, scored) for one in found if one}
+    contrasts = tables.with_overall(contrasts)
+    results.add("differences", difference_rows(contrasts, delong, runs, settings))
+    results.add("effects", tables.effect_rows(named, contrasts, runs, chosen))
     results.add("embedding", embeddings(runs, chosen))
     write(results, listed, runs, settings)
 
 
-def compared_pairs(settings: Settings, asked: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """(a, b) of every difference: systems against references, ablation rows against theirs, claims' own pairs."""
+def effects_of(settings: Settings) -> list[Effect | Interaction]:
+    """The effects and interactions that the measured systems allow."""
+    known = effects(settings, list(dict.fromkeys(system for system, _ in settings.runs())))
+    return [*known, *interactions(known)]
+
+
+def compared_pairs(
+    settings: Settings, asked: list[tuple[str, str]], named: list[Effect | Interaction]
+) -> list[tuple[str, str]]:
+    """(a, b) of every difference: systems against references, ablation rows against theirs, claims' pairs, effects."""
     chosen = settings.statistics
     wanted = [(a, b) for b in chosen.references for a in settings.compare]
     wanted += [(a, b) for b in chosen.ablation_references for a in settings.ablation]
-    known = {*settings.compare, *settings.ablation}
-    return list(dict.fromkeys((a, b) for a, b in wanted + asked if a != b and {a, b} <= known))
+    wanted += asked + [(one.a, one.b) for one in named if isinstance(one, Effect)]
+    known = {system for system, _ in settings.runs()}
+    return list(dict.fromkeys((a, b) for a, b in wanted if a != b and {a, b} <= known))
 
 
 def ceiling(cohort: Cohort, draws: Draws, chosen: StatisticsSettings, results: Results) -> Findings:
@@ -142,45 +157,36 @@ def figures(seeds: list[Scored], fitted: dict[Pair, Scored], results: Results) -
         results.frames.setdefault("histograms", []).append(curves.histogram_rows(*name, shares))
 
 
-def _delong(found: Difference, scored: dict[Pair, Scored]) -> float:
-    """DeLong's p-value of a normal AUC where every cluster is one picture, else NaN."""
-    cohort = scored[found.a, found.seeds[0]].cohort
-    if found.quantity.quantity != "normal_auc" or not cohort.one_picture_per_cluster:
+def _delong(found: Contrast, scored: dict[Pair, Scored]) -> float:
+    """DeLong's p-value of a difference in normal AUC where every cluster is one picture, else NaN."""
+    cohort = scored[found.systems[0], found.seeds[0]].cohort
+    if found.quantity.quantity != "normal_auc" or not cohort.one_picture_per_cluster or len(found.systems) != 2:
         return np.nan
     a, b = (
         np.stack([scored[system, seed].normal[found.quantity.score] for seed in found.seeds])
-        for system in (found.a, found.b)
+        for system in found.systems
     )
     return delong_p(cohort.normal, a, b)
 
 
-def difference_rows(found: list[tuple[str, Difference, float]], runs: dict[Pair, Run], settings: Settings) -> list[Row]:
-    """Rows of differences.csv: each dataset, then `overall`, the mean over the datasets."""
-    chosen = settings.statistics
-    named: dict[tuple[Quantity, str, str], list[Difference]] = {}
-    for _, one, _ in found:
-        named.setdefault((one.quantity, one.a, one.b), []).append(one)
-    averaged = [
-        (claims.OVERALL, tables.mean_difference(group), np.nan)
-        for group in named.values()
-        if len(group) == len(layout.EVALUATION_DATASETS)
-    ]
+def difference_rows(
+    found: list[tuple[str, Contrast]],
+    delong: dict[tuple[str, Quantity, Sides], float],
+    runs: dict[Pair, Run],
+    settings: Settings,
+) -> list[Row]:
+    """Rows of differences.csv: the contrasts of two systems, on each dataset, then `overall`."""
     rows: list[Row] = []
-    for dataset, one, delong in [*found, *averaged]:
-        used = [runs[system, seed] for system in (one.a, one.b) for seed in one.seeds]
-        names: Row = {"dataset": dataset, "quantity": one.quantity.quantity, "score": one.quantity.score}
-        names |= {"a": one.a, "b": one.b, "p": bootstrap_p(one.statistic, chosen.interval), "p_delong": delong}
-        names |= tables.bounds(one.statistic, chosen, share=False) | one.spread
-        rows.append(names | tables.hashes(used, None if dataset == claims.OVERALL else dataset))
-    family = [
-        dataset != claims.OVERALL
-        and one.quantity in FAMILY
-        and one.a in settings.compare
-        and one.b == chosen.references[0]
-        for dataset, one, _ in [*found, *averaged]
-    ]
-    tested = np.array([row["p"] if chosen_row else np.nan for row, chosen_row in zip(rows, family, strict=True)], float)
-    for row, adjusted in zip(rows, holm(tested), strict=True):
+    tested = []
+    for dataset, one in found:
+        if len(one.systems) != 2:
+            continue
+        a, b = one.systems
+        names: Row = {"a": a, "b": b, "p_delong": delong.get((dataset, one.quantity, one.sides), np.nan)}
+        rows.append(names | tables.contrast_row(dataset, one, runs, settings.statistics))
+        declared = dataset != claims.OVERALL and one.quantity in FAMILY and a in settings.compare
+        tested.append(rows[-1]["p"] if declared and b == settings.statistics.references[0] else np.nan)
+    for row, adjusted in zip(rows, holm(np.array(tested, float)), strict=True):
         row["p_holm"] = adjusted
     return rows
 

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 
-from benchmark import files
+from benchmark import files, layout
 from benchmark.settings import StatisticsSettings
 from benchmark.statistics.bootstrap import Resampled, draw_seeds, mean_of_independent, over_seeds
+from benchmark.statistics.claims import OVERALL
+from benchmark.statistics.comparison import bootstrap_p
+from benchmark.statistics.effects import Effect, Interaction, Sides
 from benchmark.statistics.inputs import Run
 from benchmark.statistics.intervals import interval
 from benchmark.statistics.normality import is_inverted
@@ -25,6 +30,7 @@ COLUMNS = {
     "grounding": "dataset system seed finding measure size estimate low high chance n kind seeds seed_sd note",
     "operating": "dataset system seed score rule quantity estimate low high threshold n seeds seed_sd note",
     "differences": "dataset quantity score a b estimate low high p p_holm p_delong seeds seed_sd note",
+    "effects": "dataset kind effect quantity score added removed estimate low high p seeds seed_sd note",
     "embedding": "system seed measure estimate low high n seeds seed_sd",
     "ceiling": "dataset quantity finding estimate low high positives n visible note",
 }
@@ -33,7 +39,7 @@ HASHES = ["cohort_hash", "prompts_hash", "weights_hash"]
 
 def columns(table: str) -> list[str]:
     """The columns of a table of results/, in order."""
-    hashed = table in ("auc", "grounding", "operating", "differences")
+    hashed = table in ("auc", "grounding", "operating", "differences", "effects")
     return COLUMNS[table].split() + (HASHES if hashed else [])
 
 
@@ -111,34 +117,84 @@ def _named(key: Quantity, part: Measured, dataset: str, system: str) -> Row:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """a - b of one quantity, seed by seed averaged, with the seeds that entered."""
+class Contrast:
+    """One quantity of some systems minus that of others, averaged over the seeds that all of them have."""
 
     quantity: Quantity
-    a: str
-    b: str
+    sides: Sides
     seeds: tuple[int, ...]
     statistic: Resampled
     spread: Row
 
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """Every system that enters: of a difference a - b, a and b."""
+        return self.sides[0] + self.sides[1]
 
-def difference(
-    key: Quantity, a: str, b: str, measured: dict[tuple[str, int], Measurements], chosen: StatisticsSettings
-) -> Difference | None:
-    """The paired difference of one quantity, or None where one of the two lacks it."""
-    common = sorted(
-        seed for name, seed in measured if name == a and key in measured[a, seed] and key in measured.get((b, seed), {})
-    )
+
+def contrast(
+    key: Quantity, sides: Sides, measured: dict[tuple[str, int], Measurements], chosen: StatisticsSettings
+) -> Contrast | None:
+    """The paired contrast of one quantity, or None where the systems share no seed in which all have it.
+
+    Args:
+        key: the quantity.
+        sides: the systems that are added, and those that are taken away.
+        measured: (system, seed) -> its measurements, all on the same draws.
+        chosen: the settings' statistics.
+    """
+    added, removed = sides
+    seeds = [
+        {seed for name, seed in measured if name == system and key in measured[name, seed]}
+        for system in added + removed
+    ]
+    common = sorted(set.intersection(*seeds))
     if not common:
         return None
-    parts = [measured[a, seed][key].statistic - measured[b, seed][key].statistic for seed in common]
-    statistic, spread = combined(parts, chosen)
-    return Difference(key, a, b, tuple(common), statistic, spread)
+
+    def total(systems: tuple[str, ...], seed: int) -> Resampled:
+        return reduce(add, [measured[system, seed][key].statistic for system in systems])
+
+    statistic, spread = combined([total(added, seed) - total(removed, seed) for seed in common], chosen)
+    return Contrast(key, sides, tuple(common), statistic, spread)
 
 
-def mean_difference(parts: list[Difference]) -> Difference:
-    """Mean over datasets of one quantity's difference."""
+def with_overall(found: list[tuple[str, Contrast]]) -> list[tuple[str, Contrast]]:
+    """Contrasts of each dataset, then `overall`: the mean of those that every dataset has."""
+    named: dict[tuple[Quantity, Sides], list[Contrast]] = {}
+    for _, one in found:
+        named.setdefault((one.quantity, one.sides), []).append(one)
+    whole = [group for group in named.values() if len(group) == len(layout.EVALUATION_DATASETS)]
+    return found + [(OVERALL, _mean_contrast(group)) for group in whole]
+
+
+def _mean_contrast(parts: list[Contrast]) -> Contrast:
     first = parts[0]
     statistic = mean_of_independent([part.statistic for part in parts])
     seeds = tuple(sorted(set.intersection(*(set(part.seeds) for part in parts))))
-    return Difference(first.quantity, first.a, first.b, seeds, statistic, {"seeds": len(seeds), "seed_sd": np.nan})
+    return Contrast(first.quantity, first.sides, seeds, statistic, {"seeds": len(seeds), "seed_sd": np.nan})
+
+
+def contrast_row(dataset: str, one: Contrast, runs: dict[tuple[str, int], Run], chosen: StatisticsSettings) -> Row:
+    """The columns that differences.csv and effects.csv share."""
+    used = [runs[system, seed] for system in one.systems for seed in one.seeds]
+    row: Row = {"dataset": dataset, "quantity": one.quantity.quantity, "score": one.quantity.score}
+    row |= {"p": bootstrap_p(one.statistic, chosen.interval)} | bounds(one.statistic, chosen, share=False)
+    return row | one.spread | hashes(used, None if dataset == OVERALL else dataset)
+
+
+def effect_rows(
+    named: list[Effect | Interaction],
+    found: list[tuple[str, Contrast]],
+    runs: dict[tuple[str, int], Run],
+    chosen: StatisticsSettings,
+) -> list[Row]:
+    """Rows of effects.csv: of each effect and interaction, every dataset and `overall`."""
+    return [
+        {"kind": type(effect).__name__.lower(), "effect": effect.name}
+        | {"added": "+".join(one.sides[0]), "removed": "+".join(one.sides[1])}
+        | contrast_row(dataset, one, runs, chosen)
+        for effect in named
+        for dataset, one in found
+        if one.sides == effect.sides
+    ]

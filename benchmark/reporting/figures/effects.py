@@ -11,7 +11,7 @@ from benchmark.reporting import names, select
 from benchmark.reporting.figures.style import GREY, INK, Picture, drawing
 
 if TYPE_CHECKING:
-    from benchmark.reporting.ablation import Effect
+    from benchmark.statistics.effects import Effect
 
 PANELS = (("normal_auc", "prompt"), ("abnormal_auc", ""))
 

@@ -15,7 +15,7 @@ from benchmark.statistics import measure, tables
 from tests.benchmark import synthetic_run
 
 TABLES = (
-    *("auc", "grounding", "differences", "operating", "roc", "histograms"),
+    *("auc", "grounding", "differences", "effects", "operating", "roc", "histograms"),
     *("ceiling", "undefined", "embedding", "claims", "ledger", "calibration"),
 )
 
@@ -24,7 +24,7 @@ TABLES = (
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A measured synthetic run."""
     root = tmp_path_factory.mktemp("measured")
-    synthetic_run.write(root, pictures=240, replicates=100, ablation=("clip_offclip",))
+    synthetic_run.write(root, pictures=240, replicates=100, ablation=("carzero_filter", "offclip_nofilter"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         measure.run()
@@ -107,11 +107,32 @@ def test_differences_are_those_of_the_tables_and_find_what_was_put_in(folder: Pa
     assert float(inverted.high) < 0
 
 
+def test_effects_are_differences_and_their_interaction_the_difference_of_two(folder: Path) -> None:
+    effects, differences = read(folder, "effects"), read(folder, "differences")
+    names = {"quantity": "normal_auc", "score": "prompt"}
+    for dataset in (*layout.EVALUATION_DATASETS, "overall"):
+        alone = []
+        for a, b in (("offclip", "offclip_nofilter"), ("carzero_filter", "carzero")):
+            effect = number(effects, dataset=dataset, kind="effect", added=a, removed=b, **names)
+            difference = number(differences, dataset=dataset, a=a, b=b, **names)
+            assert effect[["estimate", "low", "high", "p"]].equals(difference[["estimate", "low", "high", "p"]])
+            assert effect.effect.startswith("captions: raw → filtered")
+            alone.append(float(effect.estimate))
+        together = number(effects, dataset=dataset, kind="interaction", **names)
+        assert together.added == "offclip+carzero"
+        assert together.removed == "offclip_nofilter+carzero_filter"
+        assert float(together.estimate) == pytest.approx(alone[0] - alone[1])
+        assert float(together.low) < float(together.estimate) < float(together.high)
+        # OFF-CLIP alone has skill here; without its filter it ranks like CARZero.
+        assert float(together.low) > 0 or dataset != "overall"
+        assert (float(together.p) < 0.05) == (float(together.low) > 0 or float(together.high) < 0)
+
+
 def test_holm_covers_the_declared_family_alone(folder: Path) -> None:
     differences = read(folder, "differences")
     family = differences[differences.p_holm != ""]
     assert set(family.b) == {"carzero"}
-    assert set(family.a) == {"clip", "offclip"}
+    assert set(family.a) == {"clip", "offclip"}  # no ablation row
     assert "overall" not in set(family.dataset)
     assert set(zip(family.quantity, family.score, strict=True)) == {
         ("normal_auc", "prompt"),
@@ -153,7 +174,7 @@ def test_thresholds_come_from_the_validation_split(folder: Path) -> None:
 
 
 def test_every_row_says_what_it_was_made_from(folder: Path) -> None:
-    for name in ("auc", "grounding", "operating", "differences"):
+    for name in ("auc", "grounding", "operating", "differences", "effects"):
         for column in tables.HASHES:
             assert (read(folder, name)[column] != "").all()
 
