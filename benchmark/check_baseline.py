@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark import files, layout, settings
 from benchmark.errors import UserError, nearest
@@ -245,10 +245,10 @@ def subject_of(name: str, values: settings.Settings) -> Subject:
     options = dict(system.model_options)
     if system.checkpoint:
         options["checkpoint"] = system.checkpoint
-    vocabulary = _vocabulary()
+    vocabulary, encoders = _vocabulary(), _encoders(values)
 
     def build() -> Baseline:
-        return base.load(system.model, values.encoders, options, vocabulary)
+        return base.load(system.model, encoders, options, vocabulary)
 
     try:
         build()
@@ -263,6 +263,16 @@ def _vocabulary() -> list[str]:
     if path.exists():
         return list(files.read_json(path))
     return sorted({word.strip(".,").lower() for text in TEXTS for word in text.split()})
+
+
+def _encoders(values: settings.Settings) -> dict[str, dict[str, Any]]:
+    """Those of params.yaml; before stage ``pretrain`` wrote its weights, towers start at random."""
+    encoders = {side: dict(options) for side, options in values.encoders.items()}
+    for options in encoders.values():
+        init = options.get("init")
+        if init and Path(init).parent == layout.PRETRAINED and not Path(init).exists():
+            options["init"] = None
+    return encoders
 
 
 def run(name: str) -> int:

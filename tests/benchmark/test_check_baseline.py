@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from baselines import clip
 from baselines.base import ImageFeatures, Recipe, TextFeatures
-from benchmark import check_baseline, settings
+from benchmark import check_baseline, layout, settings
 from benchmark.check_baseline import Subject
 from benchmark.errors import UserError
 
@@ -91,6 +92,23 @@ def test_each_breach_is_found_and_said(model_class: type[clip.CLIP], failing: st
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(UserError, match=r"'carzer' is neither a system .* did you mean 'carzero'"):
         check_baseline.subject_of("carzer", settings.load())
+
+
+def test_a_model_that_needs_an_option_is_refused_with_a_sentence_that_names_it() -> None:
+    with pytest.raises(UserError, match=r"open_clip needs `model_options\.name` .* or a checkpoint"):
+        check_baseline.subject_of("open_clip", settings.load())
+
+
+def test_a_model_can_be_checked_before_the_stage_that_pretrains_its_tower_but_not_without_a_users_own_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = settings.load()
+    monkeypatch.chdir(tmp_path)
+    assert values.encoders["image"]["init"] == str(layout.PRETRAINED / "image.safetensors")
+    assert check_baseline.subject_of("carzero", values).model().image is not None
+    own = {**values.encoders, "image": {**values.encoders["image"], "init": "mine/image.safetensors"}}
+    with pytest.raises(UserError, match=r"carzero: .*mine/image\.safetensors does not exist"):
+        check_baseline.subject_of("carzero", values.model_copy(update={"encoders": own}))
 
 
 def test_a_system_is_checked_with_its_own_model_and_objective() -> None:
