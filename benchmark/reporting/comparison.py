@@ -26,6 +26,7 @@ TABLES: tuple[Callable[[Evidence], Table], ...] = (
     detail.embedding,
     detail.seeds,
     detail.calibration,
+    detail.promises,
     detail.undefined,
     materials.ledger,
     materials.cohort,

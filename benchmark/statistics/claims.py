@@ -46,8 +46,15 @@ class Claim(BaseModel):
     quantity: str = ""
     score: str = ""
     dataset: str = ""
+    findings: tuple[str, ...] = ()
+    """The findings of the macro that was published, where it was not taken over all of them."""
     margin: float = 0.0
     reason: str = ""
+
+    @property
+    def measured_as(self) -> str:
+        """The quantity in results/: a macro over named findings has a name of its own."""
+        return f"{self.quantity}_{self.claim}" if self.findings else self.quantity
 
     def datasets(self) -> tuple[str, ...]:
         """The datasets that the claim is asked of."""
@@ -75,6 +82,11 @@ def read(path: Path = FILE) -> list[Claim]:
 def pairs(claims: list[Claim]) -> list[tuple[str, str]]:
     """The pairs of systems whose difference some claim needs."""
     return [(claim.a, claim.b) for claim in claims if claim.rule in ("difference", "not_worse")]
+
+
+def subsets(claims: list[Claim], dataset: str) -> dict[str, tuple[str, ...]]:
+    """The macros over named findings that some claim asks of a dataset: quantity -> findings."""
+    return {claim.measured_as: claim.findings for claim in claims if claim.findings and dataset in claim.datasets()}
 
 
 def verdict(claim: Claim, estimate: float, low: float, high: float, phantom: bool) -> tuple[str, str]:
@@ -120,7 +132,7 @@ def judge(
     """
     rows = []
     for claim in claims:
-        entry = claim.model_dump(exclude={"margin", "reason"})
+        entry = claim.model_dump(exclude={"margin", "reason", "findings"}) | {"quantity": claim.measured_as}
         for dataset in claim.datasets():
             row = entry | {"dataset": dataset} | _judged(claim, dataset, differences, values, ledger, phantom)
             rows.append(row)
@@ -145,12 +157,14 @@ def _judged(
     else:
         found = differences[(differences["a"] == claim.a) & (differences["b"] == claim.b)]
     found = found[
-        (found["dataset"] == dataset) & (found["quantity"] == claim.quantity) & (found["score"] == claim.score)
+        (found["dataset"] == dataset) & (found["quantity"] == claim.measured_as) & (found["score"] == claim.score)
     ]
     if found.empty:
         return {
             "verdict": NOT_TESTABLE,
-            "note": "not measured: a system of the claim is not in `compare` or `ablation`",
+            "note": "not measured: a finding of the claim has too few pictures here"
+            if claim.findings
+            else "not measured: a system of the claim is not in `compare` or `ablation`",
         }
     number = found.iloc[0]
     outcome, note = verdict(claim, number["estimate"], number["low"], number["high"], phantom)

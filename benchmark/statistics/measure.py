@@ -6,7 +6,7 @@ written down, and only what the differences need is kept. Formulas: docs/statist
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,7 @@ def run() -> None:
     for dataset in layout.EVALUATION_DATASETS:
         cohort = cohorts[dataset]
         draws = draw(cohort.index["patient_id"], chosen.replicates, chosen.seed, dataset)
-        findings = ceiling(cohort, draws, chosen, results)
+        findings = with_subsets(ceiling(cohort, draws, chosen, results), claims.subsets(listed, dataset))
         scored = {pair: Scored.read(one, cohort, findings.defined) for pair, one in runs.items()}
         measured: dict[Pair, Measurements] = {
             pair: of_run(scored[pair], fitted[pair], findings, draws, chosen.min_positives)
@@ -140,6 +140,12 @@ def ceiling(cohort: Cohort, draws: Draws, chosen: StatisticsSettings, results: R
     ]
     results.add("ceiling", rows)
     return Findings(defined, visible)
+
+
+def with_subsets(findings: Findings, asked: dict[str, tuple[str, ...]]) -> Findings:
+    """The findings with those macros over named ones of which every finding is measurable."""
+    whole = {name: list(named) for name, named in asked.items() if set(named) <= set(findings.defined)}
+    return replace(findings, subsets=whole)
 
 
 def figures(seeds: list[Scored], fitted: dict[Pair, Scored], results: Results) -> None:

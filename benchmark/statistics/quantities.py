@@ -6,7 +6,7 @@ comparison pairs the very statistics that the tables show.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -54,6 +54,8 @@ class Findings:
 
     defined: list[str]
     visible: list[str]
+    subsets: dict[str, list[str]] = field(default_factory=dict)
+    """Further macros that a claim names: quantity -> findings, all of them measurable."""
 
 
 def measurable(cohort: Cohort, min_positives: int) -> tuple[list[str], pd.DataFrame]:
@@ -92,7 +94,8 @@ def aucs(
     ]
     result = {Quantity("auc", "normal_auc", score=name): measured[k] for k, name in enumerate(normal)}
     each = dict(zip(findings.defined, measured[len(normal) :], strict=True))
-    for quantity, chosen in (("abnormal_auc", findings.defined), ("abnormal_auc_visible", findings.visible)):
+    macros = {"abnormal_auc": findings.defined, "abnormal_auc_visible": findings.visible}
+    for quantity, chosen in (macros | findings.subsets).items():
         if chosen:
             macro = mean([each[finding].statistic for finding in chosen])
             result[Quantity("auc", quantity)] = Measured(macro, n=len(cohort.index), positives=len(chosen))

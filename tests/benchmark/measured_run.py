@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmark import files, layout
 from benchmark.settings import Settings
-from benchmark.statistics import measure
+from benchmark.statistics import calibrate, measure
 from tests.benchmark import synthetic_run
 
 SIDE = 32
@@ -42,7 +42,17 @@ def write(root: Path, *, pictures: int = 120, replicates: int = 60) -> Settings:
         quality = {"accuracy": 0.9375, "labelled": 312, "normal_slipping_through": 0.0417}
         files.write_json(layout.CAPTIONS / "quality.json", quality)
         measure.run()
+        files.write_csv(layout.RESULTS / "calibration.csv", _calibration())
     return configured
+
+
+def _calibration() -> pd.DataFrame:
+    """A calibration table of few studies, whatever the repository keeps."""
+    scenario = calibrate.COVERED[3]
+    rows = calibrate.coverage(scenario, 20)
+    rows += calibrate.rejections("rejection", scenario, scenario.auc, 20, lambda share: share <= calibrate.REJECTIONS)
+    rows += calibrate.rejections("power", scenario, 0.9, 5, lambda share: None)
+    return pd.DataFrame(rows, columns=calibrate.COLUMNS)
 
 
 def _examples(folder: Path, generator: np.random.Generator) -> None:

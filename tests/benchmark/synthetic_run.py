@@ -108,6 +108,7 @@ def params(replicates: int, seeds: list[int], systems: list[str], ablation: list
     """The repository's own params.yaml with fewer replicates, seeds and systems."""
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
     values["statistics"] |= {"replicates": replicates}
+    values["budget"] = {"unit": "flops", "amount": 2.0e12}  # what the ledgers below have spent
     return values | {"compare": systems, "ablation": ablation, "seeds": seeds, "ablation_seeds": seeds[:2]}
 
 

@@ -129,6 +129,15 @@ def test_undefined_findings_are_listed(reported_once):
     assert all(squeezed(finding) in text for finding in undefined.finding)
 
 
+def test_the_appendix_says_whether_intervals_keep_their_promise(reported_once):
+    text = squeezed("".join(pages(reported_once, "comparison")))
+    found = pd.read_csv(reported_once / "results/calibration.csv")
+    appendix = text[text.index("Thestatisticstestedonsimulatedstudies") :]
+    for row in found.to_dict("records"):
+        assert squeezed(row["setting"]) in appendix
+        assert squeezed(tables.estimate({**row, "estimate": row["value"]})) in appendix
+
+
 def test_unmatched_budgets_are_said(reported):
     path = layout.run("carzero", 0) / "ledger.json"
     ledger = files.read_json(path)

@@ -85,6 +85,23 @@ def test_judge_finds_the_number_of_each_claim_and_says_when_there_is_none() -> N
     assert list(found.columns) == list(claims.COLUMNS)
 
 
+def test_a_macro_over_named_findings_has_a_name_of_its_own() -> None:
+    named = VALUE.model_copy(
+        update={"dataset": "chexpert", "quantity": "abnormal_auc", "findings": ("Edema", "Cardiomegaly")}
+    )
+    assert claims.subsets([named, RISE], "chexpert") == {"abnormal_auc_value": ("Edema", "Cardiomegaly")}
+    assert claims.subsets([named, RISE], "open_i") == {}
+    row = {"system": "carzero", "seed": "all", "finding": "", "progress": 1.0, "dataset": "chexpert", "score": ""}
+    row |= {"low": 0.8, "high": 0.9, "estimate": 0.85}
+    over_all = pd.DataFrame([row | {"quantity": "abnormal_auc"}])
+    both = pd.concat([over_all, over_all.assign(quantity="abnormal_auc_value", low=0.1, high=0.2)])
+    nothing = pd.DataFrame(columns=["a", "b"])
+    assert judge([named], nothing, both, nothing, phantom=False).loc[0, "low"] == 0.1
+    without = judge([named], nothing, over_all, nothing, phantom=False).iloc[0]
+    assert without.verdict == "not testable here"
+    assert "too few pictures" in without.note
+
+
 def test_a_wrong_entry_is_named(tmp_path: Path) -> None:
     path = tmp_path / "claims.yaml"
     path.write_text("- {claim: x, statement: y, source: z, rule: guess, a: offclip}\n")

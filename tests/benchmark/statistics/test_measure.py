@@ -11,7 +11,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from benchmark import files, layout
-from benchmark.statistics import measure, tables
+from benchmark.statistics import claims, measure, tables
+from benchmark.statistics.claims import Claim
 from tests.benchmark import synthetic_run
 
 TABLES = (
@@ -27,6 +28,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     synthetic_run.write(root, pictures=240, replicates=100, ablation=("carzero_filter", "offclip_nofilter"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
+        measure.run()
+    return root
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A measured run of one seed and no ablation, as in profiles/quick.yaml, with a claim about two findings."""
+    root = tmp_path_factory.mktemp("quick")
+    synthetic_run.write(root, pictures=120, replicates=40, seeds=(0,), ablation=())
+    named = Claim(
+        claim="two", statement="", source="", rule="value", published=0.9, a="carzero", dataset="chexpert",
+        quantity="abnormal_auc", findings=("Cardiomegaly", "Edema"),
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        listed = [*claims.read(), named]
+        patch.setattr(claims, "read", lambda: listed)
         measure.run()
     return root
 
@@ -199,3 +217,53 @@ def test_measuring_again_gives_the_same_bytes(folder: Path, monkeypatch: pytest.
     shutil.rmtree(layout.RESULTS)
     measure.run()
     assert {path.name: path.read_bytes() for path in layout.RESULTS.iterdir()} == before
+
+
+def test_one_seed_without_ablation_has_intervals_over_patients(quick: Path) -> None:
+    values = read(quick, "auc")
+    for system in ("clip", "carzero", "offclip"):
+        names = {"dataset": "vindr_cxr", "system": system, "quantity": "normal_auc", "score": "prompt", "progress": 1.0}
+        one, mean = (number(values, seed=seed, **names) for seed in (0, "all"))
+        assert one[["estimate", "low", "high"]].equals(mean[["estimate", "low", "high"]])
+        assert (int(mean.seeds), mean.seed_sd) == (1, "")
+    assert set(read(quick, "effects").kind) == {"effect"}  # CLIP and CARZero differ in the model alone
+    overall = read(quick, "differences")
+    overall = overall[(overall.dataset == "overall") & (overall.a == "offclip") & (overall.b == "carzero")]
+    assert len(overall) == len(measure.COMPARED)
+    assert (overall.low.astype(float) < overall.high.astype(float)).all()
+    ablation = read(quick, "claims")
+    ablation = ablation[(ablation.a == "offclip") & (ablation.b == "carzero_filter")]
+    assert set(ablation.verdict) == {"not testable here"}
+
+
+def test_a_claim_about_some_findings_is_measured_on_them(quick: Path) -> None:
+    values = read(quick, "auc")
+    names = {"dataset": "chexpert", "system": "carzero", "seed": "all", "progress": 1.0}
+    macro = number(values, quantity="abnormal_auc_two", **names)
+    each = [number(values, finding=finding, **names).estimate for finding in ("Cardiomegaly", "Edema")]
+    assert float(macro.estimate) == pytest.approx(np.mean([float(value) for value in each]))
+    assert int(macro.positives) == 2
+    found = read(quick, "claims")
+    assert float(number(found, claim="two").estimate) == pytest.approx(float(macro.estimate))
+    missing = number(found, claim="carzero_chexpert")  # the synthetic cohort lacks some of the five
+    assert missing.verdict == "not testable here"
+    assert "finding" in missing.note
+
+
+@pytest.mark.parametrize("quantity", ["false_positive_rate", "false_negative_rate"])
+def test_errors_at_validation_thresholds_are_compared_on_each_dataset_and_overall(folder: Path, quantity: str) -> None:
+    differences = read(folder, "differences")
+    operating = read(folder, "operating")
+    names = {"quantity": quantity, "score": "prompt"}
+    each = []
+    for dataset in layout.EVALUATION_DATASETS:
+        a, b = (
+            number(operating, dataset=dataset, system=system, seed="all", rule="youden", **names).estimate
+            for system in ("offclip", "carzero")
+        )
+        row = number(differences, dataset=dataset, a="offclip", b="carzero", **names)
+        each.append(float(a) - float(b))
+        assert float(row.estimate) == pytest.approx(each[-1])
+    whole = number(differences, dataset="overall", a="offclip", b="carzero", **names)
+    assert float(whole.estimate) == pytest.approx(np.mean(each))
+    assert float(whole.low) < float(whole.estimate) < float(whole.high)
