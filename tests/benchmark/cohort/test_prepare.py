@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from benchmark import cli, layout
 from benchmark.cohort import pictures, schema
@@ -49,10 +50,9 @@ class Workplace:
 def workplace(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     """By default PadChest; ``indirect`` parameters choose the dataset and ``cohort.max_missing``."""
     dataset, max_missing = getattr(request, "param", ("padchest", 0.01))
-    params = (REPOSITORY / "params.yaml").read_text()
-    assert "max_missing: 0.01, workers: 2" in params
-    params = params.replace("max_missing: 0.01, workers: 2", f"max_missing: {max_missing}, workers: 1")
-    (tmp_path / "params.yaml").write_text(params)
+    params = yaml.safe_load((REPOSITORY / layout.PARAMS).read_text())
+    params["cohort"] |= {"size": 80, "max_missing": max_missing, "workers": 1}
+    (tmp_path / layout.PARAMS).write_text(yaml.safe_dump(params))
     monkeypatch.chdir(tmp_path)
     root = miniatures.WRITERS[dataset](layout.raw(dataset))
     pointer = {"dataset": dataset, "phantom": True, "root": str(root), "grounding": None, "fingerprint": "none"}

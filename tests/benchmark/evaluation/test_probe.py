@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from benchmark import files, layout, settings
 from benchmark.evaluation import cohort, probe
@@ -42,12 +43,10 @@ def test_a_finding_that_no_head_can_answer_is_scored_zero(here: Path) -> None:
 
 
 def test_the_stage_writes_every_evaluation_set_the_same_each_time(here: Path) -> None:
-    text = (
-        layout.PARAMS.read_text()
-        .replace("samples: 60000", "samples: 320")
-        .replace("min_positives: 10", "min_positives: 4")
-    )
-    layout.PARAMS.write_text(text)
+    values = yaml.safe_load(layout.PARAMS.read_text())
+    values["probe"] |= {"samples": 320}
+    values["statistics"] |= {"min_positives": 4}
+    layout.PARAMS.write_text(yaml.safe_dump(values))
     probe.run()
     first = {path.name: files.sha256_file(path) for path in layout.PROBE.iterdir()}
     probe.run()
