@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from benchmark import layout, workspace
 
@@ -75,13 +77,20 @@ def test_two_runs_from_scratch_give_the_same_bytes(first):
 
 
 @pytest.mark.slow
-def test_one_more_line_in_compare_trains_that_system_alone(first):
+def test_a_new_baseline_is_one_file_and_one_line_and_trains_alone(first):
     third = first.parent / "third"
     shutil.copytree(first, third, symlinks=True)
-    params = third / "params.yaml"
-    text = params.read_text()
-    assert "ablation:\n- carzero_filter" in text or "- carzero_filter" in text
-    params.write_text(text.replace("- carzero_filter", "- carzero_filter\n- clip_offclip", 1))
+    guide = (REPOSITORY / "docs" / "adding-a-baseline.md").read_text()
+    code = re.search(r"```python\n(.*?)```", guide, re.DOTALL)
+    line = re.search(r"^  mine: \{.*\}$", guide, re.MULTILINE)
+    assert code
+    assert line
+    (third / "baselines" / "mine.py").write_text(code[1])
+    params = yaml.safe_load((third / "params.yaml").read_text())
+    params["compare"].append("mine")
+    params["systems"] |= yaml.safe_load(line[0])
+    (third / "params.yaml").write_text(yaml.safe_dump(params))
     printed = repro(third)
     trained = [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage 'train")]
-    assert trained == ["train_ablation@clip_offclip-0"]
+    assert trained == ["train@mine-0"]
+    assert "Mine" in (third / "reports" / "tables" / "main.md").read_text()
