@@ -168,24 +168,19 @@ def open_i_xml(folder: Path = layout.MATERIALS) -> Iterator[tuple[str, bytes]]:
 
 
 def parse_open_i(uid: str, xml: bytes) -> OpenIReport:
-    """Read one report; whitespace is folded, entities are expanded by nobody (defusedxml)."""
-    from defusedxml import ElementTree
+    """Read one report as the adapter of a real Open-I release reads it."""
+    from benchmark.cohort import open_i
 
-    root = ElementTree.fromstring(xml)
-
-    def clean(text: str | None) -> str:
-        return " ".join((text or "").split())
-
-    parts = {element.get("Label"): clean(element.text) for element in root.iter("AbstractText")}
+    study = open_i.parse_study(xml, f"{uid}.xml")
     return OpenIReport(
         uid=uid,
-        findings=parts.get("FINDINGS", ""),
-        impression=parts.get("IMPRESSION", ""),
-        indication=parts.get("INDICATION", ""),
-        comparison=parts.get("COMPARISON", ""),
-        mesh_major=tuple(clean(element.text) for element in root.findall("MeSH/major")),
-        mesh_automatic=tuple(clean(element.text) for element in root.findall("MeSH/automatic")),
-        image_ids=tuple(element.get("id", "") for element in root.iter("parentImage")),
+        findings=study.findings,
+        impression=study.impression,
+        indication=study.indication,
+        comparison=study.comparison,
+        mesh_major=study.major,
+        mesh_automatic=study.automatic,
+        image_ids=study.pictures,
     )
 
 

@@ -77,6 +77,8 @@ class Study:
     uid: str
     findings: str
     impression: str
+    indication: str
+    comparison: str
     major: tuple[str, ...]
     """Human indexing: ``base term/qualifier/...``."""
     automatic: tuple[str, ...]
@@ -177,7 +179,7 @@ def read_studies(source: Path) -> Iterator[Study]:
 
 
 def parse_study(xml: bytes, name: str) -> Study:
-    """Read one XML report.
+    """Read one XML report; whitespace is folded, entities are expanded by nobody (defusedxml).
 
     Args:
         xml: the file's bytes.
@@ -193,14 +195,19 @@ def parse_study(xml: bytes, name: str) -> Study:
     if (uid := top.find("uId")) is None:
         raise UserError(f"{name}: expected an element <uId id=...>, found none; is this an Open-I report?")
 
-    def texts(tag: str) -> tuple[str, ...]:
-        return tuple((node.text or "").strip() for node in top.iter(tag))
+    def folded(text: str | None) -> str:
+        return " ".join((text or "").split())
 
-    section = {node.get("Label", "").upper(): (node.text or "").strip() for node in top.iter("AbstractText")}
+    def texts(tag: str) -> tuple[str, ...]:
+        return tuple(folded(node.text) for node in top.iter(tag))
+
+    section = {node.get("Label", "").upper(): folded(node.text) for node in top.iter("AbstractText")}
     return Study(
         uid=uid.get("id", ""),
         findings=section.get("FINDINGS", ""),
         impression=section.get("IMPRESSION", ""),
+        indication=section.get("INDICATION", ""),
+        comparison=section.get("COMPARISON", ""),
         major=texts("major"),
         automatic=texts("automatic"),
         pictures=tuple(node.get("id", "") for node in top.iter("parentImage")),

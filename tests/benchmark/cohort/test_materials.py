@@ -73,7 +73,7 @@ def test_a_missing_wheel_names_the_command(tmp_path) -> None:
         list(materials.open_i_xml(tmp_path))
 
 
-XML = b"""<?xml version="1.0"?><eCitation><MedlineCitation><Article><Abstract>
+XML = b"""<?xml version="1.0"?><eCitation><uId id="CXR7"/><MedlineCitation><Article><Abstract>
 <AbstractText Label="COMPARISON"/><AbstractText Label="INDICATION">Cough</AbstractText>
 <AbstractText Label="FINDINGS">The heart  is
  large.</AbstractText>
