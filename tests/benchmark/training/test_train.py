@@ -67,8 +67,6 @@ def test_a_run_leaves_weights_snapshots_history_and_ledger(folder: Path) -> None
 
 def test_the_losses_are_those_of_an_independent_loop(folder: Path) -> None:
     """Plain autograd over one graph and unfused AdamW, on the same batches."""
-    # A small rate keeps rounding (fused or not, one graph or three) from growing over the steps.
-    workplace.write_params(folder, workplace.params(training={"learning_rate": 1e-4}))
     system, seed, device = "offclip", 3, torch.device("cpu")
     train.run(system, seed)
     plan = train.Plan.read(system)
@@ -94,7 +92,7 @@ def test_the_losses_are_those_of_an_independent_loop(folder: Path) -> None:
         for group in optimizer.param_groups:
             group["lr"] = loop.schedule.learning_rate(training, step / 30)
         optimizer.step()
-    np.testing.assert_allclose(pd.read_parquet(layout.run(system, seed) / "history.parquet")["loss"], losses, rtol=1e-3)
+    np.testing.assert_allclose(pd.read_parquet(layout.run(system, seed) / "history.parquet")["loss"], losses, rtol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(folder: Path) -> None:
