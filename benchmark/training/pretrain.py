@@ -91,5 +91,7 @@ def run() -> None:
             )
             weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.tower.state_dict().items()}
             save_file(weights, folder / WEIGHTS.name)
-            summary |= {"method": "words of the report", "words": targets.values.shape[1], "samples": chosen.pretraining.samples}
+            summary["method"] = "words of the report"
+            summary["words"] = targets.values.shape[1]
+            summary["samples"] = chosen.pretraining.samples
         files.write_json(folder / "pretraining.json", summary)
