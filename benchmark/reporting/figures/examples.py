@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,9 @@ def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Picture |
                         continue
                     _overlay(axis, pictures[example["row"]], heatmap, example["bounds"])
                     axis.set_title(
-                        f"{example['finding']}\n{found.label(system)}: {own['outcome']}", fontsize=5.5, pad=2
+                        f"{shorten(example['finding'], 22, placeholder='…')}\n{found.label(system)}: {own['outcome']}",
+                        fontsize=5.5,
+                        pad=2,
                     )
             line[0].text(
                 -0.08, 0.5, names.dataset(dataset), rotation=90, va="center", ha="right", transform=line[0].transAxes
