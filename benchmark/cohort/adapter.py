@@ -8,9 +8,13 @@ slow, the adapter also offers ``survey`` with the same arguments: the same cohor
 from __future__ import annotations
 
 import importlib
+import json
+import lzma
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +30,10 @@ REGION_COLUMNS = ("image_id", "finding", "kind", "x_min", "y_min", "x_max", "y_m
 MASK_SIZE = ("mask_height", "mask_width")
 """Columns of an adapter's regions that ``prepare`` compares with the picture and drops."""
 FRONTAL = ("PA", "AP", "frontal")
+LONGEST_PATH = 250
+"""Bytes of a picture's path; file systems refuse names above 255."""
+UNREADABLE = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, lzma.LZMAError)
+"""What the readers of tables and archives raise for a file that is cut short, spoilt or of another kind."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +135,8 @@ def read_table(path: Path, columns: Iterable[str], optional: Iterable[str] = ())
             is there), or the file cannot be read.
     """
     wanted = tuple(columns)
+    header = read_header(path)
     try:
-        header = list(pd.read_csv(path, nrows=0).columns)
         for column in wanted:
             if column not in header:
                 shown = ", ".join(header[:12]) + (" ..." if len(header) > 12 else "")
@@ -138,9 +146,44 @@ def read_table(path: Path, columns: Iterable[str], optional: Iterable[str] = ())
                 )
         used = [column for column in header if column in {*wanted, *optional}]
         table = pd.read_csv(path, usecols=used, dtype=str, keep_default_na=False, engine="c")
-    except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as CSV ({' '.join(str(error).split())}); download it again.") from None
+    except UNREADABLE as error:
+        raise unreadable(path, "CSV", error) from None
     return pd.DataFrame({name: table[name].str.strip() for name in used})
+
+
+def read_header(path: Path) -> list[str]:
+    """Column names of a CSV.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    try:
+        return list(pd.read_csv(path, nrows=0).columns)
+    except UNREADABLE as error:
+        raise unreadable(path, "CSV", error) from None
+
+
+def read_json(path: Path, expected: type) -> Any:
+    """Read a JSON file of a release whose top is an ``expected`` (``dict`` or ``list``).
+
+    Raises:
+        UserError: it is not JSON, is nested beyond reading, or something else is at its top.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (*UNREADABLE, RecursionError) as error:
+        raise unreadable(path, "JSON", error) from None
+    if not isinstance(value, expected):
+        raise UserError(
+            f"{path}: expected a JSON {expected.__name__} at the top, found {type(value).__name__}; download it again."
+        )
+    return value
+
+
+def unreadable(path: Path, kind: str, error: BaseException) -> UserError:
+    """The sentence for a file that its reader gave up on."""
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return UserError(f"{path} cannot be read as {kind} ({reason}); download it again.")
 
 
 def row_of(position: int) -> str:
@@ -230,9 +273,25 @@ def make_index(columns: dict[str, object], labels: pd.DataFrame) -> pd.DataFrame
         labels: one column a finding, rows in the same order.
     """
     index = pd.DataFrame({"split": "test", "report": "", **columns})[list(INDEX_COLUMNS)]
+    check_inside(index["path"])
     named = labels.add_prefix("label:").astype("Int8").set_index(index.index)
     index = pd.concat([index.astype({"normal": "Int8"}), named], axis=1)
     return index.sort_values("path", kind="stable", ignore_index=True)
+
+
+def check_inside(paths: pd.Series) -> None:
+    """Refuse identifiers that would lead out of the release (``../../x``, ``/x``) or that no file can bear.
+
+    Raises:
+        UserError: names the path.
+    """
+    for path in paths:
+        parts = PurePosixPath(path).parts
+        if not parts or parts[0] == "/" or ".." in parts or "\0" in path or len(path.encode()) > LONGEST_PATH:
+            raise UserError(
+                f"the tables name a picture {path[:80]!r}, which cannot lie inside the release's folder (expected a "
+                f"relative path without '..', of at most {LONGEST_PATH} bytes); restore the published tables."
+            )
 
 
 def make_regions(rows: pd.DataFrame | Sequence[dict[str, object]] = ()) -> pd.DataFrame:

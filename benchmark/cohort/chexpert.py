@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark import files
 from benchmark.cohort import adapter
 from benchmark.cohort.adapter import Cohort, Exclusion
 from benchmark.errors import UserError, nearest
@@ -96,6 +95,29 @@ def read_labels(path: Path, evaluation: bool) -> pd.DataFrame:
     )
 
 
+def covers(code: str, height: int, width: int) -> bool:
+    """Whether a COCO compressed run-length code is well formed and covers exactly ``height`` x ``width`` pixels.
+
+    pycocotools writes where a code tells it to, so a spoilt code must not reach it. Each run is written in five bits a
+    character (48 + bits, 32 = more follow, two's complement); from the third on it is a difference to the run before
+    the last (cocoapi, maskApi.c).
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for letter in code:
+        bits = ord(letter) - 48
+        if not 0 <= bits < 64 or shift > 30:
+            return False
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        value -= (bits & 16) << (shift - 4)  # the sign
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value = shift = 0
+    return shift == 0 and min(runs, default=-1) >= 0 and sum(runs) == height * width
+
+
 def read_masks(path: Path, image_ids: set[str]) -> list[dict[str, object]]:
     """CheXlocalize masks of the given pictures as region rows; empty masks are no region.
 
@@ -105,7 +127,9 @@ def read_masks(path: Path, image_ids: set[str]) -> list[dict[str, object]]:
     from pycocotools import mask as coco
 
     rows: list[dict[str, object]] = []
-    for image_id, masks in sorted(files.read_json(path).items()):
+    for image_id, masks in sorted(adapter.read_json(path, dict).items()):
+        if not isinstance(masks, dict):
+            raise UserError(f"{path}: '{image_id}' was expected to hold masks by finding, found {str(masks)[:40]}.")
         for name, mask in masks.items():
             finding = MASK_NAMES.get(name, name)
             if finding not in FINDINGS:
@@ -113,7 +137,10 @@ def read_masks(path: Path, image_ids: set[str]) -> list[dict[str, object]]:
                     f"{path}: '{image_id}' has a mask of '{name}', which is no CheXpert label{nearest(name, FINDINGS)}."
                 )
             try:
-                encoded = {"size": list(mask["size"]), "counts": str(mask["counts"])}
+                rows_of_mask, columns_of_mask = (int(side) for side in mask["size"])
+                encoded = {"size": [rows_of_mask, columns_of_mask], "counts": str(mask["counts"])}
+                if not covers(encoded["counts"], rows_of_mask, columns_of_mask):
+                    raise ValueError(f"its runs do not cover {rows_of_mask} x {columns_of_mask} pixels")
                 left, top, width, height = (float(value) for value in coco.toBbox(encoded))
             except (KeyError, TypeError, ValueError) as error:
                 raise UserError(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from defusedxml import ElementTree
+from defusedxml import DefusedXmlException, ElementTree
 
 from benchmark.cohort import adapter, zones
 from benchmark.cohort.adapter import Cohort, Exclusion
@@ -172,10 +172,15 @@ def read_studies(source: Path) -> Iterator[Study]:
         for path in sorted(source.glob("*.xml")):
             yield parse_study(path.read_bytes(), str(path))
         return
-    with tarfile.open(source) as archive:
-        for member in sorted(archive.getmembers(), key=lambda member: member.name):
-            if member.name.endswith(".xml") and (handle := archive.extractfile(member)) is not None:
-                yield parse_study(handle.read(), f"{source}:{member.name}")
+    try:
+        with tarfile.open(source) as archive:
+            for member in sorted(archive.getmembers(), key=lambda member: member.name):
+                if member.isfile() and member.name.endswith(".xml"):
+                    handle = archive.extractfile(member)
+                    assert handle is not None  # of a regular file there is one
+                    yield parse_study(handle.read(), f"{source}:{member.name}")
+    except (*adapter.UNREADABLE, tarfile.TarError) as error:
+        raise adapter.unreadable(source, "a tar archive", error) from None
 
 
 def parse_study(xml: bytes, name: str) -> Study:
@@ -190,8 +195,9 @@ def parse_study(xml: bytes, name: str) -> Study:
     """
     try:
         top = ElementTree.fromstring(xml)
-    except ElementTree.ParseError as error:
-        raise UserError(f"{name} is not valid XML ({error}); unpack NLMCXR_reports.tgz again.") from None
+    except (ElementTree.ParseError, DefusedXmlException, LookupError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{name} is not valid XML ({reason}); unpack NLMCXR_reports.tgz again.") from None
     if (uid := top.find("uId")) is None:
         raise UserError(f"{name}: expected an element <uId id=...>, found none; is this an Open-I report?")
 

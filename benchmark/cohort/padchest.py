@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark import files
 from benchmark.cohort import adapter, zones
 from benchmark.cohort.adapter import Cohort, Exclusion
 from benchmark.errors import UserError, nearest
@@ -126,7 +125,7 @@ def _parse(text: str) -> tuple[tuple[str, ...], ...] | None:
         return ()
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
     if not isinstance(value, list):
         return None
@@ -188,20 +187,32 @@ def read_boxes(path: Path, findings: dict[str, int]) -> pd.DataFrame:
         UserError: an entry lacks its picture or a box is not four fractions.
     """
     regions: list[dict[str, object]] = []
-    for number, entry in enumerate(files.read_json(path)):
-        if "ImageID" not in entry:
-            raise UserError(f"{path}: entry {number + 1} was expected to have 'ImageID', found {sorted(entry)[:6]}.")
-        for sentence in entry.get("findings", []):
-            names = {" ".join(str(name).lower().split()) for name in sentence.get("labels", [])}
-            for box in [*sentence.get("boxes", []), *(sentence.get("extra_boxes") or [])]:
-                if len(box) != 4 or not (0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1):
-                    raise UserError(
-                        f"{path}: picture '{entry['ImageID']}' has the box {box}, expected fractions "
-                        "x_min < x_max and y_min < y_max in 0..1."
-                    )
-                corners = dict(zip(("x_min", "y_min", "x_max", "y_max"), box, strict=True))
-                regions += [
-                    {"image_id": entry["ImageID"], "finding": name, "kind": "fraction", **corners}
-                    for name in sorted(names & findings.keys())
-                ]
+    for number, entry in enumerate(adapter.read_json(path, list), start=1):
+        if not isinstance(entry, dict) or not isinstance(entry.get("ImageID"), str):
+            found = sorted(map(str, entry))[:6] if isinstance(entry, dict) else str(entry)[:40]
+            raise UserError(f"{path}: entry {number} was expected to have 'ImageID', found {found}.")
+        try:
+            regions += _grounded(entry, findings)
+        except (TypeError, AttributeError, ValueError) as error:
+            raise UserError(
+                f"{path}: entry {number} was expected to list findings with labels and boxes, each box fractions "
+                f"x_min < x_max and y_min < y_max in 0..1 ({error}); download it again."
+            ) from None
     return adapter.make_regions(regions)
+
+
+def _grounded(entry: dict[str, Any], findings: dict[str, int]) -> Iterator[dict[str, object]]:
+    """Region rows of one entry of PadChest-GR.
+
+    Raises:
+        TypeError, AttributeError, ValueError: it is not shaped as published.
+    """
+    for sentence in entry.get("findings", []):
+        names = {" ".join(str(name).lower().split()) for name in sentence.get("labels", [])}
+        for box in [*sentence.get("boxes", []), *(sentence.get("extra_boxes") or [])]:
+            x_min, y_min, x_max, y_max = (float(corner) for corner in box)
+            if not (0 <= x_min < x_max <= 1 and 0 <= y_min < y_max <= 1):
+                raise ValueError(f"found {box}")
+            corners = {"x_min": x_min, "y_min": y_min, "x_max": x_max, "y_max": y_max}
+            for name in sorted(names & findings.keys()):
+                yield {"image_id": entry["ImageID"], "finding": name, "kind": "fraction", **corners}

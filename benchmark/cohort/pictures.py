@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 Gray = NDArray[np.uint8]
 Policy = Literal["published", "faithful", "draft"]
 DICOM_SUFFIXES = (".dicom", ".dcm")
+MOST_PIXELS = 100_000_000
+"""No radiograph has more (the largest have 30 million); a file that says so would fill the memory."""
 
 
 class UnreadablePicture(Exception):
@@ -93,11 +95,18 @@ def decode_image(path: Path, policy: Policy, size: int) -> tuple[Gray, int, int]
 
     with Image.open(path) as image:
         width, height = image.size
+        _check_size(height, width)
         if policy == "draft" and image.format == "JPEG":
             image.draft("L", (size, size))
         if image.mode.startswith("I"):
             return to_8_bit(np.asarray(image), policy), height, width
         return np.asarray(image if image.mode == "L" else image.convert("L")), height, width
+
+
+def _check_size(height: int, width: int) -> None:
+    """Refuse what a header claims before anything of that size is allocated."""
+    if height * width > MOST_PIXELS:
+        raise ValueError(f"its header says {height} x {width} pixels, more than any radiograph has")
 
 
 def to_8_bit(values: NDArray[Any], policy: Policy) -> Gray:
@@ -133,6 +142,7 @@ def decode_dicom(path: Path, policy: Policy) -> Gray:
     import pydicom
 
     dataset = pydicom.dcmread(path)
+    _check_size(int(dataset.Rows), int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1))
     stored = dataset.pixel_array
     if stored.ndim != 2:
         raise ValueError(f"expected one grey frame, found an array of shape {stored.shape}")

@@ -97,7 +97,7 @@ def read_labels(path: Path) -> pd.DataFrame:
 
     Rows of several readers (column ``rad_id``) are merged: a label holds when most readers gave it.
     """
-    header = pd.read_csv(path, nrows=0).columns
+    header = adapter.read_header(path)
     spelt = {new: old for old, new in SPELLINGS.items() if old in header}
     names = [spelt.get(name, name) for name in (*LOCAL, *GLOBAL, NORMAL)]
     table = adapter.read_table(path, ["image_id", *names], optional=["rad_id"])

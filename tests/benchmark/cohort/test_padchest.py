@@ -102,7 +102,7 @@ def test_grounded_reports_replace_zones(tmp_path: Path, read: Read) -> None:
     assert row[["x_min", "y_min", "x_max", "y_max"]].tolist() == pytest.approx([0.1, 0.5, 0.4, 0.9])
     grounded[0]["findings"][0]["boxes"] = [[10, 50, 40, 90]]
     (root / "grounded_reports_20240819.json").write_text(json.dumps(grounded))
-    with pytest.raises(UserError, match=r"picture '200_b\.png' has the box .*expected fractions"):
+    with pytest.raises(UserError, match=r"entry 1 was expected .* each box fractions .*found \[10, 50, 40, 90\]"):
         read("padchest", root)
 
 
