@@ -1,12 +1,14 @@
 """``python -m benchmark STAGE``: one sub-command per DVC stage, and the tools around them.
 
 Each sub-command imports its module when it runs, so that ``--help`` and ``plan`` stay quick.
-A ``UserError`` is printed as its sentence, exit status 2; anything else keeps its traceback.
+A ``UserError`` is printed as its sentence, as is a full or read-only disk, exit status 2; anything else keeps its
+traceback.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -102,6 +104,15 @@ COMMANDS = {
 }
 
 
+REFUSED = {
+    errno.ENOSPC: "the disk is full; free some space and run the same command again",
+    errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
+    errno.EROFS: "the folder is read-only; make it writable, or work in another one",
+    errno.EACCES: "access is denied; correct the permissions, or work in another folder",
+}
+"""What the operating system refuses and its user can mend. Files are written whole or not at all (files.py)."""
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(prog="python -m benchmark", description="OFF-CLIP reproducibility harness")
@@ -119,4 +130,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return getattr(importlib.import_module(module), function)(**arguments) or 0
     except UserError as error:
         say(f"error: {error}")
+        return 2
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        say(f"error: {error.filename or 'A file could not be written'}: {REFUSED[error.errno]}.")
         return 2

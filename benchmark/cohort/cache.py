@@ -107,8 +107,8 @@ def build(
     if not (key_file.exists() and files.read_json(key_file) == key):
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        np.lib.format.open_memmap(images, mode="w+", dtype=np.uint8, shape=(len(paths), size, size)).flush()
-        np.lib.format.open_memmap(record_file, mode="w+", dtype=RECORD, shape=(len(paths),)).flush()
+        _allocated(images, np.dtype(np.uint8), (len(paths), size, size)).flush()
+        _allocated(record_file, RECORD, (len(paths),)).flush()
         files.write_json(key_file, key)
     record = np.lib.format.open_memmap(record_file, mode="r+")
     todo = record["state"] != DONE  # failed ones are tried again: the user may have mended them
@@ -134,13 +134,22 @@ def build(
     return Outcome(images, record["height"].copy(), record["width"].copy(), failures)
 
 
+def _allocated(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
+    """A new memory-mapped array whose blocks are on the disk: a full disk is an OSError here, not a SIGBUS later."""
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "rb+") as handle:
+            os.posix_fallocate(handle.fileno(), 0, os.fstat(handle.fileno()).st_size)
+    return array
+
+
 def keep_rows(images: Path, kept: NDArray[np.int64], target: Path) -> None:
     """Move the array to ``target``; where rows are left out, copy the kept ones in order instead."""
     source = np.load(images, mmap_mode="r")
     if len(kept) == len(source):
         os.replace(images, target)
         return
-    chosen = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=(len(kept), *source.shape[1:]))
+    chosen = _allocated(target, np.dtype(np.uint8), (len(kept), *source.shape[1:]))
     for at in range(0, len(kept), 1024):
         chosen[at : at + 1024] = source[kept[at : at + 1024]]
     chosen.flush()

@@ -75,8 +75,9 @@ def write(
         reasons = "; ".join(f"{len(item.names)} {item.reason}" for item in cohort.exclusions) or "the tables are empty"
         raise UserError(f"{dataset}: no picture of {root} is left to use ({reasons}).")
     # Looking names up takes seconds, decoding hours: a download that is not complete fails before it begins.
+    named = phantom or share_examples
     absent = [f"{root / path} not on disk" for path in cohort.index["path"] if not (root / path).is_file()]
-    _refuse_above(dataset, len(absent), len(cohort.index), "pictures", absent, options.max_missing)
+    _refuse_above(dataset, len(absent), len(cohort.index), "pictures", absent, options.max_missing, named)
     part = target.parent / f".{target.name}.part"
     outcome = cache.build(
         root,
@@ -87,9 +88,9 @@ def write(
         workers=options.workers,
         what=f"decoding {dataset}",
     )
-    index, exclusions = _drop_failures(dataset, cohort, outcome, root, options.max_missing)
+    index, exclusions = _drop_failures(dataset, cohort, outcome, root, options.max_missing, named)
     regions, outside = to_pixels(cohort.regions[cohort.regions["image_id"].isin(index["image_id"])], index)
-    _refuse_above(dataset, len(outside), len(regions) + len(outside), "regions", outside, options.max_missing)
+    _refuse_above(dataset, len(outside), len(regions) + len(outside), "regions", outside, options.max_missing, named)
     if outside:
         exclusions.append(Exclusion("region outside its picture", tuple(outside)))
     index, regions = schema.check_index(index), schema.check_regions(regions, index)
@@ -110,7 +111,7 @@ def write(
 
 
 def _drop_failures(
-    dataset: str, cohort: Cohort, outcome: cache.Outcome, root: Path, max_missing: float
+    dataset: str, cohort: Cohort, outcome: cache.Outcome, root: Path, max_missing: float, named: bool
 ) -> tuple[pd.DataFrame, list[Exclusion]]:
     """Index of the decoded pictures with their sizes, and all exclusions; refuses above ``max_missing``."""
     index = cohort.index.assign(height=outcome.heights, width=outcome.widths)
@@ -119,23 +120,35 @@ def _drop_failures(
     index = index[[*columns[:at], "height", "width", *columns[at:]]]
     failed = pd.Series(outcome.failures, dtype=str)
     listed = [f"{root / cohort.index['path'].iloc[row]} {reason}" for row, reason in outcome.failures.items()]
-    _refuse_above(dataset, len(failed), len(index), "pictures", listed, max_missing)
+    _refuse_above(dataset, len(failed), len(index), "pictures", listed, max_missing, named)
     exclusions = list(cohort.exclusions)
     for reason, rows in failed.groupby(failed.str.split(":").str[0], sort=True):
         exclusions.append(Exclusion(f"picture {reason}", tuple(index["image_id"].iloc[rows.index])))
-    for line in listed:
+    for line in listed if named else ():
         say(f"{dataset}: left out: {line}")
+    if listed and not named:
+        say(f"{dataset}: left out: {len(listed)} pictures, listed in {_list_privately(dataset, listed)}")
     return index.drop(index=list(outcome.failures)).reset_index(drop=True), exclusions
 
 
-def _refuse_above(dataset: str, bad: int, total: int, what: str, listed: list[str], max_missing: float) -> None:
-    """Fail when more than ``max_missing`` of ``total`` is unusable."""
+def _refuse_above(
+    dataset: str, bad: int, total: int, what: str, listed: list[str], max_missing: float, named: bool
+) -> None:
+    """Fail when more than ``max_missing`` of ``total`` is unusable; without ``named`` the names go to a file only."""
     if total and bad / total > max_missing:
-        shown = "; ".join(listed[:EXAMPLES])
+        examples = f"for example {'; '.join(listed[:EXAMPLES])}"
+        shown = examples if named else f"listed in {_list_privately(dataset, listed)}"
         raise UserError(
             f"{dataset}: {bad} of {total} {what} cannot be used ({bad / total:.1%}, allowed are {max_missing:.1%}), "
-            f"for example {shown}; complete the download, or raise cohort.max_missing in params.yaml."
+            f"{shown}; complete the download, or raise cohort.max_missing in params.yaml."
         )
+
+
+def _list_privately(dataset: str, listed: list[str]) -> Path:
+    """Names of a real release lead to its patients: they go to a file beside the data, never to a log."""
+    path = layout.raw(dataset).parent / f".{dataset}.left_out.txt"
+    files.write_text(path, "\n".join(listed) + "\n")
+    return path
 
 
 def to_pixels(regions: pd.DataFrame, index: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
