@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from benchmark import layout
 from benchmark.errors import UserError, nearest
@@ -133,6 +133,14 @@ class SystemSettings(Strict):
     """Overrides of ``encoders`` and the model's own options."""
     checkpoint: str | None = None
     """Released weights: the system is evaluated only."""
+
+    @field_validator("label")
+    @classmethod
+    def _is_plain(cls, label: str) -> str:
+        """A label stands in exported tables, where a spreadsheet would run ``=...`` as a formula."""
+        if not label.strip() or not label.isprintable() or label[0] in "=+-@":
+            raise ValueError(f"expected a name of one line that does not begin with = + - or @, found {label!r}")
+        return label
 
 
 class ScoringSettings(Strict):
@@ -275,6 +283,8 @@ def load(path: Path = layout.PARAMS) -> Settings:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} was not found; run from the repository's root.") from None
-    except yaml.YAMLError as error:
+    except RecursionError:
+        raise UserError(f"{path} is nested beyond reading; restore it from the repository.") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that no calendar has
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     return parse(values, Path(path))
