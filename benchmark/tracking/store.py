@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment
 
 HASH, LOGGED = "content_hash", "logged"
+SQLITE = "sqlite:///"
+LOCK_SECONDS = 5.0
+"""How long a database that another process writes to is waited for."""
 BATCH = 1000
 """Metrics that MLflow takes in one call."""
 ARTIFACTS = Path("mlartifacts")
@@ -81,8 +86,23 @@ def upsert(wanted: Sequence[Record], uri: str, experiment: str, tags: Mapping[st
     return outcome
 
 
+def _check_database(uri: str) -> None:
+    """Ask a local database whether it can be written to: MLflow would ask a locked or broken one for minutes.
+
+    Raises:
+        sqlite3.Error: it is locked, or no database.
+    """
+    path = Path(uri.removeprefix(SQLITE))
+    if uri.startswith(SQLITE) and path.exists():
+        with closing(sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)) as held:
+            held.execute("BEGIN IMMEDIATE")
+            held.execute("ROLLBACK")
+
+
 def _open(uri: str, experiment: str, tags: Mapping[str, str]) -> tuple[MlflowClient, Experiment]:
     from mlflow import MlflowClient
+
+    _check_database(uri)
 
     for chatty in ("mlflow.store.db.utils", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
