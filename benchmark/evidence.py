@@ -107,6 +107,11 @@ class Evidence:
         card = self.cards.get(dataset, {})
         return bool(card.get("phantom") or card.get("share_examples"))
 
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """Datasets of patients whose pictures and identifiers the user let appear (``share_examples``)."""
+        return tuple(name for name, card in self.cards.items() if card.get("share_examples") and not card["phantom"])
+
     def runs_of(self, system: str) -> tuple[Run, ...]:
         """The seeds of one system."""
         return tuple(run for run in self.runs if run.system == system)

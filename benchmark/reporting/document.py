@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmark.evidence import Evidence
-from benchmark.reporting import tables
+from benchmark.reporting import names, tables
 from benchmark.reporting.figures.style import Picture
 from benchmark.reporting.tables import Table
 
@@ -28,6 +28,7 @@ def content(found: Evidence, document: Document) -> dict[str, Any]:
     """The JSON that the Typst file reads; tables without rows are left out, so that it can say so."""
     return {
         "mark": found.mark,
+        "warning": sharing(found),
         "tables": {t.name: tables.to_typst(t) for t in document.tables if t.rows},
         "figures": {
             name: {"file": picture.file, "caption": picture.caption, "alt": picture.alt}
@@ -35,6 +36,16 @@ def content(found: Evidence, document: Document) -> dict[str, Any]:
         },
         "words": document.words,
     }
+
+
+def sharing(found: Evidence) -> str:
+    """The warning of a report that shows patients' data because ``share_examples`` allows it; else nothing."""
+    if not found.shared:
+        return ""
+    return (
+        f"WARNING: share_examples is set for {names.join([names.dataset(name) for name in found.shared])}. This report "
+        "shows pictures and identifiers of patients; the data use agreement decides who may see it."
+    )
 
 
 def drawn(**pictures: Picture | None) -> dict[str, Picture]:
