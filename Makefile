@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
 STAMP := .venv/.installed
 
-.PHONY: help reproduce quick test check format bench calibrate ui clean
+.PHONY: help reproduce quick test chaos audit check format bench calibrate ui clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -27,6 +27,14 @@ quick: $(STAMP)  ## the same pipeline with one seed and a small budget, in .quic
 
 test: $(STAMP)  ## all tests, the smoke pipeline through `dvc repro` included
 	python -m pytest
+
+chaos: $(STAMP)  ## kill -9 in every stage, hostile files by the thousand (about 10 minutes)
+	python -m pytest tests/reliability -m chaos -s
+
+audit: $(STAMP)  ## dependencies: do they fit, their licences, known vulnerabilities
+	python -m pip check
+	@python -m tests.reliability.dependencies | diff - docs/dependencies.md && echo "docs/dependencies.md is up to date"
+	@pip-audit --skip-editable || echo "pip-audit found something above, or the network did not allow it"
 
 check: $(STAMP)  ## ruff and types
 	ruff check .

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from benchmark import layout, workspace
+from tests.reliability import leaks
 
 REPOSITORY = Path(__file__).parents[1]
 TIMED = {"ledger.csv"}
@@ -62,6 +63,19 @@ def test_a_second_repro_runs_only_what_always_runs(first):
     printed = repro(first)
     running = [line for line in printed.splitlines() if line.startswith("Running stage")]
     assert sorted(line.split("'")[1] for line in running) == ["plan", "track"]
+
+
+@pytest.mark.slow
+def test_nothing_that_trains_is_evaluated(first):
+    trained = leaks.Side.of(first, layout.TRAINING_DATASET, "train")
+    judged = [leaks.Side.of(first, layout.TRAINING_DATASET, "validate")]
+    judged += [leaks.Side.of(first, dataset, "test") for dataset in layout.EVALUATION_DATASETS]
+    bound = leaks.of_copies(trained.pictures)
+    assert bound > 0.95
+    for side in judged:
+        assert trained.patients.isdisjoint(side.patients), side.name
+        assert trained.texts.isdisjoint(side.texts), side.name
+        assert leaks.likeness(side.pictures, trained.pictures).max() < bound, side.name
 
 
 @pytest.mark.slow

@@ -1,0 +1,1 @@
+"""What must hold whatever happens: kills, full disks, hostile files, leaks. ``make chaos`` runs the long part."""

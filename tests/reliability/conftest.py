@@ -1,0 +1,88 @@
+"""Counts the hostile inputs that the tests of this folder tried, and prints how many at the end."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, settings
+
+from benchmark import layout
+from tests.benchmark.cohort import miniatures
+from tests.benchmark.conftest import reported_once
+from tests.benchmark.measured_run import working_in
+
+__all__ = ["reported_once"]  # a fixture, shared with tests/benchmark
+REPOSITORY = Path(__file__).resolve().parents[2]
+TRIED: Counter[str] = Counter()
+"""Kind of input -> cases tried."""
+
+# The same cases on every machine; an example may write files, so neither its time nor a shared folder is a fault.
+settings.register_profile(
+    "reliability",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@pytest.fixture
+def tried() -> Callable[[str], None]:
+    """Count one case: ``tried("XML")``."""
+
+    def count(kind: str) -> None:
+        TRIED[kind] += 1
+
+    return count
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if TRIED:
+        listed = ", ".join(f"{kind} {count}" for kind, count in sorted(TRIED.items()))
+        terminalreporter.write_line(f"hostile inputs tried: {sum(TRIED.values()):,} ({listed})")
+
+
+@dataclass(frozen=True)
+class Release:
+    """A miniature of one dataset's release inside a working directory that `prepare` can run in."""
+
+    dataset: str
+    work: Path
+
+    @property
+    def root(self) -> Path:
+        return self.work / "release"
+
+    @property
+    def cohort(self) -> Path:
+        return self.work / layout.cohort(self.dataset)
+
+
+def lay_out(dataset: str, work: Path, *, share_examples: bool = False, max_missing: float = 0.9) -> Release:
+    """Write params.yaml, the miniature and a pointer that calls it real (not a phantom)."""
+    params = yaml.safe_load((REPOSITORY / layout.PARAMS).read_text(encoding="utf-8"))
+    params["cohort"] |= {"size": 32, "max_missing": max_missing, "workers": 1}
+    release = Release(dataset, work)
+    params["datasets"][dataset] |= {"root": str(release.root), "share_examples": share_examples}
+    work.mkdir(parents=True, exist_ok=True)
+    (work / layout.PARAMS).write_text(yaml.safe_dump(params), encoding="utf-8")
+    miniatures.WRITERS[dataset](release.root)
+    pointer = {"dataset": dataset, "phantom": False, "root": str(release.root), "grounding": None, "fingerprint": "-"}
+    folder = work / layout.raw(dataset)
+    folder.mkdir(parents=True)
+    (folder / "pointer.json").write_text(json.dumps(pointer), encoding="utf-8")
+    return release
+
+
+@pytest.fixture
+def release(request: pytest.FixtureRequest, tmp_path: Path):
+    """``indirect``: the dataset's name; the test runs in its working directory."""
+    made = lay_out(request.param, tmp_path / "work")
+    with working_in(made.work):
+        yield made

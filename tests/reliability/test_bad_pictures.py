@@ -1,0 +1,150 @@
+"""Spoilt pictures by the hundred, and pictures that claim a size no radiograph has."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import given
+from hypothesis import settings as bounded
+from PIL import Image
+from pydicom.uid import JPEG2000Lossless, RLELossless
+
+from benchmark.cohort import pictures
+from benchmark.cohort.pictures import UnreadablePicture
+from tests.benchmark.cohort import miniatures
+from tests.reliability import hostile
+
+PROFILE = bounded.get_profile("reliability")
+FEW, MANY = bounded(PROFILE, max_examples=60), bounded(PROFILE, max_examples=400)
+STORED = miniatures.gradient(60, 50, 4095, bright=1.0)
+
+
+def compressed(path: Path, syntax: str) -> None:
+    miniatures.dicom(path, STORED)
+    dataset = pydicom.dcmread(path)
+    dataset.compress(syntax)
+    dataset.save_as(path)
+
+
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "gray.jpg": lambda path: miniatures.jpeg(path, 60, 50, 1.0),
+    "gray8.png": lambda path: miniatures.png(path, 60, 50, 255, 1.0),
+    "gray16.png": lambda path: miniatures.png(path, 60, 50, 4095, 1.0),
+    "colour.png": lambda path: Image.new("RGB", (50, 60), (200, 90, 10)).save(path),
+    "plain.dicom": lambda path: miniatures.dicom(path, STORED, WindowCenter=2047.5, WindowWidth=4096),
+    "rle.dicom": lambda path: compressed(path, RLELossless),
+    "jpeg2000.dicom": lambda path: compressed(path, JPEG2000Lossless),
+}
+EACH_KIND = pytest.mark.parametrize("name", WRITERS)
+
+
+@pytest.fixture
+def picture(name: str, tmp_path: Path) -> Path:
+    WRITERS[name](tmp_path / name)
+    return tmp_path / name
+
+
+def spoil(picture: Path, whole: bytes, seed: int, tried: Callable[[str], None]) -> None:
+    picture.write_bytes(hostile.spoilt(whole, seed))
+    tried(picture.name.split(".")[1].upper())
+    for policy in ("faithful", "published", "draft"):
+        try:
+            square, height, width = pictures.load(picture, policy, 32)
+        except UnreadablePicture:
+            continue
+        assert square.shape == (32, 32)
+        assert square.dtype == np.uint8
+        assert min(height, width) >= 1
+
+
+@EACH_KIND
+@pytest.mark.filterwarnings("ignore")
+@FEW
+@given(seed=hostile.seeds)
+def test_a_spoilt_picture_is_decoded_or_left_out(picture: Path, name: str, tried, seed: int) -> None:
+    whole = picture.with_suffix(".whole")
+    if not whole.exists():
+        whole.write_bytes(picture.read_bytes())
+    spoil(picture, whole.read_bytes(), seed, tried)
+
+
+@pytest.mark.chaos
+@EACH_KIND
+@pytest.mark.filterwarnings("ignore")
+@MANY
+@given(seed=hostile.seeds)
+def test_four_hundred_spoilt_pictures_of_each_kind(picture: Path, name: str, tried, seed: int) -> None:
+    whole = picture.with_suffix(".whole")
+    if not whole.exists():
+        whole.write_bytes(picture.read_bytes())
+    spoil(picture, whole.read_bytes(), seed, tried)
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png_bomb(path: Path, side: int) -> None:
+    """A valid 8-bit grey PNG of zeros, ``side`` x ``side`` pixels, in a thousandth of its size."""
+    packer = zlib.compressobj(9)
+    row = bytes(side + 1)
+    packed = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b""))
+
+
+def dicom_bomb(path: Path, syntax: str) -> None:
+    """A compressed DICOM file that says it holds 65,535 x 65,535 pixels."""
+    compressed(path, syntax)
+    dataset = pydicom.dcmread(path)
+    dataset.Rows = dataset.Columns = 65_535
+    dataset.save_as(path)
+
+
+def jpeg_bomb(path: Path) -> None:
+    """A JPEG whose frame header says 65,500 x 65,500 pixels."""
+    miniatures.jpeg(path, 60, 50)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"\xff\xc0")
+    content[at + 5 : at + 9] = struct.pack(">HH", 65_500, 65_500)
+    path.write_bytes(content)
+
+
+BOMBS: dict[str, Callable[[Path], None]] = {
+    "bomb.png": lambda path: png_bomb(path, 12_000),
+    "bomb.jpg": jpeg_bomb,
+    "rle.dicom": lambda path: dicom_bomb(path, RLELossless),
+    "jpeg2000.dicom": lambda path: dicom_bomb(path, JPEG2000Lossless),
+}
+LOAD = """
+import resource, sys
+from pathlib import Path
+from benchmark.cohort import pictures
+resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+for path in sys.argv[1:]:
+    try:
+        pictures.load(Path(path), "faithful", 64)
+    except pictures.UnreadablePicture as reason:
+        print(reason)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_a_picture_that_claims_an_impossible_size_is_refused_in_bounded_memory(tmp_path: Path, tried) -> None:
+    for name, write in BOMBS.items():
+        write(tmp_path / name)
+        tried("decompression bomb")
+    paths = [str(tmp_path / name) for name in BOMBS]
+    done = subprocess.run([sys.executable, "-c", LOAD, *paths], capture_output=True, text=True, timeout=60, check=True)
+    *reasons, megabytes = done.stdout.splitlines()
+    assert len(reasons) == len(BOMBS)
+    assert all("pixels" in reason for reason in reasons), reasons
+    assert int(megabytes) < 600

@@ -1,0 +1,146 @@
+"""A full disk, a read-only folder, a store that is locked or broken: a sentence, nothing half-written, and the next
+run succeeds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from benchmark import cli, files, layout, tracking
+from tests.benchmark.measured_run import working_in
+from tests.reliability.conftest import lay_out
+
+
+def mounted(*arguments: str) -> bool:
+    return subprocess.run(["mount", *arguments], capture_output=True, check=False).returncode == 0
+
+
+@contextmanager
+def small_disk(place: Path, size: str) -> Iterator[Path]:
+    """A file system of ``size`` at ``place``; skips where none can be mounted."""
+    place.mkdir(parents=True, exist_ok=True)
+    if os.name != "posix" or os.geteuid() != 0 or not mounted("-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)):
+        pytest.skip("a small file system can only be mounted by root")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def remount(place: Path, options: str) -> None:
+    assert mounted("-o", f"remount,{options}", str(place))
+
+
+def said(capfd: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capfd.readouterr().err.split())
+
+
+def leftovers(place: Path) -> list[str]:
+    return [path.name for path in place.rglob("*.part")]
+
+
+@pytest.mark.parametrize("fault", ["full", "read-only"])
+def test_prepare_on_a_disk_that_takes_nothing_says_so_and_goes_on_later(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], fault: str
+) -> None:
+    release = lay_out("padchest", tmp_path / "work")
+    with small_disk(release.cohort.parent, "4k" if fault == "full" else "4m") as disk, working_in(release.work):
+        remount(disk, "size=4k" if fault == "full" else "ro")
+        assert cli.main(["prepare", "padchest"]) == 2
+        assert ("the disk is full; free some space" if fault == "full" else "is read-only") in said(capfd)
+        assert not release.cohort.exists()
+        remount(disk, "size=4m,rw")
+        assert cli.main(["prepare", "padchest"]) == 0
+        assert {path.name for path in release.cohort.iterdir()} >= {"card.json", "images.npy", "index.parquet"}
+        assert leftovers(disk) == []
+
+
+def test_a_disk_that_fills_while_pictures_are_decoded_is_no_bus_error(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    release = lay_out("padchest", tmp_path / "work")
+    params = (release.work / layout.PARAMS).read_text()
+    (release.work / layout.PARAMS).write_text(params.replace("size: 32", "size: 512"))
+    with small_disk(release.cohort.parent, "256k") as disk, working_in(release.work):
+        assert cli.main(["prepare", "padchest"]) == 2  # a write to a mapped page without a block would kill the process
+        assert "the disk is full" in said(capfd)
+        remount(disk, "size=8m")
+        assert cli.main(["prepare", "padchest"]) == 0
+
+
+@pytest.mark.parametrize("fault", ["full", "read-only"])
+def test_report_on_a_disk_that_takes_nothing_says_so_and_succeeds_later(
+    reported_once: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], fault: str
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(reported_once, work)
+    expected = {path.name: files.sha256_file(path) for path in sorted((work / "reports/tables").iterdir())}
+    shutil.rmtree(work / "reports")
+    with small_disk(work / "reports", "100k") as disk, working_in(work):
+        remount(disk, "size=100k" if fault == "full" else "ro")
+        assert cli.main(["report"]) == 2
+        assert ("the disk is full; free some space" if fault == "full" else "is read-only") in said(capfd)
+        assert not list(disk.glob("*.pdf"))
+        assert leftovers(disk) == []
+        remount(disk, "size=32m,rw")
+        assert cli.main(["report"]) == 0
+        assert {path.name: files.sha256_file(path) for path in sorted((disk / "tables").iterdir())} == expected
+
+
+def test_a_locked_mlflow_store_fails_nothing_and_the_next_run_logs(
+    reported_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(reported_once, work)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with working_in(work):
+        tracking.run()
+        listed = layout.TRACKED.read_bytes()
+        layout.TRACKED.unlink()
+        capfd.readouterr()
+        holder = sqlite3.connect("mlflow.db", isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+        try:
+            tracking.run()
+        finally:
+            holder.execute("ROLLBACK")
+            holder.close()
+        assert "not logged" in (locked := said(capfd))
+        assert "The results are complete without it" in locked
+        assert layout.TRACKED.read_bytes() == listed
+        tracking.run()
+        assert " 0 runs logged" in said(capfd)
+
+
+def test_a_store_that_is_no_database_fails_nothing(
+    reported_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(reported_once, work)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with working_in(work):
+        Path("mlflow.db").write_bytes(b"half a database" * 100)
+        tracking.run()
+        assert "not logged" in said(capfd)
+        assert Path("mlflow.db").read_bytes() == b"half a database" * 100  # nobody's file is thrown away
+        Path("mlflow.db").unlink()
+        tracking.run()
+        assert "runs logged, 0 were there" in said(capfd)
+
+
+def test_an_unforeseen_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmark import plan
+
+    def breaks() -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(plan, "run", breaks)
+    with pytest.raises(OSError, match="Input/output"):
+        cli.main(["plan"])

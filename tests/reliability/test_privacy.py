@@ -1,0 +1,157 @@
+"""Credentialed data stays where it lies: canaries planted in it are found in no report, run, table or log."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from benchmark import cli, files, layout, tracking
+from benchmark.reporting import report
+from benchmark.statistics import measure
+from tests.benchmark import measured_run
+from tests.benchmark.cohort import miniatures
+from tests.reliability import privacy
+from tests.reliability.conftest import Release, lay_out
+
+OUTWARD = ("mlflow.db", "mlartifacts", "reports", "results", "tracked.json")
+"""What a run leaves for others to see."""
+
+
+def as_patients(root: Path, *, share_examples: bool) -> None:
+    """Turn a measured synthetic run into one on credentialed releases with canaries in every private file."""
+    params = yaml.safe_load((root / layout.PARAMS).read_text())
+    names = {"image_id": privacy.PICTURE, "patient_id": privacy.PATIENT, "study_id": privacy.STUDY}
+    for path in sorted(root.rglob("*.parquet")):
+        table = pd.read_parquet(path)
+        for column in set(names) & set(table):
+            table[column] = names[column] + "-" + table[column].astype(str)
+        if "report" in table:
+            table["report"] = privacy.SENTENCE + "."
+        if "path" in table:
+            table["path"] = f"files/p10/{privacy.PATIENT}/" + table["image_id"]
+        files.write_parquet(path, table)
+    for dataset in layout.DATASETS:
+        params["datasets"][dataset] |= {"root": "/releases/" + dataset, "share_examples": share_examples}
+        folder = root / layout.cohort(dataset)
+        images = np.load(folder / "images.npy")
+        np.save(folder / "images.npy", np.broadcast_to(privacy.picture(images.shape[1]), images.shape))
+        left_out = {"reason": "picture not on disk", "count": 1, "examples": []}
+        if share_examples:
+            left_out["examples"] = [f"{privacy.PICTURE}-lost"]
+        card = files.read_json(folder / "card.json") | {"phantom": False, "credentialed": True}
+        files.write_json(folder / "card.json", card | {"share_examples": share_examples, "exclusions": [left_out]})
+    for path in sorted(root.glob("scores/*/examples.json")):
+        shown = [e | {"image_id": f"{privacy.PICTURE}-{e['image_id']}"} for e in files.read_json(path)]
+        files.write_json(path, shown)
+    sentences = pd.DataFrame({"study_id": [privacy.STUDY], "position": [0], "text": [privacy.SENTENCE]})
+    files.write_parquet(root / layout.CAPTIONS / "sentences.parquet", sentences)
+    (root / layout.PARAMS).write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("private") / "measured"
+    root.mkdir()
+    measured_run.write(root)
+    return root
+
+
+def published(measured: Path, root: Path, *, share_examples: bool) -> Path:
+    """Measure, report and track a run on patients; what was said lies in ``log.txt``."""
+    shutil.copytree(measured, root)
+    as_patients(root, share_examples=share_examples)
+    with measured_run.working_in(root), pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        measure.run()
+        report.run()
+        tracking.run()
+    return root
+
+
+def test_nothing_of_a_credentialed_release_reaches_reports_results_or_mlflow(
+    measured: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = published(measured, tmp_path / "work", share_examples=False)
+    said = capfd.readouterr()
+    (tmp_path / "log.txt").write_text(said.out + said.err)
+    assert "tables" in said.err  # the log that is searched is the stages' own
+    assert privacy.found_in(root / "data", root / "scores"), "the canaries were not planted"
+    assert privacy.found_in(*(root / name for name in OUTWARD), tmp_path / "log.txt") == []
+
+
+def test_sharing_shows_pictures_and_says_so_on_the_first_page(measured: Path, tmp_path: Path) -> None:
+    root = published(measured, tmp_path / "work", share_examples=True)
+    leaks = privacy.found_in(root / "reports")
+    for shown in ("comparison.pdf: picture", "heatmaps.svg: picture", "contact_sheet.svg: picture"):
+        assert any(leak.endswith(shown) for leak in leaks), shown
+    assert any(leak.endswith(f"comparison.pdf: {privacy.PICTURE}") for leak in leaks)
+    assert not any(privacy.SENTENCE in leak or privacy.PATIENT in leak for leak in leaks)
+    for document in ("comparison", "ablation"):
+        first = " ".join(privacy.PdfReader(root / f"reports/{document}.pdf").pages[0].extract_text().split())
+        assert "WARNING: share_examples is set for MIMIC-CXR, VinDr-CXR, Open-I, CheXpert and PadChest" in first
+
+
+def test_a_report_without_shared_data_carries_no_warning(measured: Path, tmp_path: Path) -> None:
+    root = tmp_path / "work"
+    shutil.copytree(measured, root)
+    with measured_run.working_in(root):
+        report.run()
+    assert "WARNING" not in privacy.PdfReader(root / "reports/comparison.pdf").pages[0].extract_text()
+
+
+def plant(release: Release, *, lost: bool) -> None:
+    """Rename one study of the miniature to the canaries; with ``lost`` its picture is not on disk."""
+    for path in release.root.glob("*.csv.gz"):
+        text = gzip.decompress(path.read_bytes()).decode()
+        for name, canary in (("cccc-0001", privacy.PICTURE), ("16000022", "16" + privacy.PATIENT)):
+            text = text.replace(name, canary)
+        path.write_bytes(gzip.compress(text.replace("55555555", privacy.STUDY).encode()))
+    patient = release.root / f"files/p16/p16{privacy.PATIENT}"
+    miniatures.text(patient / f"s{privacy.STUDY}.txt", f" FINDINGS:  {privacy.SENTENCE}.\n")
+    if not lost:
+        miniatures.jpeg(patient / f"s{privacy.STUDY}/{privacy.PICTURE}.jpg", 60, 50)
+
+
+@pytest.mark.parametrize("max_missing", [0.9, 0.0], ids=["left out", "refused"])
+def test_preparing_a_release_names_nobody_in_log_or_card(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], max_missing: float
+) -> None:
+    release = lay_out("mimic_cxr", tmp_path / "work", max_missing=max_missing)
+    plant(release, lost=True)
+    with measured_run.working_in(release.work):
+        assert cli.main(["prepare", "mimic_cxr"]) == (0 if max_missing else 2)
+    said = capfd.readouterr().err
+    (tmp_path / "log.txt").write_text(said)
+    card = release.cohort / "card.json"
+    assert privacy.found_in(tmp_path / "log.txt", *([card] if card.exists() else [])) == []
+    listed = release.work / "data/raw/.mimic_cxr.left_out.txt"
+    assert str(listed.relative_to(release.work)) in " ".join(said.split())
+    assert privacy.PICTURE in listed.read_text()  # who must complete the download finds it there
+
+
+def test_preparing_a_shared_release_names_what_was_left_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    release = lay_out("mimic_cxr", tmp_path / "work", share_examples=True)
+    plant(release, lost=True)
+    with measured_run.working_in(release.work):
+        assert cli.main(["prepare", "mimic_cxr"]) == 0
+    assert privacy.PICTURE in capfd.readouterr().err
+    assert privacy.PICTURE in (release.cohort / "card.json").read_text()
+
+
+def test_the_cohort_itself_holds_the_reports(tmp_path: Path) -> None:
+    release = lay_out("mimic_cxr", tmp_path / "work")
+    plant(release, lost=False)
+    with measured_run.working_in(release.work):
+        assert cli.main(["prepare", "mimic_cxr"]) == 0
+    assert any(privacy.SENTENCE in leak for leak in privacy.found_in(release.cohort))
+
+
+def test_what_holds_patients_data_is_never_tracked_by_git() -> None:
+    ignored = (Path(__file__).resolve().parents[2] / ".gitignore").read_text().split()
+    assert {"/data/", "/runs/", "/scores/", "/probe/", "/results/", "/mlartifacts/", "/reports/*.pdf"} <= set(ignored)
