@@ -25,8 +25,15 @@ quick: $(STAMP)  ## the same pipeline with one seed and a small budget, in .quic
 	python -m benchmark workspace .quick --profile quick
 	cd .quick && dvc repro && python -m benchmark summary
 
-test: $(STAMP)  ## all tests, the smoke pipeline through `dvc repro` included
-	python -m pytest
+test: $(STAMP)  ## all tests, the smoke pipeline through `dvc repro` included (two cores: both halves at once)
+	@$(MAKE) --no-print-directory -j2 test-units test-pipeline
+
+# One thread each: two halves share the cores, and the smoke profile trains on one.
+test-units test-pipeline: export OMP_NUM_THREADS := 1
+test-units: $(STAMP)
+	python -m pytest --ignore tests/test_pipeline.py
+test-pipeline: $(STAMP)
+	python -m pytest tests/test_pipeline.py
 
 chaos: $(STAMP)  ## kill -9 in every stage, hostile files by the thousand (about 10 minutes)
 	python -m pytest tests/reliability -m chaos -s
