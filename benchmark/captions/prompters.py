@@ -82,6 +82,8 @@ class TablePrompter:
                     raise UserError(f"{path}: expected the columns study_id and prompted, found {', '.join(found)}.")
                 for row in rows:
                     self._clauses.setdefault(row["study_id"], []).extend(_clauses(row["prompted"] or ""))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise UserError(f"{path} cannot be read as CSV in UTF-8 ({error}); export it again.") from None
         except FileNotFoundError:
             raise UserError(f"{path} (params.yaml: captions.table) was not found; name an existing CSV.") from None
 
