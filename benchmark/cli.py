@@ -61,7 +61,7 @@ def _ui(parser: argparse.ArgumentParser) -> None:
 
 
 def _calibrate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--simulations", type=int, default=1000, help="simulated studies per setting (default 1000)")
+    parser.add_argument("--simulations", type=int, default=3000, help="simulated studies per setting (default 3000)")
 
 
 @dataclass(frozen=True)
