@@ -138,8 +138,9 @@ def read_masks(path: Path, image_ids: set[str]) -> list[dict[str, object]]:
                 )
             try:
                 rows_of_mask, columns_of_mask = (int(side) for side in mask["size"])
-                encoded = {"size": [rows_of_mask, columns_of_mask], "counts": str(mask["counts"])}
-                if not covers(encoded["counts"], rows_of_mask, columns_of_mask):
+                code = str(mask["counts"])
+                encoded = {"size": [rows_of_mask, columns_of_mask], "counts": code}
+                if not covers(code, rows_of_mask, columns_of_mask):
                     raise ValueError(f"its runs do not cover {rows_of_mask} x {columns_of_mask} pixels")
                 left, top, width, height = (float(value) for value in coco.toBbox(encoded))
             except (KeyError, TypeError, ValueError) as error:
