@@ -127,7 +127,7 @@ def test_forty_kills_over_all_stages_change_no_byte(
         life, struck = Life(folder, number), False
         for stage in life.stages():
             if killed[stage] < KILLS_PER_STAGE:
-                time.sleep(moments.uniform(0, 0.9 * seconds[stage]))
+                time.sleep(moments.uniform(0, 0.5 * seconds[stage]))
                 if life.process.poll() is None:
                     alone = stage not in ("plan", "track") and killed[stage] == 1
                     life.kill(whole=not alone)  # once a stage, `dvc` dies and the stage itself goes on
