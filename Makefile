@@ -31,6 +31,7 @@ test: $(STAMP)  ## all tests, the smoke pipeline through `dvc repro` included (t
 # One thread each: two halves share the cores, and the smoke profile trains on one.
 test-units test-pipeline: export OMP_NUM_THREADS := 1
 test-units: $(STAMP)
+	-@python -m benchmark materials  # without it the tests on the real tables and CT are skipped
 	python -m pytest --ignore tests/test_pipeline.py
 test-pipeline: $(STAMP)
 	python -m pytest tests/test_pipeline.py
