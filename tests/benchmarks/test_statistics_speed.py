@@ -82,4 +82,4 @@ def test_the_whole_embedded_default(benchmark: BenchmarkFixture, tmp_path: Path)
         )
         patch.chdir(tmp_path)
         benchmark.pedantic(measure.run, rounds=1, warmup_rounds=0)
-    assert len(os.listdir(tmp_path / "results")) == 13
+    assert len(os.listdir(tmp_path / "results")) == 14
