@@ -83,6 +83,8 @@ class CaptionSettings(Strict):
     endpoint: EndpointSettings | None = None
     threshold: float = Field(0.5, gt=0, lt=1)
     """Abnormal probability above which a sentence counts as abnormal."""
+    min_patients: int = Field(5, ge=1)
+    """Words in the reports of fewer training patients are unknown to the text tower: no name gets into weights."""
 
 
 class BudgetSettings(Strict):

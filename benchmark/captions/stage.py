@@ -6,7 +6,7 @@ learns from the study labels of the training split alone; validation studies are
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,8 +25,6 @@ from offclip.text_filter import filter_report
 
 MAX_TRAINING_STUDIES = 20_000
 """The classifier learns from at most this many studies (seeded choice): more change nothing and cost minutes."""
-FEWEST_OCCURRENCES = 2
-"""Words that occur less often in the training captions are left to the unknown token."""
 
 
 def read_studies(index: pd.DataFrame) -> pd.DataFrame:
@@ -90,13 +88,34 @@ def study_table(sentences: pd.DataFrame) -> pd.DataFrame:
     return labels.reset_index().astype({"normal": bool})
 
 
-def vocabulary(texts: Iterable[str]) -> list[str]:
-    """Words of the texts as the word tower splits them, most frequent first, ties in alphabetical order."""
+def vocabulary(texts: Iterable[str], patients: Iterable[str], min_patients: int) -> list[str]:
+    """Words of the texts as the word tower splits them, most frequent first, ties in alphabetical order.
+
+    Args:
+        texts: sentences; the weights of a trained model carry the words chosen from them.
+        patients: whom each text is about, in the same order.
+        min_patients: a word is left to the unknown token unless it occurs in texts about so many different patients,
+            so that a name in the reports of one patient goes no further.
+
+    Raises:
+        UserError: no word is that common.
+    """
     from baselines.towers.words import WORD
 
-    counts = Counter(word for text in texts for word in WORD.findall(text.lower()))
-    frequent = [(word, count) for word, count in counts.items() if count >= FEWEST_OCCURRENCES]
-    return [word for word, _ in sorted(frequent, key=lambda item: (-item[1], item[0]))]
+    counts: Counter[str] = Counter()
+    said_of: defaultdict[str, set[str]] = defaultdict(set)
+    for text, patient in zip(texts, patients, strict=True):
+        words = WORD.findall(text.lower())
+        counts.update(words)
+        for word in words:
+            said_of[word].add(patient)
+    common = [word for word in counts if len(said_of[word]) >= min_patients]
+    if not common:
+        raise UserError(
+            f"No word occurs in the reports of {min_patients} patients of the training split; "
+            "lower `captions.min_patients`, or prepare more of the release."
+        )
+    return sorted(common, key=lambda word: (-counts[word], word))
 
 
 def run() -> None:
@@ -104,7 +123,9 @@ def run() -> None:
     chosen = settings.load().captions
     folder = layout.cohort(layout.TRAINING_DATASET)
     try:
-        index = pd.read_parquet(folder / "index.parquet", columns=["study_id", "split", "report", "normal"])
+        index = pd.read_parquet(
+            folder / "index.parquet", columns=["study_id", "patient_id", "split", "report", "normal"]
+        )
     except FileNotFoundError:
         raise UserError(f"{folder}/index.parquet is missing; run `python -m benchmark prepare mimic_cxr`.") from None
     credentialed = chosen.prompting == "endpoint" and bool(files.read_json(folder / "card.json")["credentialed"])
@@ -118,6 +139,8 @@ def run() -> None:
 
     training_ids = studies.loc[studies["split"] == "train", "study_id"]
     training = sentences[sentences["study_id"].isin(training_ids)]
+    patients = training["study_id"].map(index.drop_duplicates("study_id").set_index("study_id")["patient_id"])
+    words = vocabulary([*training["text"], *training["prompted"]], [*patients, *patients], chosen.min_patients)
     drawn = hand_labels.draw(hand_labels.evaluation_sentences(materials.open_i_reports()))
     labels = hand_labels.read_labels()
     if not any(hand_labels.label_of(sentence.text, labels) is not None for sentence in drawn):
@@ -137,7 +160,7 @@ def run() -> None:
         part.mkdir()
         files.write_parquet(part / "sentences.parquet", sentences)
         files.write_parquet(part / "studies.parquet", pairs)
-        files.write_json(part / "vocabulary.json", vocabulary([*training["text"], *training["prompted"]]))
+        files.write_json(part / "vocabulary.json", words)
         files.write_json(part / "quality.json", measured)
     accuracy = measured["classifier"]["accuracy"]
     say(

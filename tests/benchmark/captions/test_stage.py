@@ -19,14 +19,14 @@ ABNORMAL = "FINDINGS: The lungs are clear. There is a small left effusion.\n\nIM
 
 
 def index(studies: int = 60) -> pd.DataFrame:
-    """Two pictures a study; every third study normal, the last ten validate, one without text."""
+    """Two pictures a study, two studies a patient; every third study normal, the last ten validate, one has no text."""
     rows = []
     for number in range(studies):
         normal = number % 3 == 0
         report = (NORMAL if normal else ABNORMAL).replace("Stable", ["Stable", "Mild", "Marked"][number % 3])
         split = "train" if number < studies - 10 else "validate"
-        rows += [(f"s{number:03d}", split, report if number else "", int(normal))] * 2
-    table = pd.DataFrame(rows, columns=["study_id", "split", "report", "normal"])
+        rows += [(f"s{number:03d}", f"p{number // 2:03d}", split, report if number else "", int(normal))] * 2
+    table = pd.DataFrame(rows, columns=["study_id", "patient_id", "split", "report", "normal"])
     return table.astype({"normal": "Int8"})
 
 
@@ -123,5 +123,27 @@ def test_one_class_of_studies_cannot_teach(workspace: Path) -> None:
         captions.run()
 
 
-def test_the_vocabulary_is_ordered_and_leaves_out_hapaxes() -> None:
-    assert stage.vocabulary(["Clear lungs.", "lungs 3.5 clear", "mass 3.5 lungs"]) == ["lungs", "3.5", "clear"]
+def test_the_vocabulary_is_ordered_by_frequency_then_alphabet() -> None:
+    texts, patients = ["Clear lungs.", "lungs 3.5 clear", "mass 3.5 lungs"], ["a", "b", "c"]
+    assert stage.vocabulary(texts, patients, 2) == ["lungs", "3.5", "clear"]
+    assert stage.vocabulary(texts, patients, 1) == ["lungs", "3.5", "clear", "mass"]
+
+
+def test_a_word_of_one_patient_stays_out_however_often_it_is_dictated() -> None:
+    texts = ["Seen by Quillback, Quillback agrees."] * 9 + ["Seen now.", "Seen again."]
+    assert stage.vocabulary(texts, ["a"] * 9 + ["b", "c"], 2) == ["seen"]
+
+
+def test_a_vocabulary_without_words_is_refused() -> None:
+    with pytest.raises(UserError, match=r"5 patients .* lower `captions.min_patients`"):
+        stage.vocabulary(["clear lungs"] * 9, ["a"] * 9, 5)
+
+
+@pytest.mark.parametrize(("patients", "known"), [(4, False), (5, True)])
+def test_a_name_in_reports_of_few_patients_reaches_no_vocabulary(workspace: Path, patients: int, known: bool) -> None:
+    table = index()
+    named = table["patient_id"].isin(sorted(table["patient_id"].unique())[1 : 1 + patients])
+    table.loc[named, "report"] = table.loc[named, "report"] + " Discussed with Dr. Quillback."
+    files.write_parquet(layout.cohort("mimic_cxr") / "index.parquet", table)
+    captions.run()
+    assert ("quillback" in files.read_json(layout.CAPTIONS / "vocabulary.json")) is known
