@@ -153,7 +153,7 @@ def nodule(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Draw
     count = int(rng.integers(2, 5)) if "multiple" in finding.qualifiers else 1
     total = np.zeros_like(ROWS)
     for _ in range(count):
-        radius = np.interp(finding.severity, (0, 1), (6.5, 15.0)) * rng.uniform(0.8, 1.25)
+        radius = np.interp(finding.severity, (0, 1), (5.5, 13.5)) * rng.uniform(0.8, 1.25)
         total += sphere(*place(anatomy, finding.side, finding.zone, rng), radius)
     return Drawing(1.7 * TISSUE_FOR_LUNG * cv2.GaussianBlur(total, (0, 0), 0.8), total > 2)
 

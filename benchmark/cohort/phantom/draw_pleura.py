@@ -14,6 +14,7 @@ from benchmark.cohort.phantom.canvas import (
     ROWS,
     TISSUE_FOR_LUNG,
     Drawing,
+    aerated,
     depth,
     gaussian,
     outward,
@@ -37,15 +38,14 @@ def _fluid(anatomy: Anatomy, side: str, height: float, rng: np.random.Generator)
     wall = 18 * np.exp(-((across - 1) ** 2) / 0.02) * (LUNG_BASE[side] + 6 > ROWS) * (ROWS > 40)
     thickness = (lung + wall * (lung > 0)) * filled * np.interp(height, (8, 60), (0.75, 0.9))
     below = step((LUNG_BASE[side] + 14 - ROWS) / 3)
-    return Drawing(
-        (TISSUE_FOR_LUNG * thickness * below).astype(np.float32),
-        (filled > 0.5) & (lung > 8) & (LUNG_BASE[side] + 8 > ROWS),
-    )
+    # Fluid behind the dome of the diaphragm is there, but nobody sees it.
+    seen = (filled > 0.5) & (lung > 8) & (aerated(side) > 0.5)
+    return Drawing((TISSUE_FOR_LUNG * thickness * below).astype(np.float32), seen)
 
 
 def effusion(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
     """Pleural effusion with a meniscus."""
-    return _fluid(anatomy, finding.side, float(np.interp(finding.severity, (0, 0.5, 1), (20, 42, 95))), rng)
+    return _fluid(anatomy, finding.side, float(np.interp(finding.severity, (0, 0.5, 1), (14, 38, 95))), rng)
 
 
 def blunted_angle(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
@@ -54,15 +54,17 @@ def blunted_angle(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) 
     assert drawing.integral is not None
     outer = step((outward(finding.side) - 0.45) / 0.06)
     integral = drawing.integral * outer
-    return Drawing(integral, visible(integral, 0.2))
+    return Drawing(integral, visible(integral, 0.2) & (aerated(finding.side) > 0.5))
 
 
 def pneumothorax(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
-    """Air along the outer wall and the apex; a fine pleural line; the lung beneath denser."""
+    """Air at the apex and, where there is more of it, down the outer wall; a fine pleural line; the lung denser."""
     side = finding.side
     wall = depth(anatomy, side)
     top = 1 - np.clip((ROWS - 20) / 140, 0, 1)
-    width = np.interp(finding.severity, (0, 1), (9, 34)) * (0.55 + 0.75 * top) * rng.uniform(0.9, 1.1)
+    base = np.interp(finding.severity, (0, 0.5, 1), (-1.3, -1.0, 0.5))
+    shape = np.maximum(base + (1.25 - base) * top, -0.2)
+    width = np.interp(finding.severity, (0, 1), (9, 34)) * shape * rng.uniform(0.9, 1.1)
     air = step((width - wall) / 0.8) * (wall > 0) * step((LUNG_BASE[side] - ROWS) / 6)
     edge = np.exp(-(((wall - width) / 1.1) ** 2)) * (wall > 0) * step((LUNG_BASE[side] - ROWS) / 6)
     lung = anatomy.lung(side)
@@ -82,13 +84,16 @@ def hydropneumothorax(anatomy: Anatomy, finding: Finding, rng: np.random.Generat
 
 
 def pleural_thickening(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
-    """A band of tissue between lung and chest wall, at the apex unless the tag says elsewhere."""
+    """A patch of tissue between lung and chest wall, at the apex unless the tag says elsewhere."""
     side = finding.side
     wall = depth(anatomy, side)
     first, last = zone_rows(side, finding.zone or ("upper" if rng.random() < 0.6 else "lower"))
+    along = np.argwhere((wall > 0) & (wall < 3) & (first - 8 < ROWS) & (last - 8 > ROWS))
+    row, column = along[int(rng.integers(len(along)))]
+    reach = np.interp(finding.severity, (0, 1), (11, 26)) * rng.uniform(0.85, 1.15)
     band = step((np.interp(finding.severity, (0, 1), (5, 11)) * (1 + 0.3 * smooth_noise(rng, 14)) - wall) / 0.7)
-    band = band * (wall > 0) * step((ROWS - first + 12) / 3) * step((last - ROWS) / 4)
-    integral = WATER * np.interp(finding.severity, (0, 1), (28, 52)) * band
+    band = band * (wall > 0) * step((reach - np.hypot(ROWS - row, COLUMNS - column)) / 3)
+    integral = WATER * np.interp(finding.severity, (0, 1), (36, 60)) * band
     return Drawing(integral.astype(np.float32), band > 0.4)
 
 

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 
-from benchmark.cohort.phantom.render import Picture
+from benchmark.cohort.phantom.render import MIN_PIXELS, Drawn, Picture
 from benchmark.cohort.phantom.studies import Study, generator
 from benchmark.cohort.phantom.vocabulary import VINDR, VINDR_COLUMNS, VINDR_LOCAL
 
@@ -21,6 +22,15 @@ INVERTED = 0.2
 """Share of MONOCHROME1."""
 WINDOWED = 0.6
 """Share of studies stored with a window."""
+GAP = 0.03
+"""Patches nearer than this share of the picture's longer side have one box."""
+SPECK = 0.1
+"""A patch below this share of the finding's largest one gets no box of its own."""
+HEART_BAND = 0.4
+"""Height of a box of cardiomegaly / height of the heart: readers box the heart across its widest part."""
+
+Box = tuple[int, int, int, int]
+"""x_min, y_min, x_max, y_max in pixels, half open."""
 
 
 def repeats(study: Study, seed: int) -> int:
@@ -62,21 +72,44 @@ def _dicom(study: Study, grey: np.ndarray, path: Path) -> None:
     data.save_as(path, enforce_file_format=True)
 
 
+def boxes(drawn: Drawn) -> list[Box]:
+    """The boxes that the release's readers would draw round a finding: each patch has one of its own.
+
+    The real training boxes of cardiomegaly are three times as wide as high: they measure the heart's
+    breadth. Otherwise a box is the extent of what was drawn, exactly.
+    """
+    if drawn.finding.kind == "cardiomegaly":
+        x_min, y_min, x_max, y_max = drawn.box
+        breadth = drawn.region.sum(1)
+        widest = int(np.median(np.flatnonzero(breadth >= 0.97 * breadth.max())))
+        half = max(1, round(HEART_BAND * (y_max - y_min) / 2))
+        return [(x_min, max(y_min, widest - half), x_max, min(y_max, widest + half))]
+    region = drawn.region.astype(np.uint8)
+    gap = max(1, round(GAP * max(region.shape)))
+    joined = cv2.morphologyEx(region, cv2.MORPH_CLOSE, np.ones((gap, gap), np.uint8))
+    count, patches = cv2.connectedComponents(joined)
+    sizes = np.bincount((patches * region).ravel(), minlength=count)[1:]
+    least = max(MIN_PIXELS, SPECK * int(sizes.max()))
+    kept = [number for number, size in enumerate(sizes, 1) if size >= least]
+    return [Drawn(drawn.finding, drawn.region & (patches == number)).box for number in kept]
+
+
 def write_picture(study: Study, picture: Picture, repeat: int, root: Path) -> dict[str, Any]:
     """``test/<image_id>.dicom``; returns its boxes."""
     path = root / "test" / f"{image_id(study)}.dicom"
     path.parent.mkdir(parents=True, exist_ok=True)
     _dicom(study, picture.grey, path)
-    boxes = [
-        (label, *drawn.box)
+    labelled = [
+        (label, *box)
         for drawn in picture.drawn
         for label in VINDR.get(drawn.finding.kind, ())
         if label in VINDR_LOCAL
+        for box in boxes(drawn)
     ]
     return {
         "image_id": image_id(study),
         "number": study.number,
-        "boxes": boxes,
+        "boxes": labelled,
         "drawn": [drawn.finding.kind for drawn in picture.drawn],
     }
 
@@ -85,7 +118,7 @@ def write_tables(studies: Sequence[Study], pictures: Sequence[dict[str, Any]], r
     """``annotations/image_labels_test.csv`` and ``annotations/annotations_test.csv``."""
     folder = root / "annotations"
     folder.mkdir(parents=True, exist_ok=True)
-    labels, boxes = [], []
+    labels, rows = [], []
     for picture in pictures:
         study = studies[picture["number"]]
         # A boxed label is set where a box was drawn; a global one where the tags say so.
@@ -93,8 +126,8 @@ def write_tables(studies: Sequence[Study], pictures: Sequence[dict[str, Any]], r
         if not found:
             found = {"No finding"} if study.normal else {"Other disease(s)"}
         labels.append({"image_id": picture["image_id"], **{name: int(name in found) for name in VINDR_COLUMNS}})
-        rows = picture["boxes"] or [("No finding", None, None, None, None)]
-        boxes += [(picture["image_id"], *row) for row in rows]
+        boxed = picture["boxes"] or [("No finding", None, None, None, None)]
+        rows += [(picture["image_id"], *box) for box in boxed]
     pd.DataFrame(labels).to_csv(folder / "image_labels_test.csv", index=False)
     columns = ["image_id", "class_name", "x_min", "y_min", "x_max", "y_max"]
-    pd.DataFrame(boxes, columns=columns).to_csv(folder / "annotations_test.csv", index=False)
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "annotations_test.csv", index=False)
