@@ -6,6 +6,7 @@ plain line with count, rate and time left is printed instead.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -21,6 +22,16 @@ console = Console(stderr=True, highlight=False)
 def say(message: str) -> None:
     """Print one line to standard error."""
     console.print(message, soft_wrap=True, markup=False)
+
+
+def spoken(seconds: float) -> str:
+    """A duration as a person says it: ``"40 s"``, ``"12 min"``, ``"3 h 20 min"``; ``"?"`` where it is not known."""
+    if not math.isfinite(seconds):
+        return "?"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
@@ -51,6 +62,8 @@ def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterato
         now = time.monotonic()
         if now - last >= SECONDS_BETWEEN_LINES:
             last = now
-            left = f", {(total - count) * (now - start) / count:.0f} s left" if total else ""
-            say(f"{what}: {count}{f' of {total}' if total else ''}, {count / (now - start):.1f}/s{left}")
-    say(f"{what}: {count} done in {time.monotonic() - start:.1f} s")
+            each = (now - start) / count
+            rate = f"{1 / each:.1f}/s" if each < 1 else f"{spoken(each)} each"
+            left = f", {spoken((total - count) * each)} left" if total else ""
+            say(f"{what}: {count}{f' of {total}' if total else ''}, {rate}{left}")
+    say(f"{what}: {count} done in {spoken(time.monotonic() - start)}")

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from benchmark.progress import SECONDS_BETWEEN_LINES, console, say
+from benchmark.progress import SECONDS_BETWEEN_LINES, console, say, spoken
 from benchmark.training.budget import Account
 
 
@@ -34,10 +34,10 @@ class Display:
         if self._bar is not None:
             self._bar.stop()
         if kind is None and not self._silent:
-            say(f"training {self._name}: {self._account.steps} steps, {self.text(0.0)}")
+            say(f"training {self._name}: {self._account.steps} steps, {self.text()}")
 
-    def text(self, loss: float | None) -> str:
-        """Throughput, budget and time left so far."""
+    def text(self, loss: float | None = None) -> str:
+        """Throughput and budget so far, with the loss and the time left while it runs, or the time it took."""
         seconds = max(time.monotonic() - self._began, 1e-9)
         samples, progress = self._first
         done = self._account.progress - progress
@@ -45,7 +45,8 @@ class Display:
         rate = (self._account.samples - samples) / seconds
         spent = f"{self._account.spent:.3g} of {self._account.amount:.3g} {self._account.unit.replace('_', ' ')}"
         parts = [f"{self._account.progress:6.1%} of the budget ({spent})", f"{rate:.0f} pairs/s"]
-        return ", ".join(parts + ([f"loss {loss:.3f}", f"{left:.0f} s left"] if loss else [f"{seconds:.0f} s"]))
+        running = [] if loss is None else [f"loss {loss:.3f}", f"{spoken(left)} left"]
+        return ", ".join(parts + (running or [spoken(seconds)]))
 
     def update(self, loss: float) -> None:
         """Show the state after a step, at most every so often."""
