@@ -77,6 +77,9 @@ class BertOptions:
     sentence: str = "slots"
     """``slots``: mean over all ``max_tokens`` slots, zero padding counted (published; the scale of the sentence then
     depends on its length). ``words``: mean over the real words."""
+    cleaning: str = "published"
+    """``published``: what the release does to every caption and prompt before it is tokenised (words alone, no
+    punctuation; a text of one word vanishes and "3.5 cm" loses its "3."). ``none``: the text as dictated."""
     lowercase: bool = True
 
 

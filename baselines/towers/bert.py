@@ -16,6 +16,8 @@ from baselines import torchvision_cure
 from baselines.base import TextBatch, TextFeatures
 from baselines.config import BertOptions
 from baselines.towers.base import TextTower
+from offclip.names import one_of
+from offclip.sentences import published_cleaning
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 END = "[SEP]"
@@ -64,8 +66,8 @@ class BertTower(TextTower):
         torchvision_cure.apply()
         from transformers import AutoConfig, BertConfig, BertModel, BertTokenizer
 
-        if options.sentence not in ("slots", "words"):
-            raise ValueError(f"`encoders.text.sentence` must be slots or words, found '{options.sentence}'.")
+        one_of("`encoders.text.sentence`", options.sentence, ("slots", "words"))
+        one_of("`encoders.text.cleaning`", options.cleaning, ("published", "none"))
         if options.init:
             vocabulary = padded(read_vocabulary(options.init), AutoConfig.from_pretrained(options.init).vocab_size)
         elif not vocabulary:
@@ -103,7 +105,9 @@ class BertTower(TextTower):
         self.model.load_state_dict(pretrained.state_dict())
 
     def tokenize(self, texts: list[str]) -> TextBatch:
-        """Word pieces between [CLS] and [SEP], cut and padded to ``max_tokens``."""
+        """Word pieces of the cleaned texts between [CLS] and [SEP], cut and padded to ``max_tokens``."""
+        if self.options.cleaning == "published":
+            texts = [published_cleaning(text) for text in texts]
         encoded = self.tokenizer(texts, padding="max_length", truncation=True, max_length=self.options.max_tokens)
         return self.batch(torch.tensor(encoded["input_ids"]), torch.tensor(encoded["attention_mask"]))
 

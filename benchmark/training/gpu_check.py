@@ -29,7 +29,8 @@ from benchmark.training import budget, ledger
 from benchmark.training.distributed import ALONE
 from benchmark.training.published import LiteralHead
 from benchmark.training.step import Batch, StepOptions, contrastive_backward
-from offclip.objective import build, info_nce
+from offclip.losses import info_nce
+from offclip.objective import build
 
 MARGIN = 2.0
 """Ours may be this many times as far from float64 as the published head in the same precision."""

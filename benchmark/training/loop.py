@@ -208,7 +208,7 @@ class Run:
 
     def validation_loss(self) -> float:
         """InfoNCE on fixed pairs of the validation split, not augmented; mean over batches. Costs no budget."""
-        from offclip.objective import info_nce
+        from offclip.losses import info_nce
 
         model: Any = self.learner.model
         device = self.learner.device

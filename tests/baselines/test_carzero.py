@@ -10,7 +10,7 @@ from baselines.base import ImageFeatures, TextFeatures, load, load_exactly
 from baselines.carzero import CARZero
 from baselines.fusion import PUBLISHED
 from baselines.published import to_own_names
-from offclip.objective import info_nce
+from offclip.losses import info_nce
 from tests import parity
 from tests.baselines.conftest import ENCODERS, TEXTS, VOCABULARY
 

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from baselines.gloria import attend, local_similarity
-from offclip.objective import info_nce
+from offclip.losses import info_nce
 from tests import parity
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,21 @@ def test_texts_become_pieces_cut_and_padded_to_the_fixed_length() -> None:
     assert tokens.mask.sum(1).tolist() == [6, 2, 4]
 
 
+@parity.needs_parity
+def test_texts_are_cleaned_as_released_before_they_are_tokenised_or_left_as_dictated() -> None:
+    cases = json.loads((parity.FOLDER / "text_cleaning.json").read_text())["cases"]
+    words = sorted(set(" ".join(case["cleaned"] for case in cases).split()) | set("./,"))
+    options = {**TINY, "max_tokens": 24}
+    cleaned, dictated = (BertTower(BertOptions(**options, cleaning=name), words) for name in ("published", "none"))
+    for case in cases:
+        expected = dictated.tokenize([case["cleaned"]]).ids
+        assert torch.equal(cleaned.tokenize([case["text"]]).ids, expected)
+    text = ["There is nodule/mass."]
+    read = [[tower.vocabulary[piece] for piece in tower.tokenize(text).ids[0, 1:8]] for tower in (cleaned, dictated)]
+    assert not {"/", "."} & set(read[0])
+    assert {"/", "."} <= set(read[1])
+
+
 def test_the_sound_sentence_does_not_depend_on_padding_and_the_published_one_does() -> None:
     for sentence, same in (("words", True), ("slots", False)):
         pooled = []
@@ -112,6 +128,12 @@ def test_it_starts_from_a_local_folder_and_refuses_other_sizes(tmp_path: Path) -
     assert all(torch.equal(v, source.model.state_dict()[k]) for k, v in tower.model.state_dict().items())
     with pytest.raises(ValueError, match=r"has num_hidden_layers 5, `encoders.text` asks for 4"):
         BertTower(BertOptions(**{**TINY, "layers": 4}, init=str(tmp_path)), None)
+
+
+@pytest.mark.parametrize(("option", "value"), [("sentence", "wrods"), ("cleaning", "publisht")])
+def test_an_unknown_variant_is_refused_with_the_nearest(option: str, value: str) -> None:
+    with pytest.raises(ValueError, match=rf"`encoders\.text\.{option}` must be one of .* did you mean"):
+        BertTower(BertOptions(**{**TINY, option: value}), VOCABULARY)
 
 
 def test_no_vocabulary_and_no_folder_is_refused_with_what_to_give() -> None:

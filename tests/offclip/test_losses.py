@@ -1,0 +1,155 @@
+"""Every loss against a literal double loop over pairs, and CARZero's against the released one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from offclip.losses import abnormal_info_nce, info_nce, off_diagonal, off_diagonal_target, siglip
+from tests import parity
+from tests.offclip.batches import BATCHES, MIXED, logits
+
+
+def _softplus(x: Tensor) -> Tensor:
+    return torch.log1p(torch.exp(-x.abs())) + x.clamp(min=0)
+
+
+def _loop_info_nce(x: Tensor) -> Tensor:
+    """Diagonal targets, one row and one column at a time."""
+    total = x.sum() * 0
+    for i in range(len(x)):
+        total = total + x[i].exp().sum().log() - x[i, i]
+        total = total + x[:, i].exp().sum().log() - x[i, i]
+    return total / (2 * max(len(x), 1))
+
+
+def _loop_sigmoid(x: Tensor, normal: list[bool], abnormal_pairs: str, reduction: str) -> Tensor:
+    """Binary cross-entropy per pair, sorted into two groups by its target."""
+    positive, negative = [], []
+    for i in range(len(x)):
+        for j in range(len(x)):
+            if abnormal_pairs == "ignore" and not normal[i] and not normal[j]:
+                continue
+            if i == j or (normal[i] and normal[j]):
+                positive.append(_softplus(-x[i, j]))
+            else:
+                negative.append(_softplus(x[i, j]))
+    zero = x.sum() * 0
+    if reduction == "mean":
+        return sum(positive + negative, zero) / max(len(positive + negative), 1)
+    return (sum(positive, zero) / max(len(positive), 1) + sum(negative, zero) / max(len(negative), 1)) / 2
+
+
+def _loop_softmax(x: Tensor, normal: list[bool], abnormal_pairs: str) -> Tensor:
+    """Each anchor against the uniform distribution over its targets, rows and columns."""
+    zero = x.sum() * 0
+    total = zero
+    for matrix in (x, x.T):
+        losses = []
+        for i in range(len(x)):
+            if abnormal_pairs == "ignore" and not normal[i]:
+                continue
+            targets = [j for j in range(len(x)) if i == j or (normal[i] and normal[j])]
+            normaliser = matrix[i].exp().sum().log()
+            losses.append(sum((normaliser - matrix[i, j] for j in targets), zero) / len(targets))
+        total = total + sum(losses, zero) / max(len(losses), 1) / 2
+    return total
+
+
+def _loop_abnormal(x: Tensor, normal: list[bool]) -> Tensor:
+    kept = [i for i, value in enumerate(normal) if not value]
+    return _loop_info_nce(torch.stack([torch.stack([x[i, j] for j in kept]) for i in kept])) if kept else x.sum() * 0
+
+
+def _same(function: Callable[[Tensor], Tensor], loop: Callable[[Tensor], Tensor], size: int) -> None:
+    """Value and gradient agree with the loop."""
+    x = logits(size)
+    values = [function(x), loop(x)]
+    torch.testing.assert_close(*values, atol=1e-12, rtol=1e-10)
+    gradients = [torch.autograd.grad(value, x)[0] for value in values]
+    torch.testing.assert_close(*gradients, atol=1e-12, rtol=1e-10)
+    assert torch.isfinite(gradients[0]).all()
+
+
+@pytest.mark.parametrize("name", BATCHES)
+@pytest.mark.parametrize("abnormal_pairs", ["ignore", "zero"])
+@pytest.mark.parametrize("reduction", ["balanced", "mean"])
+def test_sigmoid_form_equals_the_double_loop(name: str, abnormal_pairs: str, reduction: str) -> None:
+    normal = BATCHES[name]
+    _same(
+        lambda x: off_diagonal(x, torch.tensor(normal), "sigmoid", abnormal_pairs, reduction),
+        lambda x: _loop_sigmoid(x, normal, abnormal_pairs, reduction),
+        len(normal),
+    )
+
+
+@pytest.mark.parametrize("name", BATCHES)
+@pytest.mark.parametrize("abnormal_pairs", ["ignore", "zero"])
+def test_softmax_form_equals_the_double_loop(name: str, abnormal_pairs: str) -> None:
+    normal = BATCHES[name]
+    _same(
+        lambda x: off_diagonal(x, torch.tensor(normal), "softmax", abnormal_pairs),
+        lambda x: _loop_softmax(x, normal, abnormal_pairs),
+        len(normal),
+    )
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_abnormal_info_nce_equals_the_double_loop(name: str) -> None:
+    normal = BATCHES[name]
+    _same(lambda x: abnormal_info_nce(x, torch.tensor(normal)), lambda x: _loop_abnormal(x, normal), len(normal))
+
+
+def test_info_nce_and_siglip_equal_their_double_loops() -> None:
+    _same(info_nce, _loop_info_nce, 5)
+    sign = 2 * torch.eye(5, dtype=torch.float64) - 1
+    _same(siglip, lambda x: sum(_softplus(-sign[i, j] * x[i, j]) for i in range(5) for j in range(5)) / 5, 5)
+
+
+@parity.needs_parity
+@pytest.mark.parametrize("size", [2, 5, 8])
+def test_info_nce_is_carzeros_released_loss_and_gradient(size: int) -> None:
+    expected = parity.arrays("losses.npz")
+    x = expected[f"logits_{size}"].requires_grad_()
+    loss = info_nce(x)
+    loss.backward()
+    torch.testing.assert_close(loss, expected[f"dqncos_{size}"], **parity.TINY)
+    torch.testing.assert_close(x.grad, expected[f"dqncos_grad_{size}"], **parity.TINY)
+
+
+@parity.needs_parity
+def test_the_released_training_loss_is_the_sum_over_both_directions() -> None:
+    expected = parity.arrays("losses.npz")
+    loss = info_nce(expected["i2t"]) + info_nce(expected["t2i"].T)
+    torch.testing.assert_close(loss, expected["total"], **parity.TINY)
+
+
+def test_the_target_is_the_figures_matrix() -> None:
+    expected = [[1, 0, 1, 0], [0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 1]]
+    assert off_diagonal_target(torch.tensor([True, False, True, False])).int().tolist() == expected
+
+
+def test_abnormal_pairs_are_left_alone_or_taken_literally() -> None:
+    normal = torch.tensor(MIXED)
+    both_abnormal = ~normal[:, None] & ~normal[None, :]
+    for abnormal_pairs, touched in (("ignore", False), ("zero", True)):
+        x = logits(len(MIXED))
+        off_diagonal(x, normal, "sigmoid", abnormal_pairs).backward()
+        assert bool((x.grad[both_abnormal] != 0).all()) is touched
+        assert (x.grad[~both_abnormal] != 0).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: info_nce(torch.zeros(2, 3)), r"square matrix \[B, B\], found shape \[2, 3\]"),
+        (lambda: off_diagonal(torch.zeros(2, 2), torch.zeros(2)), r"is_normal must be bool, found torch\.float32"),
+        (lambda: off_diagonal(torch.zeros(2, 2), torch.zeros(3, dtype=torch.bool)), r"shape \[2\], found \[3\]"),
+    ],
+)
+def test_wrong_input_is_refused_with_a_sentence(call: Callable[[], object], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        call()
