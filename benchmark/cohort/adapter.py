@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +31,11 @@ REGION_COLUMNS = ("image_id", "finding", "kind", "x_min", "y_min", "x_max", "y_m
 MASK_SIZE = ("mask_height", "mask_width")
 """Columns of an adapter's regions that ``prepare`` compares with the picture and drops."""
 FRONTAL = ("PA", "AP", "frontal")
+SHORT = 4
+"""Characters in which nothing of a patient can be told."""
+LONGEST_NAME = 64
+IDENTIFIER = re.compile(r"\d{4}|[0-9a-f]{8}")
+"""What no published table or column is called."""
 LONGEST_PATH = 250
 """Bytes of a picture's path; file systems refuse names above 255."""
 UNREADABLE = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, lzma.LZMAError)
@@ -90,10 +96,10 @@ def locate(root: Path, names: Sequence[str], dataset: str) -> Path:
             f"{dataset}: the root {root} is not a folder; set datasets.{dataset}.root in params.yaml to the release."
         )
     other = next((name for name, marks in MARKS.items() if name != dataset and find(root, marks)), None)
-    held = ", ".join(sorted(path.name for path in root.iterdir() if path.name != "pointer.json")[:6]) or "nothing"
+    held = ", ".join(map(name_shown, sorted(path.name for path in root.iterdir() if path.name != "pointer.json")[:6]))
     looks = f" (it looks like {other})" if other else ""
     raise UserError(
-        f"{dataset}: expected {' or '.join(names)} under {root}, found {held}{looks}; "
+        f"{dataset}: expected {' or '.join(names)} under {root}, found {held or 'nothing'}{looks}; "
         f"set datasets.{dataset}.root in params.yaml to the folder that holds it."
     )
 
@@ -139,9 +145,9 @@ def read_table(path: Path, columns: Iterable[str], optional: Iterable[str] = ())
     try:
         for column in wanted:
             if column not in header:
-                shown = ", ".join(header[:12]) + (" ..." if len(header) > 12 else "")
+                found = ", ".join(map(name_shown, header[:12])) + (" ..." if len(header) > 12 else "")
                 raise UserError(
-                    f"{path}: expected a column '{column}', found {shown}{nearest(column, header) or '.'} "
+                    f"{path}: expected a column '{column}', found {found}{nearest(column, header) or '.'} "
                     "The layout expected is in docs/datasets.md."
                 )
         used = [column for column in header if column in {*wanted, *optional}]
@@ -186,6 +192,20 @@ def unreadable(path: Path, kind: str, error: BaseException) -> UserError:
     return UserError(f"{path} cannot be read as {kind} ({reason}); download it again.")
 
 
+def cell_shown(cell: str) -> str:
+    """A table's cell for a message: as it is up to ``SHORT`` characters, else its length.
+
+    Messages reach logs, and a table whose columns have slipped holds identifiers and report texts where labels are
+    expected: file, row and column lead its owner to the cell.
+    """
+    return f"'{cell}'" if len(cell) <= SHORT else f"a text of {len(cell)} characters"
+
+
+def name_shown(name: str) -> str:
+    """A column's or a file's name for a message; `...` where it may be the identifier or the text of a patient."""
+    return "..." if len(name) > LONGEST_NAME or IDENTIFIER.search(name) else name
+
+
 def row_of(position: int) -> str:
     """Human name of a table's row: the line of the file, the header being line 1."""
     return f"row {position + 2}"
@@ -195,31 +215,32 @@ def check_unique(values: pd.Series, path: Path) -> None:
     """Refuse a repeated identifier.
 
     Raises:
-        UserError: names the file, the identifier and both rows.
+        UserError: names the file, the column and both rows.
     """
     repeated = np.flatnonzero(values.duplicated().to_numpy())
     if len(repeated):
         second = int(repeated[0])
         first = int(np.flatnonzero((values == values.iloc[second]).to_numpy())[0])
         raise UserError(
-            f"{path}: {values.name} '{values.iloc[second]}' stands in {row_of(first)} and again in {row_of(second)} "
-            f"({len(repeated)} repeated in all); expected each once: remove the repeated rows."
+            f"{path}: {row_of(second)} repeats the {values.name} of {row_of(first)} ({len(repeated)} repeated in all); "
+            "expected each once: remove the repeated rows."
         )
 
 
-def check_one_split(patients: pd.Series, splits: pd.Series, path: Path) -> None:
-    """Refuse a patient who is in more than one split.
+def check_one_split(patients: pd.Series, splits: pd.Series, rows: pd.Series, path: Path) -> None:
+    """Refuse a patient who is in more than one split; ``rows`` are positions in the table.
 
     Raises:
-        UserError: names the file, the patient and the splits.
+        UserError: names the file, two rows of the patient and the splits.
     """
     per_patient = splits.groupby(patients.to_numpy()).nunique()
     if (per_patient > 1).any():
         patient = per_patient.index[per_patient > 1][0]
-        found = sorted(splits[(patients == patient).to_numpy()].unique())
+        of_patient = (patients == patient).to_numpy()
+        first = rows[of_patient].groupby(splits[of_patient]).min().sort_index()
         raise UserError(
-            f"{path}: patient {patient} is in splits {' and '.join(found)}; expected each patient in one split only, "
-            "or training would see evaluation patients: mend the split table."
+            f"{path}: {' and '.join(f'{row_of(int(row))} ({split})' for split, row in first.items())} are one patient; "
+            "expected each patient in one split only, or training would see evaluation patients: mend the split table."
         )
 
 
@@ -236,8 +257,8 @@ def label_column(values: pd.Series, path: Path, allowed: Iterable[str] = LABEL_V
         at = int(wrong[0])
         expected = ", ".join(value or "blank" for value in ("0", "1", "-1", "") if value in known)
         raise UserError(
-            f"{path}, {row_of(at)}: column '{values.name}' holds '{values.iloc[at]}', expected one of {expected} "
-            f"({len(wrong)} such values): restore the published file."
+            f"{path}, {row_of(at)}: column '{values.name}' holds {cell_shown(values.iloc[at])}, expected one of "
+            f"{expected} ({len(wrong)} such values): restore the published file."
         )
     parsed = pd.array([LABEL_VALUES[text] for text in texts], dtype="Int8")
     return pd.Series(parsed.take(codes), index=values.index, name=values.name)
@@ -259,7 +280,7 @@ def number_columns(table: pd.DataFrame, columns: Sequence[str], path: Path) -> p
     if len(wrong):
         at, column = (int(value) for value in wrong[0])
         raise UserError(
-            f"{path}, {row_of(at)}: column '{columns[column]}' holds '{table[columns[column]].iloc[at]}', "
+            f"{path}, {row_of(at)}: column '{columns[column]}' holds {cell_shown(table[columns[column]].iloc[at])}, "
             "expected a number: restore the published file."
         )
     return pd.DataFrame(numbers.astype(float))
@@ -283,14 +304,15 @@ def check_inside(paths: pd.Series) -> None:
     """Refuse identifiers that would lead out of the release (``../../x``, ``/x``) or that no file can bear.
 
     Raises:
-        UserError: names the path.
+        UserError: names the picture's number among those in use.
     """
-    for path in paths:
+    for number, path in enumerate(paths, start=1):
         parts = PurePosixPath(path).parts
         if not parts or parts[0] == "/" or ".." in parts or "\0" in path or len(path.encode()) > LONGEST_PATH:
             raise UserError(
-                f"the tables name a picture {path[:80]!r}, which cannot lie inside the release's folder (expected a "
-                f"relative path without '..', of at most {LONGEST_PATH} bytes); restore the published tables."
+                f"the path that the tables give picture {number} of {len(paths)} cannot lie inside the release's "
+                f"folder (expected a relative path without '..', of at most {LONGEST_PATH} bytes); restore the "
+                "published tables."
             )
 
 

@@ -84,8 +84,7 @@ def read_labels(path: Path, evaluation: bool) -> pd.DataFrame:
     if parts["path"].isna().any():
         at = int(parts["path"].isna().to_numpy().argmax())
         raise UserError(
-            f"{path}, {adapter.row_of(at)}: Path '{table['Path'].iloc[at]}' was expected to end like "
-            "patient64741/study1/view1_frontal.jpg."
+            f"{path}, {adapter.row_of(at)}: its Path was expected to end like patient64741/study1/view1_frontal.jpg."
         )
     parse = adapter.binary_column if evaluation else adapter.label_column
     labels = pd.DataFrame({name: parse(table[name], path) for name in (NORMAL, *FINDINGS)})
@@ -127,14 +126,16 @@ def read_masks(path: Path, image_ids: set[str]) -> list[dict[str, object]]:
     from pycocotools import mask as coco
 
     rows: list[dict[str, object]] = []
-    for image_id, masks in sorted(adapter.read_json(path, dict).items()):
+    for number, (image_id, masks) in enumerate(adapter.read_json(path, dict).items(), start=1):
         if not isinstance(masks, dict):
-            raise UserError(f"{path}: '{image_id}' was expected to hold masks by finding, found {str(masks)[:40]}.")
+            raise UserError(
+                f"{path}: entry {number} was expected to hold masks by finding, found {type(masks).__name__}."
+            )
         for name, mask in masks.items():
             finding = MASK_NAMES.get(name, name)
             if finding not in FINDINGS:
                 raise UserError(
-                    f"{path}: '{image_id}' has a mask of '{name}', which is no CheXpert label{nearest(name, FINDINGS)}."
+                    f"{path}: entry {number} has a mask of what is no CheXpert label{nearest(name, FINDINGS) or '.'}"
                 )
             try:
                 rows_of_mask, columns_of_mask = (int(side) for side in mask["size"])
@@ -145,7 +146,7 @@ def read_masks(path: Path, image_ids: set[str]) -> list[dict[str, object]]:
                 left, top, width, height = (float(value) for value in coco.toBbox(encoded))
             except (KeyError, TypeError, ValueError) as error:
                 raise UserError(
-                    f"{path}: the mask of '{name}' of '{image_id}' was expected as "
+                    f"{path}: the mask of '{name}' in entry {number} was expected as "
                     f'{{"size": [h, w], "counts": RLE}} ({error}); download it again.'
                 ) from None
             if image_id in image_ids and width > 0 and height > 0:

@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmark import layout, settings
 from benchmark.cohort import adapter, pictures
 from benchmark.cohort.adapter import Cohort
+from benchmark.cohort.prepare import list_privately
 from benchmark.errors import UserError
 from benchmark.settings import DatasetSettings, Settings
 
@@ -96,7 +97,7 @@ def _real(
         try:
             pictures.load(root / path, values.cohort.decode, values.cohort.size)
         except pictures.UnreadablePicture as error:
-            unreadable.append(f"{path} {error}")
+            unreadable.append(f"{root / path} {error}")
     seconds = (clock() - start) / max(len(timed), 1) * len(index) / values.cohort.workers
     lines = {
         "root": str(root),
@@ -106,11 +107,13 @@ def _real(
         "normal": f"{int((index['normal'] == 1).sum()):,} of {int(index['normal'].notna().sum()):,} labelled pictures",
         "grounding": f"{len(cohort.regions):,} regions ({cohort.grounding_truth})",
         "left out": "; ".join(f"{len(item.names):,} {item.reason}" for item in cohort.exclusions) or "nothing",
-        "on disk": f"{len(there):,} of {len(sample):,} pictures looked up"
-        + (f"; missing for example {absent[0]}" if absent else ""),
+        "on disk": f"{len(there):,} of {len(sample):,} pictures looked up",
     }
     if unreadable:
-        lines["unreadable"] = "; ".join(unreadable)
+        lines["unreadable"] = f"{len(unreadable)} of {len(timed)} pictures decoded"
+    if listed := [f"{root / path} not on disk" for path in absent] + unreadable:
+        named = chosen.share_examples or not cohort.credentialed
+        lines["which"] = f"for example {listed[0]}" if named else f"listed in {list_privately(dataset, listed)}"
     if cohort.notes:
         lines["note"] = " ".join(cohort.notes)
     ready = len(absent) / len(sample) <= values.cohort.max_missing and len(unreadable) < max(len(timed), 1)
@@ -130,7 +133,7 @@ def render(diagnoses: list[Diagnosis], values: Settings, free_bytes: int) -> str
         if diagnosis.ready:
             lines["needs"] = f"{_bytes(diagnosis.needed_bytes)} of cache, {_duration(diagnosis.needed_seconds)}"
         state = "ready" if diagnosis.ready else "NOT READY"
-        body = "\n".join(f"  {heading:<10}{sentence}" for heading, sentence in lines.items())
+        body = "\n".join(f"  {heading:<11}{sentence}" for heading, sentence in lines.items())
         blocks.append(f"{diagnosis.dataset}: {state}\n{body}")
     needed = sum(diagnosis.needed_bytes for diagnosis in diagnoses)
     seconds = sum(diagnosis.needed_seconds for diagnosis in diagnoses)

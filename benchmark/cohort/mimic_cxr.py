@@ -66,6 +66,7 @@ def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None)
     table = adapter.read_table(path, ["dicom_id", "subject_id", "study_id", "ViewPosition"])
     adapter.check_unique(table["dicom_id"], path)
     pictures = len(table)
+    table["row"] = range(pictures)
     table = table.merge(_splits(root), on="dicom_id", how="left", validate="one_to_one")
     exclusions: list[Exclusion] = []
 
@@ -78,7 +79,7 @@ def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None)
     leave_out(table["split"].isna(), "not in the split table")
     leave_out(table["split"] == "test", "official test split")
     leave_out(~table["ViewPosition"].isin(FRONTAL_VIEWS), "not a frontal view (PA, AP)")
-    adapter.check_one_split(table["subject_id"], table["split"], path)
+    adapter.check_one_split(table["subject_id"], table["split"], table["row"], path)
     lot = table["dicom_id"].map(lambda name: hashlib.sha256(f"{CHOICE_SEED}:{name}".encode()).hexdigest())
     chosen = table.index.isin(lot.groupby(table["study_id"]).idxmin()) if len(table) else lot.astype(bool)
     leave_out(pd.Series(~chosen), "another frontal picture of its study was drawn")
@@ -107,7 +108,7 @@ def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None)
     sample = list(index["path"].iloc[:: max(len(index) // REPORTS_LOOKED_UP, 1)])
     if sample and not any(path.is_file() for picture in sample for path in report_paths(root, picture)):
         raise UserError(
-            f"mimic_cxr: no report was found, expected for example {report_paths(root, sample[0])[0]}; "
+            f"mimic_cxr: no report was found, expected {root}/files/pNN/pNNNNNNNN/sNNNNNNNN.txt; "
             "unpack mimic-cxr-reports.zip into the root, so that each sNNN.txt lies beside its study's folder."
         )
     return Cohort(
@@ -132,7 +133,8 @@ def _splits(root: Path) -> pd.DataFrame:
     if unknown.any():
         at = int(unknown.to_numpy().argmax())
         raise UserError(
-            f"{path}, {adapter.row_of(at)}: split '{table['split'].iloc[at]}', expected train, validate or test."
+            f"{path}, {adapter.row_of(at)}: column 'split' holds {adapter.cell_shown(table['split'].iloc[at])}, "
+            "expected train, validate or test."
         )
     return table
 

@@ -129,7 +129,7 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
             for picture in study.pictures
         ]
     )
-    adapter.check_unique(table["image_id"], source)
+    _check_one_report(table, source)
     if without_pictures := tuple(study.uid for study in studies if not study.pictures):
         exclusions.append(Exclusion("report without a picture", without_pictures))
     table["view"], view_table = views(root, table["image_id"])
@@ -164,6 +164,22 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
         exclusions=tuple(exclusions),
         notes=(seen[0].upper() + seen[1:] + ".", "Each report is one patient: the release holds one report a patient."),
     )
+
+
+def _check_one_report(table: pd.DataFrame, source: Path) -> None:
+    """Refuse a picture of two reports: whose labels would it bear? (The release is public: names may be said.)
+
+    Raises:
+        UserError: names the picture and its reports.
+    """
+    repeated = table[table["image_id"].duplicated(keep=False)]
+    if len(repeated):
+        name = repeated["image_id"].iloc[0]
+        reports = sorted(repeated.loc[repeated["image_id"] == name, "study_id"])
+        raise UserError(
+            f"{source}: picture '{name}' stands in the reports {' and '.join(reports)} "
+            f"({repeated['image_id'].nunique()} such pictures); expected each in one: unpack NLMCXR_reports.tgz again."
+        )
 
 
 def read_studies(source: Path) -> Iterator[Study]:

@@ -143,14 +143,15 @@ def _label_set(text: str, path: Path, row: int) -> frozenset[str]:
     sentences = _parse(text)
     if sentences is None:
         raise UserError(
-            f"{path}, {adapter.row_of(row)}: Labels holds '{text[:60]}', expected a list such as ['normal']; "
+            f"{path}, {adapter.row_of(row)}: Labels holds {adapter.cell_shown(text)}, expected a list such as "
+            "['normal']; "
             "restore the published file."
         )
     names = frozenset(name for sentence in sentences for name in sentence)
     for name in sorted(names.difference(vocabulary())):
         raise UserError(
-            f"{path}, {adapter.row_of(row)}: label '{name}' is none of the 193 published ones"
-            f"{nearest(name, vocabulary())}."
+            f"{path}, {adapter.row_of(row)}: one of its Labels is none of the 193 published ones"
+            f"{nearest(name, vocabulary()) or '.'}"
         )
     return names
 
@@ -189,7 +190,7 @@ def read_boxes(path: Path, findings: dict[str, int]) -> pd.DataFrame:
     regions: list[dict[str, object]] = []
     for number, entry in enumerate(adapter.read_json(path, list), start=1):
         if not isinstance(entry, dict) or not isinstance(entry.get("ImageID"), str):
-            found = sorted(map(str, entry))[:6] if isinstance(entry, dict) else str(entry)[:40]
+            found = ", ".join(map(adapter.name_shown, entry)) if isinstance(entry, dict) else type(entry).__name__
             raise UserError(f"{path}: entry {number} was expected to have 'ImageID', found {found}.")
         try:
             regions += _grounded(entry, findings)

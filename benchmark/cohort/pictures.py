@@ -49,9 +49,9 @@ def load(path: Path, policy: Policy, size: int) -> tuple[Gray, int, int]:
         raise UnreadablePicture("not on disk") from None
     except Exception as error:
         # Decoders raise whatever they like (struct.error, SyntaxError, AttributeError, RuntimeError ...).
-        raise UnreadablePicture(
-            f"cannot be decoded: {' '.join(str(error).split())[:120] or type(error).__name__}"
-        ) from error
+        # They name the file in full; whose picture it is stays with who asked for it.
+        reason = " ".join(str(error).replace(str(path), "the file").split())[:120]
+        raise UnreadablePicture(f"cannot be decoded: {reason or type(error).__name__}") from error
     return fit(gray, size, (height, width)), height, width
 
 

@@ -127,7 +127,7 @@ def _drop_failures(
     for line in listed if named else ():
         say(f"{dataset}: left out: {line}")
     if listed and not named:
-        say(f"{dataset}: left out: {len(listed)} pictures, listed in {_list_privately(dataset, listed)}")
+        say(f"{dataset}: left out: {len(listed)} pictures, listed in {list_privately(dataset, listed)}")
     return index.drop(index=list(outcome.failures)).reset_index(drop=True), exclusions
 
 
@@ -137,14 +137,14 @@ def _refuse_above(
     """Fail when more than ``max_missing`` of ``total`` is unusable; without ``named`` the names go to a file only."""
     if total and bad / total > max_missing:
         examples = f"for example {'; '.join(listed[:EXAMPLES])}"
-        shown = examples if named else f"listed in {_list_privately(dataset, listed)}"
+        shown = examples if named else f"listed in {list_privately(dataset, listed)}"
         raise UserError(
             f"{dataset}: {bad} of {total} {what} cannot be used ({bad / total:.1%}, allowed are {max_missing:.1%}), "
             f"{shown}; complete the download, or raise cohort.max_missing in params.yaml."
         )
 
 
-def _list_privately(dataset: str, listed: list[str]) -> Path:
+def list_privately(dataset: str, listed: list[str]) -> Path:
     """Names of a real release lead to its patients: they go to a file beside the data, never to a log."""
     path = layout.raw(dataset).parent / f".{dataset}.left_out.txt"
     files.write_text(path, "\n".join(listed) + "\n")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from benchmark.cohort.adapter import cell_shown
 from benchmark.errors import UserError
 
 SPLITS = ("train", "validate", "test")
@@ -158,7 +159,7 @@ def _checked(schema: Any, table: pd.DataFrame, name: str) -> pd.DataFrame:
         cases = error.failure_cases
         found = f": {cases}" if isinstance(cases, str) else ""
         if isinstance(cases, pd.DataFrame) and len(cases):
-            found = f"; first at row {cases['index'].iloc[0]}: {str(cases['failure_case'].iloc[0])[:80]!r}"
+            found = f"; first at row {cases['index'].iloc[0]}: {cell_shown(str(cases['failure_case'].iloc[0]))}"
         rule = " ".join(str(error.check or error).split())[:120]
         where = getattr(error.schema, "name", None) or "the table"
         raise UserError(

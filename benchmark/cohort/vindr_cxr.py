@@ -62,8 +62,9 @@ def read_split(root: Path, split: Literal["train", "test"], settings: DatasetSet
     stray = regions[~regions["image_id"].isin(set(labels["image_id"]) | {n for e in exclusions for n in e.names})]
     if len(stray):
         raise UserError(
-            f"{root}/annotations/annotations_{split}.csv: picture '{stray['image_id'].iloc[0]}' has boxes but no row "
-            f"in {path.name} ({stray['image_id'].nunique()} such pictures); expected the tables of one release."
+            f"{root}/annotations/annotations_{split}.csv, {adapter.row_of(int(stray['row'].iloc[0]))}: its picture has "
+            f"a box but no row in {path.name} ({stray['image_id'].nunique()} such pictures); expected the tables of "
+            "one release."
         )
     kept = regions["image_id"].isin(labels["image_id"]) & regions["finding"].isin(findings)
     image_id = labels["image_id"]
@@ -116,7 +117,7 @@ def majority(votes: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_boxes(path: Path) -> pd.DataFrame:
-    """Boxes of an annotation table: image_id, finding, kind, corners in pixels; ``No finding`` rows hold none.
+    """Boxes of an annotation table: image_id, finding, kind, corners in pixels, row; ``No finding`` rows hold none.
 
     Raises:
         UserError: an unknown class, a box without corners, or corners in the wrong order.
@@ -126,9 +127,9 @@ def read_boxes(path: Path) -> pd.DataFrame:
     unknown = np.flatnonzero(~table["class_name"].isin(known).to_numpy())
     if len(unknown):
         at = int(unknown[0])
-        name = table["class_name"].iloc[at]
         raise UserError(
-            f"{path}, {adapter.row_of(at)}: class_name '{name}' is none of the published labels{nearest(name, known)}."
+            f"{path}, {adapter.row_of(at)}: its class_name is none of the published labels"
+            f"{nearest(table['class_name'].iloc[at], known) or '.'}"
         )
     corners = adapter.number_columns(table, CORNERS, path)
     local = table["class_name"].isin(LOCAL).to_numpy()
@@ -142,5 +143,7 @@ def read_boxes(path: Path) -> pd.DataFrame:
             f"({', '.join(table[name].iloc[at] or 'blank' for name in CORNERS)}), "
             "expected x_min < x_max and y_min < y_max."
         )
-    boxes = corners.assign(image_id=table["image_id"], finding=table["class_name"], kind="box")
+    boxes = corners.assign(
+        image_id=table["image_id"], finding=table["class_name"], kind="box", row=np.arange(len(table))
+    )
     return boxes[local].reset_index(drop=True)

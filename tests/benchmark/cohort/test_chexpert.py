@@ -74,11 +74,11 @@ def test_the_validation_set_stands_in_and_says_so(tmp_path: Path, read: Read) ->
         ),
         ("view1_frontal.jpg,1.0,", "view1_frontal.jpg,-1.0,", "row 4: column 'No Finding' holds '-1.0'"),
         ("view1_frontal.jpg,1.0,", "view1_frontal.jpg,,", "row 4: column 'No Finding' holds ''"),
-        ("patient64743/study2", "patient64742/study1", "Path '.*patient64742.*' stands in row 4 and again in row 5"),
+        ("patient64743/study2", "patient64742/study1", "row 5 repeats the Path of row 4 "),
         (
             "test/patient64743/study2/view1_frontal",
             "test/x",
-            "row 5: Path 'CheXpert-v1.0/test/x.jpg' was expected to end like",
+            "row 5: its Path was expected to end like",
         ),
     ],
 )
@@ -96,7 +96,7 @@ def test_a_wrong_table_is_refused(tmp_path: Path, read: Read, old: str, new: str
     ("masks", "message"),
     [
         ({"a": {"Cardiomegalie": {"size": [2, 2], "counts": "04"}}}, "no CheXpert label; did you mean 'Cardiomegaly'"),
-        ({"a": {"Edema": {"size": [2, 2]}}}, "the mask of 'Edema' of 'a' was expected as"),
+        ({"a": {"Edema": {"size": [2, 2]}}}, "the mask of 'Edema' in entry 1 was expected as"),
     ],
 )
 def test_wrong_masks_are_refused(tmp_path: Path, read: Read, masks: dict[str, object], message: str) -> None:

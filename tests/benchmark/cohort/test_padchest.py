@@ -112,14 +112,14 @@ def test_grounded_reports_replace_zones(tmp_path: Path, read: Read) -> None:
         (
             "Physician,\"['normal']\"",
             "Physician,\"['normall']\"",
-            "row 2: label 'normall' is none of the 193 .*did you mean 'normal'",
+            "row 2: one of its Labels is none of the 193 .*did you mean 'normal'",
         ),
         (
             "Physician,\"['normal']\"",
             'Physician,"normal"',
-            r"row 2: Labels holds 'normal', expected a list such as \['normal'\]",
+            r"row 2: Labels holds a text of 6 characters, expected a list such as \['normal'\]",
         ),
-        ("200_c.png", "200_b.png", "ImageID '200_b.png' stands in row 3 and again in row 4"),
+        ("200_c.png", "200_b.png", "row 4 repeats the ImageID of row 3"),
         ("MethodLabel", "Method", "expected a column 'MethodLabel', found"),
     ],
 )

@@ -47,9 +47,9 @@ def test_what_adapters_make_is_accepted(index: pd.DataFrame, regions: pd.DataFra
     [
         ("image_id", ["a", "a", "c"], "unique.* in image_id"),
         ("path", ["1/a.png", "", "2/c.png"], "str_length.* in path"),
-        ("split", ["test", "test", "testing"], "isin.* in split.*'testing'"),
+        ("split", ["test", "test", "testing"], "isin.* in split.* at row 2: a text of 7"),
         ("split", ["train", "validate", "test"], "a patient stands in two splits"),
-        ("view", ["PA", "AP", "oblique"], "isin.* in view.*'oblique'"),
+        ("view", ["PA", "AP", "oblique"], "isin.* in view.* at row 2: a text of 7"),
         ("height", pd.array([100, 0, 100], dtype="int32"), "greater_than.* in height"),
         ("normal", pd.array([0, 2, 0], dtype="Int8"), "isin.* in normal"),
         ("label:Edema", pd.array([1, 3, 0], dtype="Int8"), "isin.* in label:Edema"),
@@ -73,7 +73,7 @@ def test_training_labels_may_be_uncertain_or_unknown(index: pd.DataFrame) -> Non
     ("column", "values", "message"),
     [
         ("image_id", ["a", "z"], "isin.* in image_id.*'z'"),
-        ("finding", ["Edema", "Oedema"], "isin.* in finding.*'Oedema'"),
+        ("finding", ["Edema", "Oedema"], "isin.* in finding.* at row 1: a text of 6"),
         ("kind", ["fraction", "zone"], "isin.* in kind"),
         ("x_max", pd.array([1.0, float("nan")], dtype="float32"), "a box or mask has an extent"),
         ("rle", ["0", ""], "masks, and only masks"),

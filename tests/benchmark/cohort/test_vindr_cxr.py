@@ -52,7 +52,7 @@ def test_boxes_keep_their_corners(tmp_path: Path, read: Read) -> None:
         (
             "0a1b,Cardiomegaly",
             "0a1b,Cardiomegalia",
-            "row 2: class_name 'Cardiomegalia' is none of .*did you mean 'Cardiomegaly'",
+            "row 2: its class_name is none of .*did you mean 'Cardiomegaly'",
         ),
         (
             "20.5,40.0,70.25",
@@ -60,8 +60,8 @@ def test_boxes_keep_their_corners(tmp_path: Path, read: Read) -> None:
             "row 2: the box of 'Cardiomegaly' is .80.5, 40.0, 70.25, 90.0., expected x_min",
         ),
         ("5,80,30,100.4", ",,,", "row 3: the box of 'Pleural effusion' is .blank, blank"),
-        ("5,80,30,100.4", "5,eighty,30,100", "row 3: column 'y_min' holds 'eighty', expected a number"),
-        ("2e3f,Rib", "9z9z,Rib", "picture '9z9z' has boxes but no row in image_labels_test.csv"),
+        ("5,80,30,100.4", "5,eighty,30,100", "row 3: column 'y_min' holds a text of 6 characters, expected a number"),
+        ("2e3f,Rib", "9z9z,Rib", "row 5: its picture has a box but no row in image_labels_test.csv"),
         ("x_min,", "xmin,", "expected a column 'x_min', found .*did you mean 'xmin'"),
     ],
 )
