@@ -16,6 +16,8 @@ from benchmark import layout
 from benchmark.errors import UserError, nearest
 
 PHANTOM_ROOT = "phantom"
+PUBLISHED_CROP = 224 / 256
+"""Side of the picture that ``training.augment: published`` leaves, part of ``cohort.size``."""
 
 
 class Strict(BaseModel):
@@ -111,7 +113,8 @@ class TrainingSettings(Strict):
     weight_decay: float = Field(0.01, ge=0)
     clip_norm: float | None = 1.0
     augment: Literal["none", "light", "published"] = "light"
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """``auto``: bfloat16 where the hardware multiplies it, else float32; the ledger says which. Weights are float32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(2, ge=1)
     compile: bool = False
@@ -234,6 +237,26 @@ class Settings(Strict):
             raise ValueError(f"`datasets` lacks {sorted(missing)}")
         if unknown := set(self.datasets) - set(layout.DATASETS):
             raise ValueError(f"`datasets` has unknown {sorted(unknown)}")
+        return self
+
+    @model_validator(mode="after")
+    def _pictures_fit_the_tower(self) -> Settings:
+        """A vision transformer takes one size, and cuts whole patches off both sides of a larger picture."""
+        image = {"size": 224, "patch": 16, **self.encoders.get("image", {})}
+        size, patch = image["size"], image["patch"]
+        if image.get("kind") != "vit" or not (isinstance(size, int) and isinstance(patch, int) and patch > 0):
+            return self  # not a transformer, or refused with its own sentence where the towers' options are read
+        seen = {"scoring": self.cohort.size, f"`training.augment: {self.training.augment}`": self.cohort.size}
+        if self.training.augment == "published":
+            seen["`training.augment: published`"] = round(self.cohort.size * PUBLISHED_CROP)
+        for who, side in seen.items():
+            if side < size or (side - size) % (2 * patch):
+                raise ValueError(
+                    f"`encoders.image` is a vit of {size} px in patches of {patch}, but with `cohort.size` "
+                    f"{self.cohort.size} {who} gives it pictures of {side} px; expected {size} px plus a multiple of "
+                    f"{2 * patch}: set `cohort.size` (256 for the published 224), `training.augment` or "
+                    "`encoders.image.size`"
+                )
         return self
 
     @property

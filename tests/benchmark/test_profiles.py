@@ -37,7 +37,7 @@ def test_only_the_named_values_change_and_comments_stay(params):
 
 
 def test_a_tower_is_replaced_whole_because_its_keys_depend_on_its_kind(params):
-    profiles.apply({"encoders": {"image": {"kind": "vit"}}}, params)
+    profiles.apply({"cohort": {"size": 256}, "encoders": {"image": {"kind": "vit"}}}, params)
     assert settings.load(params).encoders["image"] == {"kind": "vit"}
 
 

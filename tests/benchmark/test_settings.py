@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from baselines import config
 from benchmark import settings
 from benchmark.errors import UserError
+from benchmark.training import augment as augment_module
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -62,3 +64,34 @@ def test_broken_yaml_and_a_missing_file_are_sentences(tmp_path):
     (tmp_path / "params.yaml").write_text("compare: [clip")
     with pytest.raises(UserError, match="not valid YAML"):
         settings.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("size", "augment", "tower", "accepted"),
+    [
+        (256, "published", {}, True),  # profiles/paper.yaml: training sees 224 px, scoring crops 256 to 224
+        (224, "light", {}, True),
+        (224, "published", {}, False),  # the crop of 224 px is 196 px
+        (192, "none", {}, False),  # smaller than the tower
+        (240, "light", {}, False),  # 8 px on each side are half a patch
+        (64, "published", {"size": 56, "patch": 4}, True),
+        (64, "published", {"size": 56, "patch": 8}, False),  # training fits, but scoring would cut half a patch
+    ],
+)
+def test_pictures_that_do_not_fit_a_vision_transformer_are_refused_before_anything_runs(
+    values, size, augment, tower, accepted
+):
+    values["cohort"]["size"] = size
+    values["training"]["augment"] = augment
+    values["encoders"]["image"] = {"kind": "vit", **tower}
+    if accepted:
+        assert settings.parse(values).cohort.size == size
+    else:
+        with pytest.raises(UserError, match=rf"`cohort\.size` {size} .* px; expected .* set `cohort\.size`"):
+            settings.parse(values)
+
+
+def test_what_settings_know_of_the_towers_and_the_augmentation_is_so():
+    assert augment_module.RECIPES["published"].crop == settings.PUBLISHED_CROP
+    published = config.VitOptions()
+    assert (published.size, published.patch) == (224, 16)
