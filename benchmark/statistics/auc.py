@@ -1,8 +1,8 @@
 """Area under the ROC curve, exactly, with ties and weights: once, per replicate, and per observation.
 
 AUC = P(positive scores above negative) + P(tie) / 2, the Mann-Whitney form. The bootstrap needs it for
-thousands of weightings of one column; `Ranking` sorts the column once, after which a replicate is one
-sum over buckets. The rarer class cuts the score axis, so a rare finding costs almost nothing.
+thousands of weightings of one column; `Ranking` sorts the column once, after which a replicate is a running sum
+over buckets. The rarer class cuts the score axis, so a rare finding costs little.
 Source: Hanley & McNeil (1982); placements as in DeLong et al. (1988).
 """
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from benchmark.errors import UserError
+from benchmark.statistics.buckets import Buckets, Counts
 
 Floats = NDArray[np.float64]
 
@@ -48,53 +48,56 @@ def validated(labels: NDArray, scores: NDArray, column: str = "scores") -> tuple
 class Ranking:
     """One column, sorted once.
 
-    The distinct scores v_0 < ... < v_(u-1) of the rarer class cut the axis into 2u + 1 buckets of the other
-    class: below v_0, tied with v_0, between v_0 and v_1, ... ``sums @ weights`` gives the weight in each
-    bucket and, in the last u rows, the rarer class's own weight at each v.
+    The distinct scores v_0 < ... < v_(u-1) of the rarer class cut the axis. Bucket k of the other class holds what the
+    running sum gains from v_(k-1) to v_k, such that up to v_k it is twice the weight below v_k plus the weight tied
+    with it; the last bucket (u) completes twice the total. Doubling keeps the halves of ties whole numbers.
     """
 
-    sums: sparse.csr_array
-    """(3u + 1, n) of ones, float32: exact for total weights below 2**24."""
-    cuts: int
-    """u."""
+    rarer: Buckets
+    """Weight of the rarer class at v_k; float32 is exact for total weights below 2**23."""
+    other: Buckets
     positives_are_rarer: bool
 
     @classmethod
-    def of(cls, labels: NDArray, scores: NDArray, column: str = "scores") -> Ranking:
-        """Sort a column. See `validated` for the arguments and what is raised."""
+    def of(
+        cls, labels: NDArray, scores: NDArray, column: str = "scores", cluster: NDArray[np.int64] | None = None
+    ) -> Ranking:
+        """Sort a column. See `validated` for the first three arguments and what is raised.
+
+        Args:
+            labels: (n,).
+            scores: (n,).
+            column: the name used in a complaint.
+            cluster: (n,) 0 .. C - 1: whose weight each observation has; its own where None.
+        """
         labels, scores = validated(labels, scores, column)
+        cluster = np.arange(len(labels)) if cluster is None else cluster
         known = ~np.isnan(labels)
         positives_are_rarer = bool(np.sum(labels == 1) * 2 <= known.sum())
-        rarer = labels == (1 if positives_are_rarer else 0)
-        cuts = np.unique(scores[rarer])
-        left = np.searchsorted(cuts, scores, side="left")
-        tied = np.append(cuts, np.nan)[left] == scores
-        rows = np.where(rarer, 2 * len(cuts) + 1 + left, 2 * left + tied)
-        columns = np.flatnonzero(known)
-        columns = columns[np.argsort(rows[columns], kind="stable")]
-        starts = np.concatenate([[0], np.cumsum(np.bincount(rows[known], minlength=3 * len(cuts) + 1))])
-        matrix = sparse.csr_array(
-            (np.ones(len(columns), np.float32), columns.astype(np.int32), starts.astype(np.int32)),
-            shape=(3 * len(cuts) + 1, len(labels)),
+        rarer = np.flatnonzero(labels == (1 if positives_are_rarer else 0))
+        other = np.flatnonzero(labels == (0 if positives_are_rarer else 1))
+        cuts, rank = np.unique(scores[rarer], return_inverse=True)
+        left = np.searchsorted(cuts, scores[other], side="left")
+        right = np.searchsorted(cuts, scores[other], side="right")
+        shape = (len(cuts) + 1, int(cluster.max(initial=-1)) + 1)
+        return cls(
+            Buckets.of(rank, cluster[rarer], *shape),
+            Buckets.of(np.concatenate([left, right]), np.tile(cluster[other], 2), *shape),
+            positives_are_rarer,
         )
-        return cls(matrix, len(cuts), positives_are_rarer)
 
-    def auc(self, weights: NDArray[np.float32]) -> Floats:
+    def auc(self, weights: Counts) -> Floats:
         """AUC under each of many weightings.
 
         Args:
-            weights: (n, R) float32, C-contiguous, whole numbers (how often an observation was drawn).
+            weights: (C, R) float32, C-contiguous, whole numbers (how often a cluster was drawn).
 
         Returns:
             (R,) float64; NaN where a class has no weight.
         """
-        sums = (self.sums @ weights).astype(np.float64)  # (3u + 1, R)
-        other, own = sums[: 2 * self.cuts + 1], sums[2 * self.cuts + 1 :]
-        total = np.einsum("ur->r", own) * np.einsum("ur->r", other)
-        tied = other[1::2]
-        below = np.cumsum(other[0:-1:2], axis=0)
-        below[1:] += np.cumsum(tied[:-1], axis=0)
-        wins = np.einsum("ur,ur->r", own, below) + 0.5 * np.einsum("ur,ur->r", own, tied)
+        own, beaten = self.rarer.sums(weights), self.other.running(weights)
+        wins = np.einsum("kr,kr->r", own, beaten, dtype=np.float64)  # both doubled: the quotient is the same number
+        total = np.multiply(own.sum(axis=0), beaten[-1], dtype=np.float64)
         share = np.divide(wins, total, out=np.full(len(total), np.nan), where=total > 0)
         return share if self.positives_are_rarer else 1 - share
 

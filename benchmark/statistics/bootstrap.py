@@ -10,17 +10,19 @@ Obuchowski (1997) for the clustered AUC; Rao & Wu (1988) for the few training se
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.errors import UserError
 from benchmark.statistics.auc import Floats, Ranking, placements
+from benchmark.statistics.buckets import Counts
 
-BLOCK = 32
-"""Replicates per pass: 39,053 pictures x 32 float32 weights stay in the processor's cache."""
+AT_ONCE = 2**20
+"""Weights per pass: 4 MB of float32 stay in the processor's cache, be it many patients or many replicates."""
 
 DRAWN_AT_ONCE = 1_000_000
 """Clusters drawn per call of the generator: few calls for small cohorts, little memory for large ones."""
@@ -45,13 +47,25 @@ class Draws:
         """C."""
         return self.counts.shape[0]
 
-    def weights(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Weight of each observation in replicates start .. stop - 1: (n, stop - start) float32."""
-        return self.counts[:, start:stop].astype(np.float32)[self.cluster]
+    def blocks(self) -> Iterator[tuple[slice, Counts]]:
+        """The replicates some at a time: which, and their (C, block) counts in float32."""
+        size = max(16, AT_ONCE // self.clusters)
+        for start in range(0, self.replicates, size):
+            block = slice(start, start + size)
+            yield block, self.counts[:, block].astype(np.float32, order="C")
 
     def per_cluster(self, values: NDArray) -> Floats:
         """Sum a value of each observation over its cluster: (n,) -> (C,)."""
         return np.bincount(self.cluster, weights=np.asarray(values, float), minlength=self.clusters).astype(np.float64)
+
+    def resampled_sums(self, totals: Floats) -> Floats:
+        """Sum of totals of each cluster over the clusters drawn: (K, C) -> (K, R)."""
+        return np.asarray(totals @ self._exact)
+
+    @cached_property
+    def _exact(self) -> Floats:
+        """The counts in the type of what they multiply: many sums share the conversion."""
+        return self.counts.astype(np.float64)
 
 
 def draw(
@@ -200,16 +214,14 @@ def resampled_aucs(
             f"expected labels and scores of {len(draws.cluster)} pictures, found {labels.shape} and {scores.shape}."
         )
     names = names or [str(column) for column in range(labels.shape[1])]
-    rankings = [Ranking.of(labels[:, k], scores[:, k], names[k]) for k in range(labels.shape[1])]
+    rankings = [Ranking.of(labels[:, k], scores[:, k], names[k], draws.cluster) for k in range(labels.shape[1])]
     replicates = np.empty((len(rankings), draws.replicates))
-    for start in range(0, draws.replicates, BLOCK):
-        stop = min(start + BLOCK, draws.replicates)
-        weights = draws.weights(start, stop)
+    for block, weights in draws.blocks():
         for k, ranking in enumerate(rankings):
-            replicates[k, start:stop] = ranking.auc(weights)
-    ones = np.ones((len(labels), 1), np.float32)
+            replicates[k, block] = ranking.auc(weights)
+    once = np.ones((draws.clusters, 1), np.float32)
     return [
-        Resampled(float(ranking.auc(ones)[0]), replicates[k], _auc_influence(labels[:, k], scores[:, k], draws))
+        Resampled(float(ranking.auc(once)[0]), replicates[k], _auc_influence(labels[:, k], scores[:, k], draws))
         for k, ranking in enumerate(rankings)
     ]
 
@@ -235,8 +247,7 @@ def resampled_ratios(numerators: NDArray, denominators: NDArray, draws: Draws) -
     """
     top = np.stack([draws.per_cluster(column) for column in np.asarray(numerators, float).T])  # (K, C)
     bottom = np.stack([draws.per_cluster(column) for column in np.asarray(denominators, float).T])
-    counts = draws.counts.astype(np.float64)
-    upper, lower = top @ counts, bottom @ counts  # (K, R)
+    upper, lower = draws.resampled_sums(top), draws.resampled_sums(bottom)
     replicates = np.divide(upper, lower, out=np.full(upper.shape, np.nan), where=lower > 0)
     total = bottom.sum(axis=1)
     estimates = np.divide(top.sum(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)

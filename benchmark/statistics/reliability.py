@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.statistics.auc import Floats, validated
-from benchmark.statistics.bootstrap import BLOCK, Draws, Resampled, resampled_ratios
+from benchmark.statistics.bootstrap import Draws, Resampled, resampled_ratios
+from benchmark.statistics.buckets import Buckets, Counts
 
 BINS = 15
 
@@ -64,9 +65,8 @@ def expected_calibration_error(labels: NDArray, probabilities: NDArray, draws: D
     gap = np.where(known, probabilities - np.nan_to_num(labels), 0.0)
     per_bin = np.stack([draws.per_cluster(np.where(bins == k, gap, 0.0)) for k in range(BINS)])  # (bins, C)
     size = draws.per_cluster(known)
-    counts = draws.counts.astype(np.float64)
-    total = size @ counts
-    replicates = np.abs(per_bin @ counts).sum(axis=0) / np.where(total > 0, total, np.nan)
+    total = draws.resampled_sums(size)
+    replicates = np.abs(draws.resampled_sums(per_bin)).sum(axis=0) / np.where(total > 0, total, np.nan)
     estimate = np.abs(per_bin.sum(axis=1)).sum() / size.sum() if size.sum() else np.nan
     return Resampled(float(estimate), replicates, np.empty(0))
 
@@ -74,23 +74,21 @@ def expected_calibration_error(labels: NDArray, probabilities: NDArray, draws: D
 def average_precision(labels: NDArray, scores: NDArray, draws: Draws) -> Resampled:
     """Area under the precision-recall steps, equal scores taken as one step (scikit-learn's definition)."""
     labels, scores = validated(labels, scores)
-    rows = np.flatnonzero(~np.isnan(labels))
-    order = rows[np.argsort(-scores[rows], kind="stable")]
-    positive = (labels[order] == 1).astype(np.float32)[:, None]
-    starts = np.flatnonzero(np.diff(scores[order], prepend=np.nan) != 0)
+    cuts, rank = np.unique(-scores[labels == 1], return_inverse=True)
+    known = np.flatnonzero(~np.isnan(labels))
+    shape = (len(cuts) + 1, draws.clusters)
+    # The curve rises at the scores of positives alone: a bucket is what such a score calls beyond the one above it.
+    called = Buckets.of(np.searchsorted(cuts, -scores[known]), draws.cluster[known], *shape)
+    positive = Buckets.of(rank, draws.cluster[labels == 1], *shape)
 
-    def weighted(weights: NDArray[np.float32]) -> Floats:
-        """(n, R) weights -> (R,)."""
-        chosen = weights[order]
-        drawn = np.cumsum(np.add.reduceat(chosen, starts, axis=0), axis=0, dtype=np.float64)
-        gained = np.add.reduceat(chosen * positive, starts, axis=0).astype(np.float64)
-        found = np.cumsum(gained, axis=0)
-        precision = np.divide(found, drawn, out=np.zeros_like(found), where=drawn > 0)
-        total = found[-1]
-        return np.divide((gained * precision).sum(axis=0), total, out=np.full(len(total), np.nan), where=total > 0)
+    def weighted(weights: Counts) -> Floats:
+        """(C, R) weights -> (R,)."""
+        gained, found, drawn = positive.sums(weights), positive.running(weights), called.running(weights)
+        precision = np.divide(found, drawn, out=np.zeros(found.shape), where=drawn > 0, dtype=np.float64)
+        total = gained.sum(axis=0)
+        area = np.einsum("kr,kr->r", gained, precision)
+        return np.divide(area, total, out=np.full(len(total), np.nan), where=total > 0)
 
-    replicates = np.concatenate(
-        [weighted(draws.weights(start, start + BLOCK)) for start in range(0, draws.replicates, BLOCK)]
-    )
-    estimate = float(weighted(np.ones((len(labels), 1), np.float32))[0])
+    replicates = np.concatenate([weighted(weights) for _, weights in draws.blocks()])
+    estimate = float(weighted(np.ones((draws.clusters, 1), np.float32))[0])
     return Resampled(estimate, replicates, np.empty(0))

@@ -67,6 +67,7 @@ def test_cluster_bootstrap(benchmark: BenchmarkFixture, size: str) -> None:
         {"seconds": ours, "limit": limit, "loop_seconds": loop, "times_faster": loop / ours, "peak_gb": gigabytes}
     )
     print(f"\n{size}: {ours:.2f} s (limit {limit}), {loop / ours:.0f} x the loop, peak {gigabytes:.2f} GB")
+    assert ours < limit
     assert loop / ours > 250
     assert gigabytes < 4
 
@@ -83,3 +84,4 @@ def test_the_whole_embedded_default(benchmark: BenchmarkFixture, tmp_path: Path)
         patch.chdir(tmp_path)
         benchmark.pedantic(measure.run, rounds=1, warmup_rounds=0)
     assert len(os.listdir(tmp_path / "results")) == 14
+    assert benchmark.stats.stats.mean < 60
