@@ -30,27 +30,27 @@ class CARZero(TwoTowers):
         super().__init__(encoders, vocabulary)
         self.fusion = Fusion(self.dim, fusion)
 
-    def image_memory(self, images: ImageFeatures) -> Memory:
-        """The whole picture in slot 0, then its cells."""
-        return self.fusion.remember(torch.cat([images.pooled[:, None], images.grid.flatten(1, 2)], dim=1))
+    def image_memory(self, images: ImageFeatures, asked: int | None = None) -> Memory:
+        """The whole picture in slot 0, then its cells; ``asked``: see ``Fusion.remember``."""
+        return self.fusion.remember(torch.cat([images.pooled[:, None], images.grid.flatten(1, 2)], dim=1), None, asked)
 
-    def text_memory(self, texts: TextFeatures) -> Memory:
+    def text_memory(self, texts: TextFeatures, asked: int | None = None) -> Memory:
         """The whole text in slot 0, then its words."""
         mask = torch.cat([torch.ones_like(texts.mask[:, :1]), texts.mask], dim=1)
-        return self.fusion.remember(torch.cat([texts.pooled[:, None], texts.words], dim=1), mask)
+        return self.fusion.remember(torch.cat([texts.pooled[:, None], texts.words], dim=1), mask, asked)
 
     def pair_logits(self, images: ImageFeatures, texts: TextFeatures) -> list[Tensor]:
         """Image-to-text (texts ask the picture's cells) and text-to-image (pictures ask the text's words)."""
-        return self._score(images, texts, self.text_memory(texts))
+        return self._score(images, texts, self.text_memory(texts, len(images)))
 
     def _score(self, images: ImageFeatures, texts: TextFeatures, text_memory: Memory) -> list[Tensor]:
-        image_to_text = self.fusion(self.image_memory(images), texts.pooled)  # (B_images, B_texts)
+        image_to_text = self.fusion(self.image_memory(images, len(texts)), texts.pooled)  # (B_images, B_texts)
         text_to_image = self.fusion(text_memory, images.pooled)  # (B_texts, B_images)
         return [image_to_text, text_to_image.T]
 
     def similarity(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
         """Mean of both directions; keys and values are computed once, pairs go through in chunks of pictures."""
-        text_memory = self.text_memory(texts)
+        text_memory = self.text_memory(texts, len(images))
         size = max(1, PAIRS_AT_ONCE // max(len(texts), 1))
         chunks = [images[start : start + size] for start in range(0, len(images), size)]
         return torch.cat([torch.stack(self._score(chunk, texts, text_memory)).mean(0) for chunk in chunks])

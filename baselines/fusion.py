@@ -13,9 +13,8 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from baselines.base import Rows
+from baselines.attention import Layer
 
 
 @dataclass(frozen=True)
@@ -46,77 +45,16 @@ PUBLISHED = FusionOptions(
 
 
 @dataclass(frozen=True)
-class Memory(Rows):
-    """Tokens as keys and values, computed once and asked many times."""
+class Memory:
+    """Tokens that queries will ask, as each layer reads them."""
 
-    keys: Tensor
-    """[B, L, heads, S, D / heads], one set per layer."""
-    values: Tensor
-    """The same shape."""
+    tokens: Tensor
+    """[B, S, D], normed."""
     mask: Tensor | None
     """[B, 1, 1, S] bool, False where padding stands; None = all stand."""
-
-
-class CrossAttention(nn.Module):
-    """Multi-head attention whose keys and values come from ``project``; parameters as in nn.MultiheadAttention."""
-
-    def __init__(self, dim: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.heads, self.dropout = heads, dropout
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
-        self.out_proj = nn.Linear(dim, dim)
-        nn.init.xavier_uniform_(self.in_proj_weight)
-        nn.init.zeros_(self.out_proj.bias)
-
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(-2, -3)  # (..., S, D) -> (..., heads, S, D / heads)
-
-    def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, S, D] tokens to keys and values [B, heads, S, D / heads]."""
-        dim = memory.shape[-1]
-        both = functional.linear(memory, self.in_proj_weight[dim:], self.in_proj_bias[dim:])
-        keys, values = both.chunk(2, dim=-1)
-        return self._split(keys), self._split(values)
-
-    def queries(self, x: Tensor) -> Tensor:
-        """[..., Q, D] to [..., heads, Q, D / heads]."""
-        dim = x.shape[-1]
-        return self._split(functional.linear(x, self.in_proj_weight[:dim], self.in_proj_bias[:dim]))
-
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        """Queries [B or nothing, Q, D] to [B, Q, D]."""
-        queries = self.queries(x).expand(len(keys), -1, -1, -1)
-        dropout = self.dropout if self.training else 0.0
-        attended = functional.scaled_dot_product_attention(queries, keys, values, mask, dropout)
-        return self.out_proj(attended.transpose(1, 2).flatten(2))
-
-    def weights(self, x: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
-        """The attention itself, averaged over heads: [B, Q, S]."""
-        queries = self.queries(x).expand(len(keys), -1, -1, -1)
-        scores = queries @ keys.transpose(-1, -2) * keys.shape[-1] ** -0.5
-        if mask is not None:
-            scores = scores.masked_fill(~mask, -torch.inf)
-        return scores.softmax(-1).mean(1)
-
-
-class Layer(nn.Module):
-    """Pre-norm cross-attention and feed-forward, both residual."""
-
-    def __init__(self, dim: int, options: FusionOptions) -> None:
-        super().__init__()
-        self.multihead_attn = CrossAttention(dim, options.heads, options.dropout)
-        self.linear1 = nn.Linear(dim, options.ffn)
-        self.linear2 = nn.Linear(options.ffn, dim)
-        self.norm2 = nn.LayerNorm(dim)
-        self.norm3 = nn.LayerNorm(dim)
-        self.dropout = nn.Dropout(options.dropout)
-
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        """Queries [Q, D] (shared by all memories) or [B, Q, D] to [B, Q, D]."""
-        x = x + self.dropout(self.multihead_attn(self.norm2(x), keys, values, mask))
-        hidden = self.dropout(functional.relu(self.linear1(self.norm3(x))))
-        return x + self.dropout(self.linear2(hidden))
+    projected: tuple[tuple[Tensor, Tensor], ...] | None
+    """Keys and values of every layer, each [B, heads, S, D / heads], made once and asked many times; None where so few
+    queries ask that each layer had better read the tokens themselves (``Attention.unprojected``)."""
 
 
 class Decoder(nn.Module):
@@ -124,7 +62,9 @@ class Decoder(nn.Module):
 
     def __init__(self, dim: int, options: FusionOptions) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(Layer(dim, options) for _ in range(options.layers))
+        self.layers = nn.ModuleList(
+            Layer(dim, options.heads, options.ffn, options.dropout) for _ in range(options.layers)
+        )
 
 
 class Fusion(nn.Module):
@@ -154,18 +94,21 @@ class Fusion(nn.Module):
         """The decoder's layers."""
         return cast("list[Layer]", list(self.decoder.layers))
 
-    def remember(self, tokens: Tensor, mask: Tensor | None = None) -> Memory:
-        """Keys and values of every layer.
+    def remember(self, tokens: Tensor, mask: Tensor | None = None, asked: int | None = None) -> Memory:
+        """Tokens, and the keys and values of every layer where these pay.
 
         Args:
             tokens: [B, S, D].
             mask: [B, S] bool, False for padding; looked at only with ``mask_padding``.
+            asked: queries that each memory will be asked in all; None = many.
         """
         normed = (self.memory_norm or self.decoder_norm)(tokens)
-        pairs = [layer.multihead_attn.project(normed) for layer in self.layers]
-        keys, values = (torch.stack(part, dim=1) for part in zip(*pairs, strict=True))
         seen = mask[:, None, None, :] if mask is not None and self.options.mask_padding else None
-        return Memory(keys, values, seen)
+        # Multiplications of a layer: 2 S D^2 + 2 Q S D with keys and values, 2 Q D^2 + 2 Q S D heads without.
+        slots, dim = tokens.shape[1:]
+        if asked is not None and asked * (dim + (self.options.heads - 1) * slots) < slots * dim:
+            return Memory(normed, seen, None)
+        return Memory(normed, seen, tuple(layer.multihead_attn.project(normed) for layer in self.layers))
 
     def forward(self, memory: Memory, queries: Tensor) -> Tensor:
         """Score.
@@ -183,15 +126,18 @@ class Fusion(nn.Module):
         """What the queries have become behind the last layer: [B, Q, D]."""
         x = (self.query_norm or self.decoder_norm)(queries)
         for place, layer in enumerate(self.layers):
-            x = layer(x, memory.keys[:, place], memory.values[:, place], memory.mask)
+            if memory.projected is None:
+                x = layer.unprojected(x, memory.tokens, memory.mask)
+            else:
+                x = layer(x, *memory.projected[place], memory.mask)
         return self.decoder_norm(x)
 
     def attention(self, memory: Memory, queries: Tensor) -> Tensor:
-        """Attention of each layer, averaged over heads: [L, B, Q, S]."""
+        """Attention of each layer, averaged over heads: [L, B, Q, S]; ``memory`` must have its keys."""
+        assert memory.projected is not None
         x = (self.query_norm or self.decoder_norm)(queries)
         weights = []
-        for place, layer in enumerate(self.layers):
-            keys, values = memory.keys[:, place], memory.values[:, place]
+        for layer, (keys, values) in zip(self.layers, memory.projected, strict=True):
             weights.append(layer.multihead_attn.weights(layer.norm2(x), keys, memory.mask))
             x = layer(x, keys, values, memory.mask)
         return torch.stack(weights)

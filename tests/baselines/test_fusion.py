@@ -13,6 +13,8 @@ from baselines.fusion import PUBLISHED, Fusion, FusionOptions
 from tests import parity
 
 CASES = [("tiny", 32, 2, parity.TINY), ("full", 768, 4, parity.FULL)]
+ORDERS = pytest.mark.parametrize("asked", [None, 1], ids=["keys and values made", "tokens read as they are"])
+"""Both orders of multiplication; ``asked=1``, as if one query came, always takes the second."""
 NEVER_READ = ("self_attn", "norm1", "decoder.norm.", "logit_scale")
 
 
@@ -23,15 +25,25 @@ def _published(name: str, dim: int, layers: int) -> Fusion:
 
 
 @parity.needs_parity
+@ORDERS
 @pytest.mark.parametrize(("name", "dim", "layers", "tolerance"), CASES)
-def test_scores_and_attention_are_the_released_ones(name: str, dim: int, layers: int, tolerance: dict) -> None:
+def test_scores_are_the_released_ones(name: str, dim: int, layers: int, tolerance: dict, asked: int | None) -> None:
+    fusion, expected = _published(name, dim, layers), parity.arrays(f"fusion_{name}.npz")
+    with torch.no_grad():
+        memory = fusion.remember(expected["memory"], asked=asked)
+        assert (memory.projected is None) is (asked == 1)
+        torch.testing.assert_close(fusion(memory, expected["query"]), expected["scores"][..., 0], **tolerance)
+        own_queries = expected["query_per_sample"].transpose(0, 1)  # (Q, B, d) -> (B, Q, d)
+        torch.testing.assert_close(fusion(memory, own_queries), expected["scores_per_sample"][..., 0], **tolerance)
+
+
+@parity.needs_parity
+@pytest.mark.parametrize(("name", "dim", "layers", "tolerance"), CASES)
+def test_attention_is_the_released_one(name: str, dim: int, layers: int, tolerance: dict) -> None:
     fusion, expected = _published(name, dim, layers), parity.arrays(f"fusion_{name}.npz")
     with torch.no_grad():
         memory = fusion.remember(expected["memory"])
-        torch.testing.assert_close(fusion(memory, expected["query"]), expected["scores"][..., 0], **tolerance)
         torch.testing.assert_close(fusion.attention(memory, expected["query"]), expected["attention"], **tolerance)
-        own_queries = expected["query_per_sample"].transpose(0, 1)  # (Q, B, d) -> (B, Q, d)
-        torch.testing.assert_close(fusion(memory, own_queries), expected["scores_per_sample"][..., 0], **tolerance)
 
 
 @parity.needs_parity
@@ -42,19 +54,18 @@ def test_every_intermediate_is_the_released_one(name: str, dim: int, layers: int
         normed = fusion.decoder_norm(expected["memory"])
         torch.testing.assert_close(normed, expected["normed_memory"], **tolerance)
         memory = fusion.remember(expected["memory"])
-        first = fusion.layers[0](
-            fusion.decoder_norm(expected["query"]), memory.keys[:, 0], memory.values[:, 0], memory.mask
-        )
+        first = fusion.layers[0](fusion.decoder_norm(expected["query"]), *memory.projected[0], memory.mask)
         torch.testing.assert_close(first, expected["after_layer0"], **tolerance)
         torch.testing.assert_close(fusion.decode(memory, expected["query"]), expected["decoder_out"], **tolerance)
 
 
 @parity.needs_parity
+@ORDERS
 @pytest.mark.parametrize(("name", "dim", "layers", "tolerance"), CASES)
-def test_gradients_are_the_released_ones(name: str, dim: int, layers: int, tolerance: dict) -> None:
+def test_gradients_are_the_released_ones(name: str, dim: int, layers: int, tolerance: dict, asked: int | None) -> None:
     fusion, expected = _published(name, dim, layers), parity.arrays(f"fusion_{name}.npz")
     tokens, query = expected["memory"].requires_grad_(), expected["query"].requires_grad_()
-    (fusion(fusion.remember(tokens), query) * expected["loss_weight"][..., 0]).sum().backward()
+    (fusion(fusion.remember(tokens, asked=asked), query) * expected["loss_weight"][..., 0]).sum().backward()
     torch.testing.assert_close(tokens.grad, expected["grad_memory"], **tolerance)
     torch.testing.assert_close(query.grad, expected["grad_query"], **tolerance)
 
@@ -74,6 +85,34 @@ def test_attention_is_torchs_multi_head_attention() -> None:
         expected, weights = theirs(query.expand(3, -1, -1), tokens, tokens)
         torch.testing.assert_close(own(query, keys, values, None), expected)
         torch.testing.assert_close(own.weights(query, keys, None), weights)
+
+
+@pytest.mark.parametrize(("dropout", "queries"), [(0.0, 4), (0.5, 1)], ids=["all queries", "one query, dropout"])
+def test_both_orders_give_the_same_scores_and_gradients(dropout: float, queries: int) -> None:
+    """With padding and biases; the draws of dropout fall on the same weights where one query asks."""
+    mask = torch.arange(6) < torch.tensor([[2], [4], [6]])
+    found = []
+    for asked in (None, 1):
+        fusion, tokens, query = _random(FusionOptions(layers=2))
+        for layer in fusion.layers:
+            layer.multihead_attn.train().dropout = dropout
+            torch.nn.init.normal_(layer.multihead_attn.in_proj_bias)
+        fusion.double()
+        leaf = tokens.double().requires_grad_()
+        torch.manual_seed(1)
+        scores = fusion(fusion.remember(leaf, mask, asked), query[:queries].double())
+        scores.square().sum().backward()
+        found.append((scores.detach(), leaf.grad, fusion.layers[0].multihead_attn.in_proj_weight.grad))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_the_order_with_fewer_multiplications_is_taken() -> None:
+    fusion, slots = Fusion(768, replace(PUBLISHED, layers=1)), 197
+    tokens = torch.zeros(1, slots, 768)
+    with torch.no_grad():
+        kept = [fusion.remember(tokens, asked=asked).projected is not None for asked in (1, 64, 111, 112, 193)]
+    assert kept == [False, False, False, True, True]
 
 
 def test_with_masked_padding_a_score_does_not_depend_on_the_padding() -> None:
