@@ -34,12 +34,13 @@ class StandardisedConv(nn.Conv2d):
         super().__init__(inputs, outputs, size, stride, padding)
         self.gain = nn.Parameter(torch.ones(outputs, 1, 1, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, C, h, w] to [B, C', h', w']."""
+    def forward(self, x: Tensor, factor: Tensor | float = 1.0) -> Tensor:
+        """[B, C, h, w] to [B, C', h', w'], times a scalar (which costs nothing on the filters)."""
         variance, mean = torch.var_mean(self.weight, dim=(1, 2, 3), correction=0, keepdim=True)
         fan_in = self.weight[0].numel()
-        weight = (self.weight - mean) * torch.rsqrt(variance * fan_in + 1e-6) * self.gain
-        return self._conv_forward(x, weight.contiguous(memory_format=torch.channels_last), self.bias)
+        weight = (self.weight - mean) * (torch.rsqrt(variance * fan_in + 1e-6) * self.gain * factor)
+        assert self.bias is not None
+        return self._conv_forward(x, weight.contiguous(memory_format=torch.channels_last), self.bias * factor)
 
 
 class Residual(nn.Module):
@@ -53,13 +54,14 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, h, w] to the same shape."""
-        return torch.relu(x + self.scale * self.second(GAIN * torch.relu(self.first(x))))
+        return torch.relu(x + self.second(torch.relu(self.first(x)), GAIN * self.scale))
 
 
 def _standardised(pixels: Tensor) -> Tensor:
     """Each picture with mean 0 and about unit spread: exposure and gain differ between detectors, anatomy does not."""
-    spread, mean = torch.std_mean(pixels, dim=(2, 3), keepdim=True)
-    return (pixels - mean) / (spread + FLAT)
+    # Several times as quick on a CPU as torch.std_mean over two dimensions.
+    centred = pixels - pixels.mean((2, 3), keepdim=True)
+    return centred / (centred.square().mean((2, 3), keepdim=True).sqrt() + FLAT)
 
 
 class ConvTower(ImageTower):

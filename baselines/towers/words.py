@@ -7,6 +7,7 @@ import re
 import torch
 from torch import Tensor, nn
 
+from baselines.attention import Layer
 from baselines.base import TextBatch, TextFeatures
 from baselines.config import WordOptions
 from baselines.towers.base import TextTower
@@ -48,16 +49,7 @@ class WordTower(TextTower):
         nn.init.normal_(self.words.weight, std=options.dim**-0.5)
         nn.init.normal_(self.places, std=options.dim**-0.5 / 2)
         self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(
-                options.dim,
-                options.heads,
-                2 * options.dim,
-                dropout=0.0,
-                activation="gelu",
-                batch_first=True,
-                norm_first=True,
-            )
-            for _ in range(options.layers)
+            Layer(options.dim, options.heads, 2 * options.dim, dropout=0.0) for _ in range(options.layers)
         )
         self.norm = nn.LayerNorm(options.dim)
         self.head = MeanMaxHead(options.dim, options.dim)
@@ -70,6 +62,6 @@ class WordTower(TextTower):
         """[B, T] ids to features of the whole text and of each word."""
         x: Tensor = self.words(tokens.ids) + self.places  # (B, T, D)
         for layer in self.layers:
-            x = layer(x, src_key_padding_mask=~tokens.mask)
+            x = layer.within(x, tokens.mask)  # type: ignore[operator]
         pooled, words = self.head(self.norm(x), tokens.mask)
         return TextFeatures(pooled, words, tokens.mask)

@@ -17,9 +17,10 @@ from benchmark import files, layout, settings
 from benchmark.evaluation import cohort as cohorts
 from benchmark.evaluation import counterparts, crossfit, labels
 from benchmark.evaluation.cohort import Cohort
-from benchmark.evaluation.zero_shot import device_of, require_finite
+from benchmark.evaluation.zero_shot import require_finite
 from benchmark.progress import track
-from benchmark.training import determinism, supervised
+from benchmark.training import device as computing
+from benchmark.training import supervised
 
 
 def ceiling(
@@ -75,9 +76,7 @@ def run() -> None:
         UserError: a cohort is missing or does not fit, or the loss is not finite.
     """
     chosen = settings.load()
-    training = chosen.training
-    determinism.setup(training.deterministic, training.threads)
-    device = device_of(training.device)
+    device, training = computing.setup(chosen.training)
     learnt = cohorts.read(layout.TRAINING_DATASET, "train")
     pictures = np.asarray(learnt.pictures[learnt.rows])
     targets = labels.targets_of(learnt)

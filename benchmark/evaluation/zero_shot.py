@@ -18,18 +18,8 @@ from numpy.typing import NDArray
 from baselines.base import Baseline, ImageFeatures, TextFeatures, restore
 from benchmark.errors import UserError
 from benchmark.settings import ScoringSettings
+from benchmark.training import device as computing
 from benchmark.training.augment import to_unit
-
-
-def device_of(name: str) -> torch.device:
-    """``auto`` is a GPU where there is one.
-
-    Raises:
-        UserError: ``cuda`` is asked for where PyTorch sees no GPU.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("scoring.device is cuda, but PyTorch finds no GPU here; set it to auto or cpu.")
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 
 @dataclass(frozen=True)
@@ -50,7 +40,7 @@ class Scorer:
         if not weights.exists():
             raise UserError(f"{weights} is missing; run `dvc repro` to train the system first.")
         try:
-            model = restore(weights, device_of(scoring.device))
+            model = restore(weights, computing.choose(scoring.device, "scoring.device"))
         except ValueError as error:
             raise UserError(str(error)) from None
         return cls(model, scoring.batch_size, scoring.precision)

@@ -7,23 +7,11 @@ recomputed chunk sees the dropout it saw before.
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import torch
 
 SHUFFLE, PICTURE, AUGMENT, DROPOUT, INITIAL = range(5)
 """What a stream of random numbers is for."""
-
-
-def setup(deterministic: bool, threads: int) -> None:
-    """Fix the thread count and, if asked, the algorithms. Call before the first CUDA kernel."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
-    # Filling fresh memory guards against reading it unset; the models here never do, and it costs a pass each.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.benchmark = not deterministic
 
 
 def stream(*key: int) -> int:

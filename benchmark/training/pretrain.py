@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from benchmark import files, layout, settings
 from benchmark.errors import UserError
-from benchmark.training import determinism, supervised
-from benchmark.training.train import choose_device
+from benchmark.training import device as computing
+from benchmark.training import supervised
 
 WEIGHTS = layout.PRETRAINED / "image.safetensors"
 WORD = re.compile(r"[a-z]+")
@@ -77,7 +77,7 @@ def run() -> None:
     with files.replacing(layout.PRETRAINED) as folder:
         folder.mkdir(parents=True)
         if used:
-            determinism.setup(chosen.training.deterministic, chosen.training.threads)
+            device, training = computing.setup(chosen.training)
             pictures, reports = pictures_and_reports(layout.cohort(layout.TRAINING_DATASET))
             targets = word_targets(reports, chosen.pretraining.min_count)
             model = supervised.train(
@@ -85,8 +85,8 @@ def run() -> None:
                 targets,
                 {**chosen.encoders, "image": {**image, "init": None}},
                 chosen.pretraining,
-                chosen.training,
-                choose_device(chosen.training),
+                training,
+                device,
                 f"pretraining the image tower on {targets.values.shape[1]} report words",
             )
             weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.tower.state_dict().items()}

@@ -80,7 +80,7 @@ def train(
         targets: of the same n pictures.
         encoders: options of the towers; only ``image`` is built.
         supervision: samples, learning rate and seed.
-        training: the compared systems' loop.
+        training: the compared systems' loop, settled for the device.
         device: where to train.
         what: what the progress line says.
 
@@ -95,12 +95,14 @@ def train(
     )
     steps = max(1, supervision.samples // BATCH_SIZE)
     order = _shuffled(len(pictures), supervision.seed)
+    precision = getattr(torch, training.precision)
     for step in track(range(steps), what):
         chosen = np.array([next(order) for _ in range(BATCH_SIZE)])
         pixels = augment.to_unit(torch.from_numpy(pictures[chosen]).to(device))
         draws = augment.draw(len(chosen), determinism.generator(supervision.seed, determinism.AUGMENT, step)).to(device)
-        logits, _ = model(augment.augment(pixels, training.augment, draws))
-        value = loss(logits, targets.values[chosen].to(device), targets.known[chosen].to(device))
+        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+            logits, _ = model(augment.augment(pixels, training.augment, draws))
+        value = loss(logits.float(), targets.values[chosen].to(device), targets.known[chosen].to(device))
         if not torch.isfinite(value):
             raise UserError(
                 f"{what}: the loss is {value.item()} at step {step}; lower its learning_rate in params.yaml."

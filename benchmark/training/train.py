@@ -18,6 +18,7 @@ from benchmark.captions.sampler import CaptionSampler
 from benchmark.errors import UserError
 from benchmark.settings import BudgetSettings, TrainingSettings
 from benchmark.training import data, determinism, distributed, ledger
+from benchmark.training import device as computing
 from benchmark.training.checkpoint import StateFolder, room_on_disk
 from benchmark.training.interruption import Interruption
 from benchmark.training.loop import Learner, Run
@@ -53,20 +54,6 @@ class Plan:
         return files.sha256_json(self.values)
 
 
-def choose_device(training: TrainingSettings) -> torch.device:
-    """The device of ``training.device``; ``auto`` is a GPU where there is one.
-
-    Raises:
-        UserError: a GPU is asked for and there is none, or float16 on a CPU.
-    """
-    if training.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("`training.device: cuda`, but PyTorch finds no GPU here; use `auto` or `cpu`.")
-    name = "cuda" if training.device != "cpu" and torch.cuda.is_available() else "cpu"
-    if name == "cpu" and training.precision == "float16":
-        raise UserError("`training.precision: float16` does not work on a CPU; use bfloat16 or float32.")
-    return torch.device(name)
-
-
 def build_model(plan: Plan, seed: int) -> base.Baseline:
     """The plan's baseline with the seed's initial weights."""
     vocabulary = files.read_json(layout.CAPTIONS / "vocabulary.json")
@@ -80,9 +67,9 @@ def build_model(plan: Plan, seed: int) -> base.Baseline:
         raise UserError(f"System '{plan.values['system']}': {error}") from None
 
 
-def build_run(plan: Plan, seed: int, device: torch.device, world: distributed.World) -> Run:
-    """Everything of one run, before its first step."""
-    training, cohort = plan.training, layout.cohort(layout.TRAINING_DATASET)
+def build_run(plan: Plan, training: TrainingSettings, seed: int, device: torch.device, world: distributed.World) -> Run:
+    """Everything of one run, before its first step; ``training`` is the plan's, settled for the device."""
+    cohort = layout.cohort(layout.TRAINING_DATASET)
     model = build_model(plan, seed).to(device)
     try:
         learnt = objective.build(plan.values["objective"], plan.values["objective_options"]).to(device)
@@ -133,27 +120,31 @@ def run(system: str, seed: int, max_minutes: float | None = None) -> None:
         UserError: something to mend, or the run was stopped and can be gone on with.
     """
     plan = Plan.read(system)
-    training = plan.training
-    determinism.setup(training.deterministic, training.threads)
-    device = choose_device(training)
+    device, training = computing.setup(plan.training)
     world = distributed.start(device)
     try:
         if plan.values["checkpoint"]:
-            _take_released(plan, seed, device)
+            _take_released(plan, training, seed, device)
             return
         with Interruption(max_minutes) as interruption:
-            current = build_run(plan, seed, device, world)
+            current = build_run(plan, training, seed, device, world)
             current.to_the_end(interruption)
             account = current.finish()
         if world.is_main:
-            _write_ledger(current.folder, plan, seed, device, world, account)
+            _write_ledger(current.folder, plan, training, seed, device, world, account)
             current.folder.finish()
     finally:
         distributed.stop()
 
 
 def _write_ledger(
-    folder: StateFolder, plan: Plan, seed: int, device: torch.device, world: distributed.World, account: dict[str, Any]
+    folder: StateFolder,
+    plan: Plan,
+    training: TrainingSettings,
+    seed: int,
+    device: torch.device,
+    world: distributed.World,
+    account: dict[str, Any],
 ) -> None:
     content = {
         "system": plan.values["system"],
@@ -162,8 +153,8 @@ def _write_ledger(
         "peak_memory_bytes": ledger.peak_memory_bytes(device),
         "hardware": ledger.hardware(device),
         "versions": ledger.versions(),
-        "precision": plan.training.precision,
-        "threads": plan.training.threads,
+        "precision": training.precision,
+        "threads": training.threads,
         "world_size": world.size,
         "plan_hash": plan.hash,
         "weights_hash": files.sha256_file(folder.outputs / "model.safetensors"),
@@ -172,7 +163,7 @@ def _write_ledger(
         files.write_json(folder.outputs / "ledger.json", content)
 
 
-def _take_released(plan: Plan, seed: int, device: torch.device) -> None:
+def _take_released(plan: Plan, training: TrainingSettings, seed: int, device: torch.device) -> None:
     """A released checkpoint is not trained: its weights are the run, and its account is empty."""
     folder = StateFolder(plan.values["system"], seed, plan.hash)
     folder.outputs.mkdir(parents=True, exist_ok=True)
@@ -187,5 +178,5 @@ def _take_released(plan: Plan, seed: int, device: torch.device) -> None:
         "parameters": sum(p.numel() for p in model.parameters()),
         "resumed": 0,
     }
-    _write_ledger(folder, plan, seed, device, distributed.ALONE, account)
+    _write_ledger(folder, plan, training, seed, device, distributed.ALONE, account)
     folder.finish()

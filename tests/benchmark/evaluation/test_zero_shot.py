@@ -8,7 +8,7 @@ import torch
 
 from baselines import base
 from benchmark.errors import UserError
-from benchmark.evaluation.zero_shot import Scorer, device_of, require_finite
+from benchmark.evaluation.zero_shot import Scorer, require_finite
 from benchmark.settings import ScoringSettings
 from tests.benchmark.evaluation.workspace import ENCODERS, SIZE, VOCABULARY
 
@@ -80,10 +80,3 @@ def test_weights_that_are_missing_or_foreign_are_named(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"not a model")
     with pytest.raises(UserError, match="not a readable safetensors file"):
         Scorer.restore(tmp_path / "model.safetensors", settings)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
-def test_a_gpu_that_is_not_there_is_refused() -> None:
-    assert device_of("auto") == torch.device("cpu")
-    with pytest.raises(UserError, match="finds no GPU"):
-        device_of("cuda")

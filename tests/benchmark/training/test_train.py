@@ -70,7 +70,7 @@ def test_the_losses_are_those_of_an_independent_loop(folder: Path) -> None:
     system, seed, device = "offclip", 3, torch.device("cpu")
     train.run(system, seed)
     plan = train.Plan.read(system)
-    run = train.build_run(plan, seed, device, train.distributed.ALONE)
+    run = train.build_run(plan, plan.training, seed, device, train.distributed.ALONE)
     model, objective, training = run.learner.model, run.learner.objective, plan.training
     parameters = [*model.parameters(), *objective.parameters()]
     decayed = [p for p in parameters if p.ndim >= 2]
@@ -95,7 +95,11 @@ def test_the_losses_are_those_of_an_independent_loop(folder: Path) -> None:
     np.testing.assert_allclose(pd.read_parquet(layout.run(system, seed) / "history.parquet")["loss"], losses, rtol=1e-5)
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_does_not(folder: Path) -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(folder: Path, precision: str) -> None:
+    plan = files.read_json(layout.plan("carzero"))
+    plan["training"]["precision"] = precision
+    files.write_json(layout.plan("carzero"), plan)
     train.run("carzero", 0)
     first = digest("carzero", 0)
     train.run("carzero", 0)

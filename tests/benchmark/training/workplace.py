@@ -20,7 +20,7 @@ def params(**changes: dict[str, Any]) -> dict[str, Any]:
     """The shipped params.yaml with small towers, batches of 16, 30 steps; ``changes`` by section."""
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
     values["encoders"] = ENCODERS
-    values["training"] |= {"batch_size": 16, "threads": 1}
+    values["training"] |= {"batch_size": 16, "threads": 1, "precision": "float32"}
     values["budget"] = {"unit": "samples", "amount": 480}
     for section, change in changes.items():
         values[section] = values[section] | change
