@@ -47,7 +47,7 @@ def test_the_loss_is_the_mean_over_known_labels() -> None:
 @pytest.fixture(scope="module")
 def learnable(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("learnable")
-    workspace.write(root, pictures=160, training={"threads": 1})
+    workspace.write(root, pictures=160, training={"threads": 1, "precision": "float32"})
     return root
 
 
