@@ -141,6 +141,8 @@ def decode_dicom(path: Path, policy: Policy) -> Gray:
     """
     import pydicom
 
+    from benchmark.cohort import jpeg  # noqa: F401  registers a decoder
+
     dataset = pydicom.dcmread(path)
     _check_size(int(dataset.Rows), int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1))
     stored = dataset.pixel_array

