@@ -13,8 +13,8 @@ from benchmark.settings import TrainingSettings
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """malloc.h of the GNU C library."""
-LARGEST_MMAP_THRESHOLD = 32 << 20
-"""The most that it takes, bytes."""
+MMAP_THRESHOLDS = 1 << 30, 32 << 20
+"""Bytes; older versions refuse the first."""
 
 
 def setup(training: TrainingSettings) -> tuple[torch.device, TrainingSettings]:
@@ -32,7 +32,7 @@ def setup(training: TrainingSettings) -> tuple[torch.device, TrainingSettings]:
     # Filling fresh memory guards against reading it unset; the models here never do, and it costs a pass each.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = not training.deterministic
-    _keep_freed_memory()
+    keep_freed_memory()
     device = choose(training.device, "training.device")
     if device.type == "cpu" and training.precision == "float16":
         raise UserError("`training.precision: float16` does not work on a CPU; use bfloat16 or float32.")
@@ -60,7 +60,7 @@ def has_bfloat16(device: torch.device) -> bool:
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Keep what a step frees for the next one: returned to the kernel, it would be cleared and mapped again each time.
 
     A tenth of a small step on a CPU. Only the GNU C library has the switch; elsewhere nothing happens.
@@ -68,5 +68,5 @@ def _keep_freed_memory() -> None:
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
-            mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
+            any(mallopt(M_MMAP_THRESHOLD, size) for size in MMAP_THRESHOLDS)  # 1 = taken
             mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
