@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import lzma
+import os
 import re
 import zipfile
 import zlib
@@ -48,6 +49,8 @@ class Exclusion:
 
     reason: str
     names: tuple[str, ...]
+    incomplete: bool = False
+    """The release has them, this copy has not: they count against ``cohort.max_missing``."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ def locate(root: Path, names: Sequence[str], dataset: str) -> Path:
         raise UserError(
             f"{dataset}: the root {root} is not a folder; set datasets.{dataset}.root in params.yaml to the release."
         )
+    if not os.access(root, os.R_OK | os.X_OK):
+        raise UserError(f"{dataset}: you may not list the root {root}; ask its owner for the right to read it.")
     other = next((name for name, marks in MARKS.items() if name != dataset and find(root, marks)), None)
     held = ", ".join(map(name_shown, sorted(path.name for path in root.iterdir() if path.name != "pointer.json")[:6]))
     looks = f" (it looks like {other})" if other else ""
@@ -142,6 +147,11 @@ def read_table(path: Path, columns: Iterable[str], optional: Iterable[str] = ())
     """
     wanted = tuple(columns)
     header = read_header(path)
+    if not set(wanted) & set(header):
+        raise UserError(
+            f"{path}: expected the columns {', '.join(wanted[:4])} ..., but its first row "
+            "names none of them; was its header line removed, or is it another table?"
+        )
     try:
         for column in wanted:
             if column not in header:

@@ -6,6 +6,7 @@ every dataset can be prepared, 1 otherwise.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -88,7 +89,7 @@ def _real(
     index = cohort.index
     step = max(len(index) // LOOKED_UP, 1)
     sample = list(index["path"].iloc[::step])
-    absent = [path for path in sample if not (root / path).is_file()]
+    absent = [path for path in sample if not os.path.isfile(root / path)]
     there = [path for path in sample if path not in set(absent)]
     start = clock()
     unreadable = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import re
 from pathlib import Path
 
@@ -45,10 +46,11 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
     cohort = survey(root, settings, grounding)
     index, exclusions = cohort.index, list(cohort.exclusions)
     texts = [report_text(root, path) for path in track(index["path"], "reading mimic_cxr reports")]
-    missing = pd.Series([text is None for text in texts])
+    missing = pd.Series([text is None for text in texts], dtype=bool)
     index = index.assign(report=[text or "" for text in texts])
-    index = adapter.without(index.assign(missing=missing), missing, "report file is missing", "study_id", exclusions)
-    index = index.drop(columns="missing")
+    if missing.any():
+        exclusions.append(Exclusion("report file is missing", tuple(index.loc[missing, "study_id"]), incomplete=True))
+    index = index[~missing].reset_index(drop=True)
     index = adapter.without(index, index["report"] == "", "report says nothing of the picture", "study_id", exclusions)
     return dataclasses.replace(cohort, index=index, exclusions=tuple(exclusions))
 
@@ -106,7 +108,7 @@ def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None)
         labels[list(FINDINGS)].reset_index(drop=True),
     )
     sample = list(index["path"].iloc[:: max(len(index) // REPORTS_LOOKED_UP, 1)])
-    if sample and not any(path.is_file() for picture in sample for path in report_paths(root, picture)):
+    if sample and not any(os.path.isfile(path) for picture in sample for path in report_paths(root, picture)):
         raise UserError(
             f"mimic_cxr: no report was found, expected {root}/files/pNN/pNNNNNNNN/sNNNNNNNN.txt; "
             "unpack mimic-cxr-reports.zip into the root, so that each sNNN.txt lies beside its study's folder."
@@ -159,7 +161,7 @@ def report_text(root: Path, picture: str) -> str | None:
     for path in report_paths(root, picture):
         try:
             return dictated(path.read_text(encoding="utf-8", errors="replace"))
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             continue
     return None
 

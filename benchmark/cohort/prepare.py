@@ -7,6 +7,7 @@ once, counted and named: a missing picture never shifts another row's label.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -76,8 +77,11 @@ def write(
         raise UserError(f"{dataset}: no picture of {root} is left to use ({reasons}).")
     # Looking names up takes seconds, decoding hours: a download that is not complete fails before it begins.
     named = phantom or share_examples
-    absent = [f"{root / path} not on disk" for path in cohort.index["path"] if not (root / path).is_file()]
-    _refuse_above(dataset, len(absent), len(cohort.index), "pictures", absent, options.max_missing, named)
+    absent = [f"{root / path} not on disk" for path in cohort.index["path"] if not os.path.isfile(root / path)]
+    incomplete = [item for item in cohort.exclusions if item.incomplete]
+    absent += [f"study {name}: {item.reason}" for item in incomplete for name in item.names]
+    total = len(cohort.index) + sum(len(item.names) for item in incomplete)
+    _refuse_above(dataset, len(absent), total, "pictures", absent, options.max_missing, named)
     part = target.parent / f".{target.name}.part"
     outcome = cache.build(
         root,
