@@ -61,6 +61,11 @@ def peak_memory_bytes(device: torch.device) -> int:
     """Largest resident memory of the process, or of the device's allocator on a GPU."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
+    try:  # Linux: ru_maxrss is inherited from a larger parent, VmHWM (KiB) is the process's own
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("VmHWM:"))) * 1024
+    except (OSError, StopIteration):
+        pass
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
