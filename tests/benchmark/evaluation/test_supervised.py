@@ -12,7 +12,7 @@ from benchmark import files, layout, settings
 from benchmark.errors import UserError
 from benchmark.evaluation import cohort, labels
 from benchmark.settings import ProbeSettings
-from benchmark.training import supervised
+from benchmark.training import device, supervised
 from tests.benchmark.evaluation import workspace
 
 CPU = torch.device("cpu")
@@ -80,7 +80,7 @@ def test_a_loss_that_is_not_a_number_ends_it(here: Path, monkeypatch: pytest.Mon
             labels.targets_of(learnt),
             chosen.encoders,
             ProbeSettings(samples=640),
-            chosen.training,
+            device.setup(chosen.training)[1],
             CPU,
             "probing",
         )
