@@ -239,7 +239,7 @@ def subject_of(name: str, values: settings.Settings) -> Subject:
         if name not in base.names():
             known = [*values.systems, *base.names()]
             raise UserError(
-                f"'{name}' is neither a system of {layout.PARAMS} nor a file of baselines/{nearest(name, known)}."
+                f"'{name}' is neither a system of {layout.PARAMS} nor a file of baselines/{nearest(name, known) or '.'}"
             )
         system = settings.SystemSettings(label=name, model=name)
     options = dict(system.model_options)

@@ -77,7 +77,8 @@ def run(name: str, root: list[str] | None = None) -> None:
     for pair in root or []:
         dataset, separator, folder = pair.partition("=")
         if not separator or dataset not in layout.DATASETS:
-            hint = nearest(dataset, layout.DATASETS) or f"; datasets are {', '.join(layout.DATASETS)}."
+            unknown = dataset not in layout.DATASETS
+            hint = (unknown and nearest(dataset, layout.DATASETS)) or f"; datasets are {', '.join(layout.DATASETS)}."
             raise UserError(f"--root expects DATASET=PATH, found '{pair}'{hint}")
         changes.setdefault("datasets", {}).setdefault(dataset, {})["root"] = folder
     changed = apply(changes, layout.PARAMS)

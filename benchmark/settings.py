@@ -273,7 +273,7 @@ class Settings(Strict):
 def _sentence(error: ValidationError, path: Path) -> str:
     """The first problem of a validation error as one sentence with the key's path."""
     problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"]) or "the file"
+    where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         model: Any = Settings
         for part in problem["loc"][:-1]:
@@ -283,7 +283,8 @@ def _sentence(error: ValidationError, path: Path) -> str:
                 model = model.__args__[1]
         hint = nearest(str(problem["loc"][-1]), getattr(model, "model_fields", {}))
         return f"{path}: unknown key `{where}`{hint or '; remove it.'}"
-    return f"{path}: `{where}`: {problem['msg'].removeprefix('Value error, ')}."
+    said = problem["msg"].removeprefix("Value error, ")
+    return f"{path}: {f'`{where}`: ' if where else ''}{said}{'' if said.endswith('?') else '.'}"
 
 
 def parse(values: Any, path: Path = layout.PARAMS) -> Settings:
