@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmark import layout
 from benchmark.errors import UserError
+from benchmark.statistics import operating
 
 FILE = Path(__file__).with_name("claims.yaml")
 OVERALL = "overall"
@@ -156,6 +157,7 @@ def _judged(
         ]
     else:
         found = differences[(differences["a"] == claim.a) & (differences["b"] == claim.b)]
+        found = found[found["rule"].isin(["", operating.RULES[0]])]
     found = found[
         (found["dataset"] == dataset) & (found["quantity"] == claim.measured_as) & (found["score"] == claim.score)
     ]

@@ -15,7 +15,7 @@ import pandas as pd
 from benchmark import files, layout
 from benchmark.progress import track
 from benchmark.settings import Settings, StatisticsSettings, load
-from benchmark.statistics import calibrate, claims, curves, normality, tables
+from benchmark.statistics import calibrate, claims, curves, normality, operating, tables
 from benchmark.statistics.bootstrap import Draws, draw, mean, resampled_aucs
 from benchmark.statistics.comparison import delong_p, holm
 from benchmark.statistics.effects import Effect, Interaction, Sides, effects, interactions
@@ -30,12 +30,19 @@ COMPARED = (
     Quantity("auc", "abnormal_auc"),
     Quantity("auc", "abnormal_auc_visible"),
     Quantity("grounding", "pointing", size="all"),
-    Quantity("operating", "false_positive_rate", score="prompt", rule="youden"),
-    Quantity("operating", "false_negative_rate", score="prompt", rule="youden"),
+    *[
+        Quantity("operating", error, score="prompt", rule=rule)
+        for rule in operating.RULES
+        for error in operating.ERRORS
+    ],
 )
 Pair = tuple[str, int]
 """(system, seed)."""
-FAMILY = (COMPARED[0], COMPARED[3], COMPARED[5])
+FAMILY = (
+    Quantity("auc", "normal_auc", score="prompt"),
+    Quantity("auc", "abnormal_auc"),
+    Quantity("grounding", "pointing", size="all"),
+)
 """The declared family of tests: these, of every compared system against the first reference, on every dataset."""
 
 
@@ -69,6 +76,7 @@ def run() -> None:
     results = Results()
     contrasts: list[tuple[str, Contrast]] = []
     delong: dict[tuple[str, Quantity, Sides], float] = {}
+    errors: dict[str, dict[Pair, Measurements]] = {}
     fitted = {pair: Scored.read(one, cohorts[layout.TRAINING_DATASET], []) for pair, one in runs.items()}
     for dataset in layout.EVALUATION_DATASETS:
         cohort = cohorts[dataset]
@@ -79,14 +87,18 @@ def run() -> None:
             pair: of_run(scored[pair], fitted[pair], findings, draws, chosen.min_positives)
             for pair in track(runs, f"measuring {dataset}")
         }
+        add_systems(measured, runs, dataset, chosen, results)
+        errors[dataset] = {
+            pair: {key: value for key, value in one.items() if key.table == "operating"}
+            for pair, one in measured.items()
+        }
         for system in dict.fromkeys(system for system, _ in runs):
-            mine = {runs[pair]: measured[pair] for pair in runs if pair[0] == system}
-            for table, rows in tables.of_system(mine, dataset, chosen).items():
-                results.add(table, rows)
             figures([scored[pair] for pair in runs if pair[0] == system], fitted, results)
         found = [tables.contrast(key, sides, measured, chosen) for sides in asked for key in COMPARED]
         contrasts += [(dataset, one) for one in found if one]
         delong |= {(dataset, one.quantity, one.sides): _delong(one, scored) for one in found if one}
+    whole = {pair: tables.over_datasets([errors[dataset][pair] for dataset in errors]) for pair in runs}
+    add_systems(whole, runs, claims.OVERALL, chosen, results)
     contrasts = tables.with_overall(contrasts)
     results.add("differences", difference_rows(contrasts, delong, runs, settings))
     results.add("effects", tables.effect_rows(named, contrasts, runs, chosen))
@@ -146,6 +158,20 @@ def with_subsets(findings: Findings, asked: dict[str, tuple[str, ...]]) -> Findi
     """The findings with those macros over named ones of which every finding is measurable."""
     whole = {name: list(named) for name, named in asked.items() if set(named) <= set(findings.defined)}
     return replace(findings, subsets=whole)
+
+
+def add_systems(
+    measured: dict[Pair, Measurements],
+    runs: dict[Pair, Run],
+    dataset: str,
+    chosen: StatisticsSettings,
+    results: Results,
+) -> None:
+    """Rows of auc.csv, operating.csv and grounding.csv: of every system on one dataset, or `overall`."""
+    for system in dict.fromkeys(system for system, _ in runs):
+        mine = {runs[pair]: measured[pair] for pair in runs if pair[0] == system}
+        for table, rows in tables.of_system(mine, dataset, chosen).items():
+            results.add(table, rows)
 
 
 def figures(seeds: list[Scored], fitted: dict[Pair, Scored], results: Results) -> None:
@@ -222,13 +248,13 @@ def ledgers(runs: dict[Pair, Run]) -> pd.DataFrame:
     return pd.json_normalize([files.read_json(layout.run(*pair) / "ledger.json") for pair in runs])
 
 
-def summary(values: pd.DataFrame, grounding: pd.DataFrame, operating: pd.DataFrame) -> dict[str, Any]:
+def summary(values: pd.DataFrame, grounding: pd.DataFrame, errors: pd.DataFrame) -> dict[str, Any]:
     """summary.json for `dvc metrics`: dataset -> system -> quantity -> the mean over seeds."""
     result: dict[str, Any] = {}
     frames = [
         values[(values["finding"] == "") & (values["progress"] == 1.0)],
         grounding[(grounding["finding"] == "") & (grounding["size"] == "all")].rename(columns={"measure": "quantity"}),
-        operating[(operating["score"] == "prompt") & operating["rule"].isin(["", "youden"])],
+        errors[(errors["score"] == "prompt") & errors["rule"].isin(["", operating.RULES[0]])],
     ]
     for frame in frames:
         for row in frame[frame["seed"] == "all"].to_dict("records"):

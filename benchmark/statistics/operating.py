@@ -17,6 +17,8 @@ from benchmark.statistics.auc import validated
 from benchmark.statistics.bootstrap import Draws, Resampled, resampled_ratios
 
 RULES = ("youden", "specificity_95", "sensitivity_95")
+"""The first is the one that claims and the summary speak of."""
+ERRORS = ("false_positive_rate", "false_negative_rate")
 
 
 def thresholds(normal: NDArray, scores: NDArray, column: str = "scores") -> dict[str, float]:
@@ -62,4 +64,4 @@ def error_rates(normal: NDArray, scores: NDArray, threshold: float, draws: Draws
     is_normal, is_abnormal = np.asarray(normal) == 1, np.asarray(normal) == 0
     wrong = np.stack([is_normal & called_abnormal, is_abnormal & ~called_abnormal], axis=1)
     rates = resampled_ratios(wrong, np.stack([is_normal, is_abnormal], axis=1), draws)
-    return dict(zip(("false_positive_rate", "false_negative_rate"), rates, strict=True))
+    return dict(zip(ERRORS, rates, strict=True))

@@ -6,8 +6,8 @@ resampled, the seeds' standard deviation beside it. A difference uses the seeds 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 
@@ -29,8 +29,8 @@ COLUMNS = {
     "auc": "dataset system seed quantity score finding progress estimate low high positives n seeds seed_sd note",
     "grounding": "dataset system seed finding measure size estimate low high chance n kind seeds seed_sd note",
     "operating": "dataset system seed score rule quantity estimate low high threshold n seeds seed_sd note",
-    "differences": "dataset quantity score a b estimate low high p p_holm p_delong seeds seed_sd note",
-    "effects": "dataset kind effect quantity score added removed estimate low high p seeds seed_sd note",
+    "differences": "dataset quantity score rule a b estimate low high p p_holm p_delong seeds seed_sd note",
+    "effects": "dataset kind effect quantity score rule added removed estimate low high p seeds seed_sd note",
     "embedding": "system seed measure estimate low high n seeds seed_sd",
     "ceiling": "dataset quantity finding estimate low high positives n visible note",
 }
@@ -62,16 +62,32 @@ def combined(statistics: list[Resampled], chosen: StatisticsSettings) -> tuple[R
     return over_seeds(statistics, drawn), {"seeds": len(statistics), "seed_sd": spread}
 
 
-def hashes(runs: Iterable[Run], dataset: str | None) -> Row:
+def hashes(runs: Iterable[Run], dataset: str) -> Row:
     """What a row was made from; several runs' weights, or all datasets' cohorts, share one hash."""
     runs = list(runs)
     cohorts = runs[0].cohort_hash
     weights = [run.weights_hash for run in runs]
     return {
-        "cohort_hash": cohorts[dataset] if dataset else files.sha256_json(cohorts),
+        "cohort_hash": files.sha256_json(cohorts) if dataset == OVERALL else cohorts[dataset],
         "prompts_hash": runs[0].prompts_hash,
         "weights_hash": weights[0] if len(weights) == 1 else files.sha256_json(weights),
     }
+
+
+def over_datasets(each: Sequence[Measurements]) -> Measurements:
+    """The plain mean of every quantity that all datasets have, each dataset with its own patients.
+
+    Args:
+        each: one run's measurements on each dataset; a threshold is the same on all, as it was fitted elsewhere.
+    """
+    result: Measurements = {}
+    for key in each[0]:
+        parts = [one[key] for one in each if key in one]
+        if len(parts) == len(each):
+            statistic = mean_of_independent([part.statistic for part in parts])
+            n, positives = sum(part.n or 0 for part in parts), sum(part.positives or 0 for part in parts)
+            result[key] = replace(parts[0], statistic=statistic, n=n, positives=positives)
+    return result
 
 
 def of_system(runs: dict[Run, Measurements], dataset: str, chosen: StatisticsSettings) -> dict[str, list[Row]]:
@@ -79,7 +95,7 @@ def of_system(runs: dict[Run, Measurements], dataset: str, chosen: StatisticsSet
 
     Args:
         runs: the system's runs, each with all its measurements.
-        dataset: the dataset's name.
+        dataset: the dataset's name, or `overall`.
         chosen: the settings' statistics.
     """
     rows: dict[str, list[Row]] = {"auc": [], "operating": [], "grounding": []}
@@ -172,15 +188,18 @@ def _mean_contrast(parts: list[Contrast]) -> Contrast:
     first = parts[0]
     statistic = mean_of_independent([part.statistic for part in parts])
     seeds = tuple(sorted(set.intersection(*(set(part.seeds) for part in parts))))
-    return Contrast(first.quantity, first.sides, seeds, statistic, {"seeds": len(seeds), "seed_sd": np.nan})
+    # The seeds' influences are their deviations from the mean, scaled (`over_seeds`): this undoes the scale.
+    spread = float(np.sqrt(len(seeds) * np.sum(statistic.seed_influence**2))) if len(seeds) > 1 else np.nan
+    return Contrast(first.quantity, first.sides, seeds, statistic, {"seeds": len(seeds), "seed_sd": spread})
 
 
 def contrast_row(dataset: str, one: Contrast, runs: dict[tuple[str, int], Run], chosen: StatisticsSettings) -> Row:
     """The columns that differences.csv and effects.csv share."""
     used = [runs[system, seed] for system in one.systems for seed in one.seeds]
-    row: Row = {"dataset": dataset, "quantity": one.quantity.quantity, "score": one.quantity.score}
+    row: Row = {"dataset": dataset, "quantity": one.quantity.quantity}
+    row |= {"score": one.quantity.score, "rule": one.quantity.rule}
     row |= {"p": bootstrap_p(one.statistic, chosen.interval)} | bounds(one.statistic, chosen, share=False)
-    return row | one.spread | hashes(used, None if dataset == OVERALL else dataset)
+    return row | one.spread | hashes(used, dataset)
 
 
 def effect_rows(

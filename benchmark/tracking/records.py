@@ -235,6 +235,7 @@ def _difference_metrics(found: Evidence) -> dict[str, float]:
     values: dict[str, Any] = {}
     for row in found.results["differences"].to_dict("records"):
         suffix = "" if row["score"] in ("", "prompt") else f"_{row['score']}"
+        suffix += f"_{row['rule']}" if row["rule"] else ""
         name = f"{row['dataset']}/{row['quantity']}{suffix} {row['a']} - {row['b']}"
         values |= {name: row["estimate"], f"{name}_low": row["low"], f"{name}_high": row["high"]}
     return _finite(values)

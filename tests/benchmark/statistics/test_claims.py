@@ -68,8 +68,10 @@ def test_pairs_are_those_of_differences() -> None:
 def test_judge_finds_the_number_of_each_claim_and_says_when_there_is_none() -> None:
     shared = {"dataset": "vindr_cxr", "quantity": "normal_auc", "score": "prompt"}
     claim = RISE.model_copy(update=shared)
-    differences = pd.DataFrame([shared | {"a": "offclip", "b": "carzero", "estimate": 0.3, "low": 0.2, "high": 0.4}])
-    values = differences.drop(columns=["a", "b"]).assign(system="clip", seed="all", finding="", progress=1.0)
+    differences = pd.DataFrame(
+        [shared | {"rule": "", "a": "offclip", "b": "carzero", "estimate": 0.3, "low": 0.2, "high": 0.4}]
+    )
+    values = differences.drop(columns=["a", "b", "rule"]).assign(system="clip", seed="all", finding="", progress=1.0)
     ledger = pd.DataFrame({"system": ["offclip", "carzero", "clip"], "parameters": [9, 9, 7]})
     same = Claim(claim="same", statement="", source="", rule="same_parameters", a="offclip", b="carzero")
     listed = [claim, claim.model_copy(update={"b": "clip"}), VALUE, same, same.model_copy(update={"b": "clip"})]
@@ -107,3 +109,15 @@ def test_a_wrong_entry_is_named(tmp_path: Path) -> None:
     path.write_text("- {claim: x, statement: y, source: z, rule: guess, a: offclip}\n")
     with pytest.raises(UserError, match=r"claims\.yaml, claim 1: `rule`"):
         read(path)
+
+
+def test_an_error_rate_is_judged_at_youdens_threshold() -> None:
+    update = {"dataset": "vindr_cxr", "quantity": "false_positive_rate", "score": "prompt", "published": None}
+    row = {"dataset": "vindr_cxr", "quantity": "false_positive_rate", "score": "prompt", "a": "offclip", "b": "carzero"}
+    rows = [
+        row | {"rule": rule, "estimate": low + 0.1, "low": low, "high": low + 0.2}
+        for rule, low in (("specificity_95", 0.5), ("youden", 0.1), ("sensitivity_95", 0.7))
+    ]
+    empty = pd.DataFrame(columns=["system", "seed"])
+    found = judge([RISE.model_copy(update=update)], pd.DataFrame(rows), empty, empty, phantom=False)
+    assert (found.loc[0, "low"], found.loc[0, "verdict"]) == (0.1, "reproduced")

@@ -11,7 +11,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from benchmark import files, layout
-from benchmark.statistics import claims, measure, tables
+from benchmark.statistics import claims, measure, operating, tables
 from benchmark.statistics.claims import Claim
 from tests.benchmark import synthetic_run
 
@@ -253,17 +253,68 @@ def test_a_claim_about_some_findings_is_measured_on_them(quick: Path) -> None:
 @pytest.mark.parametrize("quantity", ["false_positive_rate", "false_negative_rate"])
 def test_errors_at_validation_thresholds_are_compared_on_each_dataset_and_overall(folder: Path, quantity: str) -> None:
     differences = read(folder, "differences")
-    operating = read(folder, "operating")
+    rates = read(folder, "operating")
     names = {"quantity": quantity, "score": "prompt"}
     each = []
     for dataset in layout.EVALUATION_DATASETS:
         a, b = (
-            number(operating, dataset=dataset, system=system, seed="all", rule="youden", **names).estimate
+            number(rates, dataset=dataset, system=system, seed="all", rule="youden", **names).estimate
             for system in ("offclip", "carzero")
         )
-        row = number(differences, dataset=dataset, a="offclip", b="carzero", **names)
+        row = number(differences, dataset=dataset, a="offclip", b="carzero", rule="youden", **names)
         each.append(float(a) - float(b))
         assert float(row.estimate) == pytest.approx(each[-1])
-    whole = number(differences, dataset="overall", a="offclip", b="carzero", **names)
+    whole = number(differences, dataset="overall", a="offclip", b="carzero", rule="youden", **names)
     assert float(whole.estimate) == pytest.approx(np.mean(each))
     assert float(whole.low) < float(whole.estimate) < float(whole.high)
+
+
+def test_every_rule_of_a_threshold_is_compared_and_named(folder: Path) -> None:
+    differences = read(folder, "differences")
+    errors = differences[differences["quantity"].isin(operating.ERRORS)]
+    assert set(errors["rule"]) == set(operating.RULES)
+    assert set(differences[~differences["quantity"].isin(operating.ERRORS)]["rule"]) == {""}
+    names = {"dataset": "padchest", "quantity": "false_negative_rate", "score": "prompt", "rule": "specificity_95"}
+    row = number(differences, a="offclip", b="carzero", **names)
+    a, b = (
+        number(read(folder, "operating"), system=system, seed="all", **names).estimate
+        for system in ("offclip", "carzero")
+    )
+    assert float(row.estimate) == pytest.approx(float(a) - float(b))
+
+
+@pytest.mark.parametrize("seed", [0, "all"])
+@pytest.mark.parametrize(
+    ("quantity", "rule"), [("false_positive_rate", "youden"), ("average_precision", ""), ("ece", "")]
+)
+def test_overall_is_the_mean_of_the_datasets_with_their_own_patients(
+    folder: Path, quantity: str, rule: str, seed: object
+) -> None:
+    table = read(folder, "operating")
+    names = {"system": "offclip", "score": "prompt", "quantity": quantity, "rule": rule, "seed": seed}
+    each = [number(table, dataset=dataset, **names) for dataset in layout.EVALUATION_DATASETS]
+    whole = number(table, dataset="overall", **names)
+    assert float(whole.estimate) == pytest.approx(np.mean([float(row.estimate) for row in each]))
+    assert int(whole.n) == sum(int(row.n) for row in each)
+    # Four independent samples: the mean is known better than its parts.
+    narrowest = min(float(row.high) - float(row.low) for row in each)
+    assert 0 < float(whole.high) - float(whole.low) < narrowest or quantity == "ece"
+    assert whole.cohort_hash not in {row.cohort_hash for row in each}
+
+
+def test_the_spread_of_an_overall_difference_is_that_of_its_seeds(folder: Path) -> None:
+    values = read(folder, "auc")
+    names = {"score": "prompt", "quantity": "normal_auc", "finding": "", "progress": 1.0}
+    each = [
+        np.mean(
+            [
+                float(number(values, system="offclip", seed=seed, dataset=dataset, **names).estimate)
+                - float(number(values, system="carzero", seed=seed, dataset=dataset, **names).estimate)
+                for dataset in layout.EVALUATION_DATASETS
+            ]
+        )
+        for seed in (0, 1)
+    ]
+    names = {"dataset": "overall", "quantity": "normal_auc", "score": "prompt"}
+    row = number(read(folder, "differences"), a="offclip", b="carzero", **names)
+    assert float(row.seed_sd) == pytest.approx(np.std(each, ddof=1))
