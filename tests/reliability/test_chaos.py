@@ -1,4 +1,5 @@
-"""``kill -9`` in every stage of `dvc repro`, two pipelines at once: the results are those of an undisturbed run."""
+"""``kill -9`` in every stage of `dvc repro`, two pipelines at once, clocks that jump: the results are those of an
+undisturbed run, byte for byte."""
 
 from __future__ import annotations
 
@@ -13,50 +14,58 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from benchmark import files, layout, workspace
 from tests.reliability.conftest import REPOSITORY
 
 pytestmark = pytest.mark.chaos
 KILLS_PER_STAGE = 3
-STAGES = (
-    *("plan", "materials", "raw", "prepare", "captions", "pretrain", "train", "train_ablation"),
-    *("score", "score_ablation", "probe", "measure", "report", "track"),
-)
-RUNNING = re.compile(r"Running stage '(\w+)(?:@[^']*)?'")
-TIMED = ("ledger.csv",)
-"""Files of results/ that hold timings, which no machine repeats."""
-COMPARED = ("results", "plan", "data/cohort", "data/captions", "data/pretrained", "probe")
-PATIENCE = 300
+"""At least so many in each stage of dvc.yaml, at least one in each of its datasets or systems."""
+LONGEST_WAIT = 6.0
+"""Seconds after a stage's start within which the first attempt strikes; a stage that was quicker is run again with half
+of it."""
+STAGES = tuple(yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
+RUNNING = re.compile(r"Running stage '([\w@.-]+)'")
+TIMED = ("ledger.csv", "costs.csv")
+"""Tables that hold timings, which no machine repeats."""
+COMPARED = ("results", "reports/tables", "plan", "data/cohort", "data/captions", "data/pretrained", "probe", "scores")
+REFUSED = re.compile(r"is busy, it is being blocked by|Unable to acquire lock")
+PATIENCE = 400
 """Seconds in which a life must reach its next stage or end."""
 
 
 class Life:
     """One `dvc repro` in a process group of its own, its output in a file."""
 
-    def __init__(self, folder: Path, number: int) -> None:
-        self.log = folder.parent / f"{folder.name}-{number:03d}.log"
+    def __init__(self, folder: Path, name: str, *arguments: str) -> None:
+        self.log = folder.parent / f"{folder.name}-{name}.log"
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "MLFLOW_TRACKING_URI": ""}
+        environment["OMP_NUM_THREADS"] = "1"  # two of them share the cores
         with open(self.log, "wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "dvc", "repro"],
+                [sys.executable, "-m", "dvc", "repro", *arguments],
                 cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
+    @property
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
     def started(self) -> list[str]:
-        """The stages that have started, by name."""
-        return RUNNING.findall(self.log.read_text(encoding="utf-8", errors="replace"))
+        """The stages that have started, such as ``prepare@open_i``."""
+        return RUNNING.findall(self.text())
 
     def stages(self) -> Iterator[str]:
         """Each stage as it starts, until the process ends."""
         seen, last = 0, time.monotonic()
         while True:
-            ended = self.process.poll() is not None
-            started = self.started()
+            ended, started = self.ended, self.started()  # in this order: what it said last is read
             if len(started) > seen:
                 last = time.monotonic()
                 yield started[seen]
@@ -64,89 +73,142 @@ class Life:
             elif ended:
                 return
             elif time.monotonic() - last > PATIENCE:
-                self.kill(whole=True)
+                self.kill()
                 raise AssertionError(f"no stage for {PATIENCE} s, see {self.log}")
             else:
                 time.sleep(0.01)
 
-    def kill(self, whole: bool) -> None:
-        """SIGKILL: the whole group as when the power fails, or `dvc` alone, its stage living on."""
-        if whole:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        else:
+    def kill(self, *, orphan: bool = False) -> None:
+        """SIGKILL: the whole group as when the power fails, or with ``orphan`` `dvc` alone, its stage living on."""
+        if orphan:
             self.process.kill()
+        else:
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+    def finish(self) -> str:
+        """Wait for the end, which must be a good one; what it said."""
+        assert self.process.wait(PATIENCE * 3) == 0, f"{self.log}: {self.text()[-3000:]}"
+        return self.text()
 
     def text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
 
+@dataclass
+class Struck:
+    """What was done to the killed pipeline."""
+
+    kills: Counter[str]
+    """Stage as in dvc.yaml -> kills."""
+    orphans: int = 0
+    lives: int = 0
+    refused: int = 0
+
+
+def name_of(instance: str) -> str:
+    return instance.partition("@")[0]
+
+
+def strike(folder: Path, instance: str, moments: random.Random, done: Struck, *, orphan: bool) -> None:
+    """Force one stage to run and kill it at a random moment after its start, until one attempt was quick enough."""
+    wait = LONGEST_WAIT
+    for _ in range(12):
+        done.lives += 1
+        life = Life(folder, f"{done.lives:03d}", "--force", "--single-item", instance)
+        if next(life.stages(), None) == instance:
+            time.sleep(moments.uniform(0, wait))
+            if not life.ended:
+                life.kill(orphan=orphan)
+                done.kills[name_of(instance)] += 1
+                done.orphans += orphan
+                return
+        # It was over before, or a stage that outlived its `dvc` was in its way.
+        assert life.process.wait() == 0 or done.orphans, life.text()[-3000:]
+        done.refused += life.process.returncode != 0
+        wait /= 2
+    raise AssertionError(f"{instance} was never struck, see {life.log}")
+
+
+def instances(folder: Path) -> list[str]:
+    """Every stage of the workspace's pipeline, datasets and systems apart, each after those that it reads from."""
+    params = yaml.safe_load((folder / layout.PARAMS).read_text(encoding="utf-8"))
+    matrices = {
+        "raw": layout.DATASETS,
+        "prepare": layout.DATASETS,
+        "train": [f"{system}-{seed}" for system in params["compare"] for seed in params["seeds"]],
+        "train_ablation": [f"{system}-{seed}" for system in params["ablation"] for seed in params["ablation_seeds"]],
+    }
+    matrices |= {"score": matrices["train"], "score_ablation": matrices["train_ablation"]}
+    return [
+        f"{stage}@{item}" if item else stage
+        for stage in STAGES
+        for item in matrices.get(stage, [""])
+    ]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, float]]:
-    """A smoke run that nothing disturbed but a second `dvc repro`, and the seconds each stage took."""
-    folder = tmp_path_factory.mktemp("chaos") / "undisturbed"
-    workspace.create(folder, "smoke", REPOSITORY)
-    life, seconds = Life(folder, 0), {}
-    stage, began, second = "", time.monotonic(), None
-    for name in life.stages():
-        seconds[stage] = max(seconds.get(stage, 0.0), time.monotonic() - began)
-        stage, began = name, time.monotonic()
-        if name == "pretrain":
-            second = Life(folder, 1)
-    seconds[stage] = time.monotonic() - began
-    assert life.process.wait() == 0, life.text()[-3000:]
+def pipelines(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Struck]:
+    """A smoke run that nothing disturbed but a second `dvc repro`, another killed in every stage, and how."""
+    home = tmp_path_factory.mktemp("chaos")
+    undisturbed, killed = home / "undisturbed", home / "killed"
+    for folder in (undisturbed, killed):
+        workspace.create(folder, "smoke", REPOSITORY)
+    reference, second = Life(undisturbed, "000"), None
+    moments, done = random.Random(8), Struck(Counter())
+    for instance in instances(killed):
+        alone = instance.count("@") == 0 or name_of(instance).endswith("_ablation")
+        for attempt in range(KILLS_PER_STAGE if alone else 1):
+            # Once a stage `dvc` dies and the stage itself goes on, beside the one that is started next.
+            strike(killed, instance, moments, done, orphan=attempt == 1 and instance not in ("plan", "track"))
+            if second is None and reference.started():
+                second = Life(undisturbed, "second")
+        for _ in range(3):  # the survivor of a lone `dvc` may be in the way
+            done.lives += 1
+            life = Life(killed, f"{done.lives:03d}", "--single-item", instance)
+            if life.process.wait(PATIENCE) == 0:
+                break
+            done.refused += 1
+        assert life.process.returncode == 0, f"{life.log}: {life.text()[-3000:]}"
+    Life(killed, "last").finish()
+    assert set(map(name_of, dict.fromkeys(reference.stages()))) == set(STAGES)
+    reference.finish()
     assert second is not None
-    assert second.process.wait() != 0
-    assert re.search(r"is busy, it is being blocked by|Unable to acquire lock", second.text()), second.text()[-3000:]
-    return folder, seconds
+    assert second.process.wait(PATIENCE) != 0
+    assert REFUSED.search(second.text()), second.text()[-3000:]
+    return undisturbed, killed, done
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Hash of every result that must not depend on what happened on the way."""
+    """Hash of every result that must not depend on what happened on the way; half-written ones are none."""
     listed = [path for name in COMPARED for path in sorted((folder / name).rglob("*")) if path.is_file()]
     listed += sorted(folder.glob("runs/*/*.safetensors"))
-    return {str(path.relative_to(folder)): files.sha256_file(path) for path in listed if path.name not in TIMED}
-
-
-def test_a_second_repro_is_refused_and_harms_nothing(undisturbed: tuple[Path, dict[str, float]]) -> None:
-    folder, _ = undisturbed
-    assert {stage for stage, _ in undisturbed[1].items()} >= set(STAGES)
-    assert (folder / "reports/comparison.pdf").stat().st_size > 0
-    json.loads((folder / "results/summary.json").read_text())
+    return {
+        str(path.relative_to(folder)): files.sha256_file(path)
+        for path in listed
+        if path.with_suffix(".csv").name not in TIMED and not any(part.endswith(".part") for part in path.parts)
+    }
 
 
 def test_forty_kills_over_all_stages_change_no_byte(
-    undisturbed: tuple[Path, dict[str, float]], capsys: pytest.CaptureFixture[str]
+    pipelines: tuple[Path, Path, Struck], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    reference, seconds = undisturbed
-    folder = reference.parent / "killed"
-    workspace.create(folder, "smoke", REPOSITORY)
-    moments, killed, orphaned, refused, number = random.Random(8), Counter[str](), 0, 0, 0
-    while True:
-        number += 1
-        life, struck = Life(folder, number), False
-        for stage in life.stages():
-            if killed[stage] < KILLS_PER_STAGE:
-                time.sleep(moments.uniform(0, 0.5 * seconds[stage]))
-                if life.process.poll() is None:
-                    alone = stage not in ("plan", "track") and killed[stage] == 1
-                    life.kill(whole=not alone)  # once a stage, `dvc` dies and the stage itself goes on
-                    killed[stage] += 1
-                    orphaned += alone
-                    struck = True
-                    break
-        if not struck and life.process.wait() == 0 and killed["track"] == KILLS_PER_STAGE:
-            break
-        refused += not struck and life.process.returncode != 0
-        # A stage that outlived its `dvc` may be in the way of the next life, once.
-        assert refused <= orphaned, life.text()[-3000:]
-        assert number < 120, "the pipeline does not come to an end"
+    undisturbed, killed, done = pipelines
     with capsys.disabled():
-        print(f"\nkills survived: {killed.total()} ({orphaned} of dvc alone) in {number} lives: {dict(killed)}")
-    assert set(killed) == set(STAGES)
-    assert killed.total() >= 40
-    assert contents(folder) == contents(reference)
-    assert logged_runs(folder) == len(json.loads((folder / layout.TRACKED).read_text())["runs"])
+        total, kinds = done.kills.total(), ", ".join(f"{name} {count}" for name, count in done.kills.items())
+        print(f"\nkills survived: {total} ({done.orphans} of `dvc` alone) in {done.lives} lives: {kinds}")
+    assert set(done.kills) == set(STAGES)
+    assert min(done.kills.values()) >= KILLS_PER_STAGE
+    assert done.kills.total() >= 40
+    assert done.refused <= 2 * done.orphans
+    reference, survivors = contents(undisturbed), contents(killed)
+    assert len(reference) > 100
+    assert {name for name in reference | survivors if reference.get(name) != survivors.get(name)} == set()
+
+
+def test_every_run_is_logged_once_however_often_tracking_was_killed(pipelines: tuple[Path, Path, Struck]) -> None:
+    for folder in pipelines[:2]:
+        assert logged_runs(folder) == len(json.loads((folder / layout.TRACKED).read_text())["runs"])
 
 
 def logged_runs(folder: Path) -> int:
@@ -155,3 +217,17 @@ def logged_runs(folder: Path) -> int:
                WHERE tags.key = 'logged' AND tags.value = 'yes' AND runs.lifecycle_stage = 'active'"""
     with sqlite3.connect(folder / "mlflow.db") as held:
         return int(held.execute(query).fetchone()[0])
+
+
+def test_files_dated_decades_apart_are_still_what_they_were(pipelines: tuple[Path, Path, Struck]) -> None:
+    """A clock that was set back, forward or stood still dates files anyhow; what decides is their content."""
+    undisturbed = pipelines[0]
+    before, moments = contents(undisturbed), random.Random(9)
+    dates = (0, 86_400, time.time() - 3600, time.time() + 3600, time.time() + 20 * 365 * 86_400)
+    for path in undisturbed.rglob("*"):
+        if path.is_file() and ".dvc" not in path.parts:
+            date = moments.choice(dates)
+            os.utime(path, (date, date))
+    said = Life(undisturbed, "dated").finish()
+    assert sorted(RUNNING.findall(said)) == ["plan", "track"]
+    assert contents(undisturbed) == before
