@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +25,12 @@ TABLES = {
     "chexpert": ("test_labels.csv", "Edema"),
     "padchest": (miniatures.PADCHEST, "Projection"),
 }
+
+
+def change(path: Path, edit: Callable[[str], str]) -> None:
+    """Rewrite a table, gzipped or not."""
+    unzip, zip_ = (gzip.decompress, gzip.compress) if path.suffix == ".gz" else (bytes, bytes)
+    path.write_bytes(zip_(edit(unzip(path.read_bytes()).decode()).encode()))
 
 
 def test_index_holds_the_columns_of_the_contract(miniature: tuple[str, Path], read: Read) -> None:
@@ -75,8 +84,7 @@ def test_a_renamed_column_is_named(miniature: tuple[str, Path], read: Read) -> N
     dataset, root = miniature
     name, column = TABLES[dataset]
     path = root / name
-    unzip, zip_ = (gzip.decompress, gzip.compress) if path.suffix == ".gz" else (bytes, bytes)
-    path.write_bytes(zip_(unzip(path.read_bytes()).replace(column.encode(), column.lower().encode() + b"_2", 1)))
+    change(path, lambda content: content.replace(column, f"{column.lower()}_2", 1))
     with pytest.raises(UserError, match=f"expected a column '{column}', found ") as error:
         read(dataset, root)
     assert str(path) in str(error.value)
@@ -93,10 +101,71 @@ def test_an_empty_table_leaves_nothing_but_no_crash(miniature: tuple[str, Path],
     if dataset == "vindr_cxr":
         boxes = root / "annotations/annotations_test.csv"
         boxes.write_text(boxes.read_text().splitlines()[0] + "\n")
-    path = root / TABLES[dataset][0]
-    unzip, zip_ = (gzip.decompress, gzip.compress) if path.suffix == ".gz" else (bytes, bytes)
-    path.write_bytes(zip_(unzip(path.read_bytes()).splitlines(keepends=True)[0]))
+    change(root / TABLES[dataset][0], lambda content: content.splitlines(keepends=True)[0])
     assert read(dataset, root).index.empty
+
+
+def test_a_table_without_its_header_is_refused(miniature: tuple[str, Path], read: Read) -> None:
+    dataset, root = miniature
+    change(root / TABLES[dataset][0], lambda content: content.split("\n", 1)[1])
+    with pytest.raises(UserError, match=r"expected the columns .*, but its first row names none of them; was"):
+        read(dataset, root)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_root_that_may_not_be_listed_is_refused(miniature: tuple[str, Path], read: Read) -> None:
+    dataset, root = miniature
+    root.chmod(0)
+    try:
+        with pytest.raises(UserError, match=f"{dataset}: you may not list the root .*; ask its owner"):
+            read(dataset, root)
+    finally:
+        root.chmod(0o755)
+
+
+HEX = "0a1b" * 8
+"""VinDr-CXR's identifiers have 32 hexadecimal digits."""
+METADATA, SPLIT, LABELS = (f"mimic-cxr-2.0.0-{name}.csv.gz" for name in ("metadata", "split", "chexpert"))
+SPOILT = [
+    # dataset, file, what is replaced, what by
+    ("mimic_cxr", METADATA, "aaaa-0002,", "aaaa-0001,"),
+    ("mimic_cxr", METADATA, "dicom_id,subject_id", "x,y"),
+    ("mimic_cxr", SPLIT, "aaaa-0003,53189527,10000032,train", "aaaa-0003,53189527,10000032,validate"),
+    ("mimic_cxr", SPLIT, "aaaa-0001,50414267,10000032,train", "aaaa-0001,50414267,train,10000032"),
+    ("mimic_cxr", LABELS, "10000032,50414267,,", "10000032,50414267,50414267,"),
+    ("vindr_cxr", "annotations/image_labels_test.csv", "1c2d,", f"{HEX},"),
+    ("vindr_cxr", "annotations/annotations_test.csv", "1c2d,No finding", "1c2d,Clear lungs of Mr Smith"),
+    ("vindr_cxr", "annotations/annotations_test.csv", "1c2d,No finding,,,,", f"1c2d,{HEX},1,1,2,2"),
+    ("vindr_cxr", "annotations/annotations_test.csv", f"{HEX},Cardiomegaly,20.5", f"{HEX},Cardiomegaly,{HEX}"),
+    ("vindr_cxr", "annotations/annotations_test.csv", "1c2d,No finding,,,,", f"{HEX[::-1]},Edema,1,1,2,2"),
+    ("chexpert", "test_labels.csv", "patient64743/study2", "patient64742/study1"),
+    ("chexpert", "test_labels.csv", "test/patient64742/study1/view1_frontal", "test/patient64742/view1"),
+    ("chexpert", "CheXlocalize/gt_segmentations_test.json", '"Airspace Opacity": ', '"Opacity": '),
+    ("chexpert", "CheXlocalize/gt_segmentations_test.json", '"size": [90, 110]', '"size": [90, 111]'),
+    ("padchest", miniatures.PADCHEST, "200_c.png", "200_b.png"),
+    ("padchest", miniatures.PADCHEST, "Physician,\"['normal']\"", "Physician,sin hallazg ."),
+    ("padchest", miniatures.PADCHEST, "Physician,\"['normal']\"", "Physician,\"['sin hallazg .']\""),
+]
+
+
+@pytest.mark.parametrize(("dataset", "name", "old", "new"), SPOILT)
+def test_no_refusal_names_a_patient_or_quotes_a_report(
+    tmp_path: Path, read: Read, dataset: str, name: str, old: str, new: str
+) -> None:
+    """Messages reach logs: they say file and row, and their owner looks there."""
+    root = miniatures.WRITERS[dataset](tmp_path / dataset)
+    for table in root.rglob("*.csv"):
+        change(table, lambda content: content.replace("0a1b", HEX))
+    private = {HEX, HEX[::-1], "Clear lungs", "sin hallazg", "64741", "64742", "64743", "200_b"}
+    private |= {"10000032", "50414267", "53189527", "aaaa-0001", "aaaa-0003"}
+    before = (root / name).read_bytes()
+    change(root / name, lambda content: content.replace(old, new, 1))
+    assert (root / name).read_bytes() != before
+    with pytest.raises(UserError) as error:
+        read(dataset, root)
+    said = str(error.value).replace("patient64741/study1/view1_frontal.jpg", "")  # the published example of a path
+    assert not {word for word in private if word in said}, said
+    assert re.search(rf"{re.escape(str(root))}/\S+\.(csv|json)", said)
 
 
 def test_labels_outside_the_published_values_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -77,6 +82,47 @@ def test_an_interrupted_build_goes_on_where_it_stopped(
     outcome = build(root, tmp_path / "part")
     assert outcome.failures == {}
     assert outcome.images.read_bytes() == whole
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from benchmark.cohort import cache
+if __name__ == "__main__":
+    paths = sorted(path.name for path in Path(sys.argv[1]).iterdir())
+    cache.build(Path(sys.argv[1]), paths, Path(sys.argv[2]), size=32, policy="faithful", workers=2)
+"""
+
+
+def test_a_build_killed_with_its_workers_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    """``kill -9`` to all of its processes, at a moment when some pictures are done and some are not."""
+    root, part = tmp_path / "root", tmp_path / "part"
+    for at in range(4):
+        miniatures.jpeg(root / f"{at:03}.jpg", 1500 + at, 1200, bright=at / 4)
+    for at in range(4, 400):
+        (root / f"{at:03}.jpg").hardlink_to(root / f"{at % 4:03}.jpg")
+    script = tmp_path / "build.py"
+    script.write_text(KILLED)
+    command = [sys.executable, str(script), str(root), str(part)]
+    repository = str(Path(cache.__file__).parents[2])
+    process = subprocess.Popen(
+        command, start_new_session=True, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": repository}
+    )
+    record = part / "record.npy"
+    while process.poll() is None and not (record.exists() and (np.load(record)["state"] == cache.DONE).any()):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = np.flatnonzero(np.load(record)["state"] == cache.DONE)
+    assert 0 < len(done) < 400
+    for row in done:
+        (root / f"{row:03}.jpg").unlink()  # what is done is not opened again
+    outcome = cache.build(root, [f"{at:03}.jpg" for at in range(400)], part, size=32, policy="faithful", workers=1)
+    assert outcome.failures == {}
+    images = np.load(outcome.images)
+    for kind in range(4):
+        assert (images[kind::4] == images[396 + kind]).all()
+        assert outcome.heights[kind::4].tolist() == [1500 + kind] * 100
 
 
 def test_mended_pictures_are_tried_again(root: Path, tmp_path: Path) -> None:

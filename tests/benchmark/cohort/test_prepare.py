@@ -151,6 +151,21 @@ def test_too_many_unusable_pictures_fail_and_leave_the_old_cohort(
     assert "100_a.png not on disk; complete the download, or raise cohort.max_missing" in message
 
 
+@pytest.mark.parametrize("workplace", [("mimic_cxr", 0.3)], indirect=True)
+def test_lost_reports_count_as_lost_pictures_do(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    """Five studies have a picture and a report; the text of one says nothing, which is no loss."""
+    reports = sorted((workplace.root / "files").rglob("s*.txt"))
+    reports[0].unlink()
+    assert workplace.prepare() == 0
+    assert {"report file is missing": 1, "report says nothing of the picture": 1}.items() <= {
+        item["reason"]: item["count"] for item in workplace.card["exclusions"]
+    }.items()
+    reports[1].unlink()
+    assert workplace.prepare() == 2
+    message = " ".join(capsys.readouterr().err.split())
+    assert "mimic_cxr: 2 of 4 pictures cannot be used (50.0%, allowed are 30.0%), for example study" in message
+
+
 @pytest.mark.parametrize("workplace", [("vindr_cxr", 0.01)], indirect=True)
 def test_a_box_outside_its_picture_is_refused(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
     boxes = workplace.root / "annotations/annotations_test.csv"
