@@ -86,6 +86,21 @@ class ConvTower(ImageTower):
             load_exactly(self, checkpoints.read(options.init), options.init)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    @torch.no_grad()
+    def standardise(self, pixels: Tensor) -> None:
+        """Give the pooled features mean 0 and variance 1 over some pictures.
+
+        At random filters all pictures look nearly the same to the head, and learning stands still until it has found
+        the difference, or dies (data-dependent initialisation: Salimans and Kingma, arXiv 1602.07868).
+
+        Args:
+            pixels: [B, 1, S, S] in [0, 1], B some hundreds.
+        """
+        spread, mean = torch.std_mean(self(pixels).pooled, dim=0)
+        linear = self.head.linear
+        linear.bias.copy_((linear.bias - mean) / spread)
+        linear.weight.div_(spread[:, None])
+
     def forward(self, pixels: Tensor) -> ImageFeatures:
         """[B, 1, S, S] float in [0, 1]; S a multiple of 8."""
         batch, _, height, width = pixels.shape

@@ -19,12 +19,15 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from baselines.base import ImageFeatures
 from baselines.config import encoder_options
 from baselines.towers import image_tower
+from baselines.towers.conv import ConvTower
 from benchmark.errors import UserError
 from benchmark.progress import track
 from benchmark.settings import SupervisionSettings, TrainingSettings
 from benchmark.training import augment, determinism, schedule
 
 BATCH_SIZE = 64
+FIRST = 512
+"""Pictures on which a tower that starts from scratch is standardised."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +50,7 @@ class Supervised(nn.Module):
         self.tower = image_tower(encoder_options(encoders).image)
         self.head = nn.Linear(self.tower.dim, targets.values.shape[1])
         with torch.no_grad():  # start from the prevalences, so that rare targets cost no steps
+            self.head.weight.zero_()
             self.head.bias.copy_(torch.logit(targets.prevalence(), eps=1e-4))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ImageFeatures]:
@@ -89,6 +93,9 @@ def train(
     """
     torch.manual_seed(determinism.stream(supervision.seed, determinism.INITIAL))
     model = Supervised(encoders, targets).to(device).train()
+    if isinstance(model.tower, ConvTower) and encoders["image"].get("init") is None:
+        first = np.random.default_rng((supervision.seed, determinism.INITIAL)).permutation(len(pictures))[:FIRST]
+        model.tower.standardise(augment.to_unit(torch.from_numpy(pictures[np.sort(first)]).to(device)))
     rate = training.model_copy(update={"learning_rate": supervision.learning_rate})
     optimizer = torch.optim.AdamW(
         model.parameters(), betas=training.betas, weight_decay=training.weight_decay, fused=True
