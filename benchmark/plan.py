@@ -143,6 +143,22 @@ def _check_training(chosen: settings.Settings) -> None:
         )
 
 
+def _check_data(chosen: settings.Settings) -> None:
+    """Refuse data and texts that a stage would ask for in vain, hours later on a real release."""
+    from benchmark.captions.prompters import prompter
+
+    for dataset, options in chosen.datasets.items():
+        if options.labels == "exact" and dataset != "open_i":
+            raise UserError(f"`datasets.{dataset}.labels: exact` exists for open_i alone; use `published` or `all`.")
+        if options.is_phantom and chosen.phantom.studies.get(dataset, 0) < 1:
+            raise UserError(
+                f"`phantom.studies.{dataset}` must be at least 1 where `datasets.{dataset}.root` is phantom."
+            )
+    for name in sorted(set(chosen.phantom.studies) - set(layout.DATASETS)):
+        raise UserError(f"`phantom.studies` names '{name}', which is no dataset{nearest(name, layout.DATASETS)}")
+    prompter(chosen.captions, credentialed=not chosen.datasets[layout.TRAINING_DATASET].is_phantom)
+
+
 def _check_system(name: str, chosen: settings.Settings) -> None:
     """Refuse a system that names what does not exist."""
     system = chosen.systems[name]
@@ -158,7 +174,8 @@ def _check_system(name: str, chosen: settings.Settings) -> None:
         raise UserError(
             f"`systems.{name}.objective`: '{system.objective}' is unknown{hint}; known: {', '.join(known)}."
         )
-    if system.checkpoint is not None and not Path(system.checkpoint).exists():
+    on_hub = system.checkpoint is not None and system.checkpoint.startswith("hf-hub:")
+    if system.checkpoint is not None and not on_hub and not Path(system.checkpoint).exists():
         raise UserError(
             f"`systems.{name}.checkpoint`: {system.checkpoint} does not exist; put the released file there."
         )
@@ -181,6 +198,12 @@ def _check(chosen: settings.Settings) -> None:
         encoder_options(chosen.encoders)
     except ValueError as error:
         raise UserError(f"params.yaml: {error}") from None
+    for listed in ("references", "ablation_references"):
+        for name in getattr(chosen.statistics, listed):
+            if name not in chosen.systems:
+                hint = nearest(name, chosen.systems)
+                raise UserError(f"`statistics.{listed}` names '{name}', which `systems` does not define{hint}")
+    _check_data(chosen)
     for name in [*chosen.compare, *chosen.ablation]:
         _check_system(name, chosen)
 

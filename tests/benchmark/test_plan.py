@@ -171,6 +171,13 @@ def test_planning_imports_no_torch_and_takes_about_a_second(folder: Path) -> Non
         ("systems", {"clip": {"label": "x", "model": "base"}}, r"baselines/base.py is no baseline"),
         ("systems", {"clip": {"label": "x", "model": "clip", "objective": "infonce"}}, "did you mean 'info_nce'"),
         ("systems", {"clip": {"label": "x", "model": "clip", "checkpoint": "gone.ckpt"}}, "gone.ckpt does not exist"),
+        ("statistics", {"references": ["carzeroo"]}, "references` names 'carzeroo'.*did you mean 'carzero'"),
+        ("statistics", {"ablation_references": ["x"]}, "`statistics.ablation_references` names 'x'"),
+        ("datasets", {"padchest": {"labels": "exact"}}, "`datasets.padchest.labels: exact` exists for open_i alone"),
+        ("phantom", {"studies": {"mimic_cxr": 9}}, "`phantom.studies.vindr_cxr` must be at least 1"),
+        ("captions", {"prompting": "table"}, "set captions.table to a CSV"),
+        ("captions", {"prompting": "table", "table": "gone.csv"}, r"gone.csv .* was not found"),
+        ("captions", {"prompting": "endpoint"}, "set captions.endpoint.url"),
     ],
 )  # fmt: skip
 def test_what_cannot_run_is_refused_in_a_sentence(
@@ -195,4 +202,24 @@ def test_what_cannot_run_is_refused_in_a_sentence(
 def test_lists_that_cannot_run_are_refused(folder: Path, change: dict[str, Any], sentence: str) -> None:
     write({**workplace.params(), **change})
     with pytest.raises(UserError, match=sentence):
+        plan.run()
+
+
+def test_a_misspelt_dataset_of_the_phantom_is_refused(folder: Path) -> None:
+    values = workplace.params()
+    values["phantom"]["studies"]["padchets"] = 9
+    write(values)
+    with pytest.raises(UserError, match=r"`phantom.studies` names 'padchets'.*did you mean 'padchest'"):
+        plan.run()
+
+
+def test_an_endpoint_for_credentialed_reports_is_refused_before_a_report_is_read(folder: Path) -> None:
+    values = workplace.params(
+        captions={"prompting": "endpoint", "endpoint": {"url": "http://127.0.0.1:9/v1", "model": "m"}}
+    )
+    write(values)
+    plan.run()
+    values["datasets"]["mimic_cxr"]["root"] = "/releases/mimic-cxr"
+    write(values)
+    with pytest.raises(UserError, match="would send credentialed report text"):
         plan.run()
