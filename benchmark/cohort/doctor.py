@@ -6,6 +6,7 @@ every dataset can be prepared, 1 otherwise.
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import time
@@ -91,6 +92,7 @@ def _real(
     sample = list(index["path"].iloc[::step])
     absent = [path for path in sample if not os.path.isfile(root / path)]
     there = [path for path in sample if path not in set(absent)]
+    silent = _without_report(dataset, root, sample)
     start = clock()
     unreadable = []
     timed = there[:: max(len(there) // DECODED, 1)][:DECODED]
@@ -108,22 +110,32 @@ def _real(
         "normal": f"{int((index['normal'] == 1).sum()):,} of {int(index['normal'].notna().sum()):,} labelled pictures",
         "grounding": f"{len(cohort.regions):,} regions ({cohort.grounding_truth})",
         "left out": "; ".join(f"{len(item.names):,} {item.reason}" for item in cohort.exclusions) or "nothing",
-        "on disk": f"{len(there):,} of {len(sample):,} pictures looked up",
+        "on disk": f"{len(there):,} of {len(sample):,} pictures looked up"
+        + ("" if silent is None else f", {len(sample) - len(silent):,} of {len(sample):,} reports"),
     }
     if unreadable:
         lines["unreadable"] = f"{len(unreadable)} of {len(timed)} pictures decoded"
-    if listed := [f"{root / path} not on disk" for path in absent] + unreadable:
+    lost = [f"{root / path} not on disk" for path in absent] + [f"{root / path} has no report" for path in silent or ()]
+    if listed := lost + unreadable:
         named = chosen.share_examples or not cohort.credentialed
         lines["which"] = f"for example {listed[0]}" if named else f"listed in {list_privately(dataset, listed)}"
     if cohort.notes:
         lines["note"] = " ".join(cohort.notes)
-    ready = len(absent) / len(sample) <= values.cohort.max_missing and len(unreadable) < max(len(timed), 1)
+    ready = len(lost) / len(sample) <= values.cohort.max_missing and len(unreadable) < max(len(timed), 1)
     if not ready:
         lines["problem"] = (
-            f"too many pictures are missing or unreadable (allowed are {values.cohort.max_missing:.1%}); "
+            f"too many pictures or reports are missing or unreadable (allowed are {values.cohort.max_missing:.1%}); "
             f"complete the download, or correct datasets.{dataset}.root in params.yaml."
         )
     return Diagnosis(dataset, ready, lines, len(index) * values.cohort.size**2, seconds)
+
+
+def _without_report(dataset: str, root: Path, sample: list[str]) -> list[str] | None:
+    """Pictures of the sample whose report is not on disk; None where reports are no files of their own."""
+    paths = getattr(importlib.import_module(f"benchmark.cohort.{dataset}"), "report_paths", None)
+    if paths is None:
+        return None
+    return [picture for picture in sample if not any(os.path.isfile(path) for path in paths(root, picture))]
 
 
 def render(diagnoses: list[Diagnosis], values: Settings, free_bytes: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,30 @@ def test_exit_status_tells(here: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert cli.main(["doctor"]) == 1
     told = capsys.readouterr().out
     assert "vindr_cxr: NOT READY" in told
-    assert "too many pictures are missing or unreadable" in told
+    assert "too many pictures or reports are missing or unreadable" in told
+
+
+def test_a_half_finished_download_is_not_ready_and_names_nobody(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tables of MIMIC-CXR are there, some reports are not; of VinDr-CXR one picture ends early; CheXpert has no root."""
+    for dataset in ("mimic_cxr", "vindr_cxr"):
+    """MIMIC-CXR lacks some reports; of VinDr-CXR one picture ends early; CheXpert has no root."""
+    reports = sorted(Path("mimic_cxr/files").rglob("s*.txt"))
+    for report in reports[:2]:
+        report.unlink()
+    cut = Path("vindr_cxr/test/0a1b.dicom")
+    cut.write_bytes(cut.read_bytes()[:-100])
+    configure(here, {"mimic_cxr": "mimic_cxr", "vindr_cxr": "vindr_cxr", "chexpert": "nowhere"})
+    assert cli.main(["doctor"]) == 1
+    told = capsys.readouterr().out
+    blocks = {block.split(":")[0]: block for block in told.split("\n\n")}
+    assert "mimic_cxr: NOT READY" in told
+    assert "5 of 5 pictures looked up, 3 of 5 reports" in blocks["mimic_cxr"]
+    assert "vindr_cxr: ready" in told  # one file of four: prepare counts it against max_missing
+    assert "1 of 4 pictures decoded" in blocks["vindr_cxr"]
+    assert "the root nowhere is not a folder; set datasets.chexpert.root" in blocks["chexpert"]
+    assert not {reports[0].stem, "0a1b", "10000032"} & set(re.split(r"\W+", told))
+    listed = Path("data/raw/.mimic_cxr.left_out.txt").read_text()
+    assert listed.count("has no report") == 2
 
 
 def test_the_phantom_needs_no_root(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
