@@ -1,8 +1,8 @@
 """``python -m benchmark STAGE``: one sub-command per DVC stage, and the tools around them.
 
 Each sub-command imports its module when it runs, so that ``--help`` and ``plan`` stay quick.
-A ``UserError`` is printed as its sentence, as is a full or read-only disk, exit status 2; anything else keeps its
-traceback.
+A ``UserError`` is printed as its sentence, as is a full or read-only disk, exit status 2; Ctrl-C ends with a sentence
+as well; anything else keeps its traceback.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from benchmark import layout
-from benchmark.errors import UserError
+from benchmark.errors import UserError, nearest
 from benchmark.progress import say
 
 Arguments = Callable[[argparse.ArgumentParser], None]
@@ -28,8 +29,19 @@ def _dataset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", choices=layout.DATASETS, help="which dataset")
 
 
+def _planned(system: str) -> str:
+    """A system that was planned; without any plan the stage itself says what is missing."""
+    known = sorted(path.stem for path in layout.plan(system).parent.glob("*.json"))
+    if known and system not in known:
+        raise argparse.ArgumentTypeError(
+            f"'{system}' is none of the planned systems ({', '.join(known)})"
+            f"{nearest(system, known) or '; after a change of params.yaml run `dvc repro plan`'}"
+        )
+    return system
+
+
 def _run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--system", required=True, help="a name of `systems` in params.yaml")
+    parser.add_argument("--system", required=True, type=_planned, help="a name of `systems` in params.yaml")
     parser.add_argument("--seed", required=True, type=int, help="training seed")
 
 
@@ -74,9 +86,8 @@ class Command:
     arguments: Arguments = field(default=_no_arguments)
 
 
-COMMANDS = {
+STAGES = {
     "plan": Command("benchmark.plan:run", "validate params.yaml; write plan/<system>.json"),
-    "doctor": Command("benchmark.cohort.doctor:run", "what the roots in params.yaml hold, lack, will use and need"),
     "materials": Command("benchmark.cohort.materials:run", "fetch and check the public material (CT, reports, boxes)"),
     "raw": Command(
         "benchmark.cohort.raw:run", "render the phantom in a dataset's layout, or point to your root", _dataset
@@ -88,20 +99,25 @@ COMMANDS = {
     "score": Command("benchmark.evaluation.score:run", "zero-shot scores and grounding on all four datasets", _run),
     "probe": Command("benchmark.evaluation.probe:run", "supervised head on the same tower: the ceiling"),
     "measure": Command("benchmark.statistics.measure:run", "AUC, intervals, differences, claims"),
+    "report": Command("benchmark.reporting.report:run", "PDF reports and tables"),
+    "track": Command("benchmark.tracking:run", "upsert every run into MLflow"),
+}
+"""The stages of dvc.yaml in its order; `dvc repro` calls them."""
+TOOLS = {
+    "summary": Command("benchmark.summary:run", "print the main table and where the reports lie"),
+    "verify": Command("benchmark.verify:run", "compare results/ with the reference results", _verify),
+    "ui": Command("benchmark.tracking:ui", "open MLflow on the tracked runs", _ui),
+    "doctor": Command("benchmark.cohort.doctor:run", "what the roots in params.yaml hold, lack, will use and need"),
+    "profile": Command("benchmark.profiles:run", "merge profiles/NAME.yaml into params.yaml", _profile),
+    "workspace": Command("benchmark.workspace:run", "lay out the same pipeline in another folder", _workspace),
     "check-baseline": Command(
         "benchmark.check_baseline:run", "does a model keep the contract, before a budget is spent?", _check_baseline
     ),
     "calibrate": Command(
         "benchmark.statistics.calibrate:run", "do intervals and tests keep their promises?", _calibrate
     ),
-    "report": Command("benchmark.reporting.report:run", "PDF reports and tables"),
-    "track": Command("benchmark.tracking:run", "upsert every run into MLflow"),
-    "summary": Command("benchmark.summary:run", "print the main table and where the reports lie"),
-    "verify": Command("benchmark.verify:run", "compare results/ with the reference results", _verify),
-    "ui": Command("benchmark.tracking:ui", "open MLflow on the tracked runs", _ui),
-    "profile": Command("benchmark.profiles:run", "merge profiles/NAME.yaml into params.yaml", _profile),
-    "workspace": Command("benchmark.workspace:run", "lay out the same pipeline in another folder", _workspace),
 }
+COMMANDS = {**STAGES, **TOOLS}
 
 
 REFUSED = {
@@ -113,21 +129,51 @@ REFUSED = {
 """What the operating system refuses and its user can mend. Files are written whole or not at all (files.py)."""
 
 
+INTERRUPTED = 130
+"""Exit status as a shell gives it to a program that SIGINT ended."""
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    top = argparse.ArgumentParser(prog="python -m benchmark", description="OFF-CLIP reproducibility harness")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    top = argparse.ArgumentParser(
+        prog="python -m benchmark",
+        usage="%(prog)s COMMAND ...",
+        description=_overview(),
+        epilog="`python -m benchmark COMMAND --help` lists the arguments of one.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", help=argparse.SUPPRESS)
     for name, command in COMMANDS.items():
-        command.arguments(commands.add_parser(name, help=command.help, description=command.help))
+        command.arguments(commands.add_parser(name, prog=f"python -m benchmark {name}", description=f"{command.help}."))
     return top
+
+
+def _overview() -> str:
+    """What there is to call: the stages apart from the tools."""
+    lines = ["CLIP, CARZero and OFF-CLIP under one budget. `dvc repro` runs everything that is not up to date."]
+    for title, group in (("stages of dvc.yaml, in their order", STAGES), ("tools", TOOLS)):
+        lines += ["", f"{title}:", *(f"  {name:<15} {command.help}" for name, command in group.items())]
+    return "\n".join(lines)
+
+
+def _refuse_unknown(argv: Sequence[str]) -> None:
+    """Name the nearest command for a misspelt one: argparse would list them all."""
+    if argv and not argv[0].startswith("-") and argv[0] not in COMMANDS:
+        hint = nearest(argv[0], COMMANDS) or "; `python -m benchmark --help` lists them."
+        raise UserError(f"There is no command '{argv[0]}'{hint}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command; return the exit status."""
-    arguments = vars(parser().parse_args(argv))
-    module, function = COMMANDS[arguments.pop("command")].target.split(":")
     try:
+        given = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+        _refuse_unknown(given)
+        arguments = vars(parser().parse_args(given))
+        module, function = COMMANDS[arguments.pop("command")].target.split(":")
         return getattr(importlib.import_module(module), function)(**arguments) or 0
+    except KeyboardInterrupt:
+        say("interrupted; what was finished is kept")
+        return INTERRUPTED
     except UserError as error:
         say(f"error: {error}")
         return 2

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pandas as pd
+from rich.console import Console
 from rich.table import Table
 
 from benchmark import layout, settings
 from benchmark.errors import UserError
-from benchmark.progress import console
+from benchmark.reporting import names
 
 COLUMNS = {"normal_auc": "normal AUC", "abnormal_auc": "abnormal AUC (macro)"}
 
@@ -36,12 +37,14 @@ def run() -> None:
     rows = main_rows(pd.read_csv(path, keep_default_na=False))
     title = "PHANTOM cohort: drawn pictures, not patients" if chosen.is_phantom else "Published datasets"
     table = Table("dataset", "system", *COLUMNS.values(), title=title)
-    for dataset in sorted(set(rows.dataset)):
+    for dataset in [name for name in layout.EVALUATION_DATASETS if name in set(rows.dataset)]:
         for system in chosen.compare:
             cells = []
             for quantity in COLUMNS:
                 found = rows[(rows.dataset == dataset) & (rows.system == system) & (rows.quantity == quantity)]
                 cells.append("-" if found.empty else "{estimate:.3f} [{low:.3f}, {high:.3f}]".format(**found.iloc[0]))
-            table.add_row(dataset, chosen.systems[system].label, *cells)
-    console.print(table)
-    console.print(f"Reports: {layout.REPORTS / 'comparison.pdf'}, {layout.REPORTS / 'ablation.pdf'}; runs: `make ui`.")
+            table.add_row(names.dataset(dataset), chosen.systems[system].label, *cells)
+    # The table is what was asked for, so it goes to standard output; progress goes to standard error.
+    output = Console(highlight=False)
+    output.print(table)
+    output.print(f"Reports: {layout.REPORTS / 'comparison.pdf'}, {layout.REPORTS / 'ablation.pdf'}; runs: `make ui`.")
