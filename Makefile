@@ -63,4 +63,4 @@ ui: $(STAMP)  ## browse the runs: MLflow at http://127.0.0.1:5000
 	python -m benchmark ui
 
 clean:  ## remove what the pipeline made (not the virtual environment)
-	rm -rf plan data runs scores probe results reports/*.pdf reports/tables reports/figures mlflow.db mlartifacts tracked.json .quick
+	rm -rf plan data runs scores probe results reports/*.pdf reports/tables reports/figures reports/metrics.json mlflow.db mlartifacts tracked.json .quick

@@ -97,6 +97,11 @@ class Evidence:
         phantom = [card["phantom"] for card in self.cards.values()]
         return PHANTOM if all(phantom) else f"PARTLY {PHANTOM}" if any(phantom) else ""
 
+    @property
+    def interval(self) -> str:
+        """What the brackets hold, at the level that was measured: ``95 % interval``."""
+        return f"{100 * self.settings.statistics.level:.6g} % interval"
+
     def label(self, system: str) -> str:
         """The name printed for a system."""
         known = self.settings.systems.get(system)

@@ -36,8 +36,30 @@ def build(found: Evidence, figures: Path) -> Document:
             detail.seeds(found, systems, "ablation_seeds"),
         ),
         pictures=drawn(effects=figure.draw(found, known, figures)),
-        words={"systems": [found.label(s) for s in systems]},
+        words={"answers": [line for q in QUANTITIES[:2] if (line := answer(found, known, *q))]},
     )
+
+
+def answer(found: Evidence, known: list[Effect], quantity: str, score: str) -> str:
+    """Which single changes move a quantity by an interval without zero, and which way; "" where none was measured."""
+    rows = [(effect, difference(found, effect, quantity, score, "overall")) for effect in known]
+    measured = [(effect, row) for effect, row in rows if row is not None]
+    if not measured:
+        return ""
+    sure = [(e, row) for e, row in measured if select.is_significant(row, found.settings.statistics.level)]
+    said = []
+    for verb, side, sign in (("raise", "above", 1), ("lower", "below", -1)):
+        moved = [
+            f"{effect.before} → {effect.after} ({found.label(effect.a)} against {found.label(effect.b)}) by "
+            f"{tables.estimate(row, sign=True)}"
+            for effect, row in sure
+            if row["estimate"] * sign > 0
+        ]
+        if moved:
+            verb += "s" if len(moved) == 1 else ""
+            said.append(f"{len(moved)} {verb} it with an interval {side} zero: {'; '.join(moved)}")
+    moves = ". ".join(said) if said else "none moves it with an interval that excludes zero"
+    return f"{names.quantity(quantity)}: of {len(measured)} single changes {moves}."
 
 
 def members(found: Evidence) -> tuple[str, ...]:
@@ -88,7 +110,7 @@ def effects_table(found: Evidence, known: list[Effect]) -> Table:
         cells.append(shown)
     return tables.table(
         "ablation_effects",
-        "Marginal effect of each part: mean over the datasets, paired, with 95 % intervals.",
+        f"Marginal effect of each part: mean over the datasets, paired, with {found.interval}s.",
         [
             Column("Part", "left"),
             Column("Change", "left", wide=1),
@@ -121,7 +143,12 @@ def interaction_table(found: Evidence) -> Table:
     return tables.table(
         "ablation_interaction",
         "Interaction: how much the effect of one part changes beside another, mean over the datasets.",
-        [Column("Interaction", "left"), Column("Quantity", "left"), Column("Estimate [95 % interval]"), Column("p")],
+        [
+            Column("Interaction", "left"),
+            Column("Quantity", "left"),
+            Column(f"Estimate [{found.interval}]"),
+            Column("p"),
+        ],
         cells,
         data,
         group_by=0,

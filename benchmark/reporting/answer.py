@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.evidence import Evidence
-from benchmark.reporting import materials, names, select, tables
+from benchmark.reporting import headline, materials, names, select, tables
 from benchmark.reporting.tables import Cell, Column, Table
 
 CHALLENGER, REFERENCE = "offclip", "carzero"
@@ -47,11 +47,15 @@ def reading(row: select.Row, level: float, more_is_better: bool = True) -> str:
 
 
 def compose(found: Evidence) -> dict[str, Any]:
-    """Question, headline, verdict count, banner and budget line."""
+    """Titles, question, headline, its price, verdict count, banner and budget line."""
     seeds = len(found.settings.seeds)
+    labels = names.join([found.label(s) for s in found.systems])
     return {
+        "title": f"Does {found.label(CHALLENGER)} detect normal chest radiographs better?" if pair(found) else labels,
+        "running": f"{labels} under one budget",
         "question": _question(found),
         "headline": _headline(found),
+        "price": _price(found),
         "budget": f"Every system was trained from {seeds} seed{'s' if seeds > 1 else ''} under one budget of "
         f"{materials.budget(found)}. {materials.matched(found)}",
         "banner": _banner(found),
@@ -69,12 +73,14 @@ def by_dataset(found: Evidence) -> Table:
         if row is None:
             continue
         values = [_value(found, dataset, system) for system in (a, b)]
-        said = reading(row, found.settings.statistics.level)
-        cells.append([names.dataset(dataset), *values, Cell(tables.estimate(row, sign=True), bold=True), said])
+        level = found.settings.statistics.level
+        difference = Cell(tables.estimate(row, sign=True), bold=select.is_significant(row, level))
+        said = reading(row, level)
+        cells.append([names.dataset(dataset), *values, difference, said])
         records.append({**row, "reading": said})
     return tables.table(
         "answer",
-        "Normal AUC by the normal prompt (published protocol), with 95 % intervals over patients and seeds.",
+        f"Normal AUC by the normal prompt (published protocol), with {found.interval}s over patients and seeds.",
         [
             Column("Dataset", "left"),
             Column(found.label(a) if a else ""),
@@ -84,6 +90,7 @@ def by_dataset(found: Evidence) -> Table:
         ],
         cells,
         pd.DataFrame(records),
+        note="Bold: significant.",
     )
 
 
@@ -97,8 +104,7 @@ def costs(found: Evidence) -> Table:
         if (whole := rows["overall"]) is None:
             continue
         said = reading(whole, found.settings.statistics.level, more_is_better)
-        apart = [tables.signed(row["estimate"], 2) if (row := rows[d]) else tables.MISSING for d in found.datasets]
-        cells.append([words, Cell(tables.estimate(whole, sign=True), bold=True), *apart, said])
+        cells.append([words, *[_difference_cell(found, rows[d], d == "overall") for d in rows], said])
         records += [{**row, "reading": said if d == "overall" else ""} for d, row in rows.items() if row]
     return tables.table(
         "costs",
@@ -106,13 +112,14 @@ def costs(found: Evidence) -> Table:
         + (f"{found.label(a)} minus {found.label(b)}." if a else "no pair of systems to compare."),
         [
             Column("Quantity", "left"),
-            Column("All four [95 % interval]"),
+            Column(f"All four [{found.interval}]"),
             *[Column(names.dataset(d)) for d in found.datasets],
             Column(f"{found.label(a)} is" if a else "", "left"),
         ],
         cells,
         pd.DataFrame(records),
-        note="Errors at the threshold with the greatest Youden index on the training set's validation split.",
+        note="Bold: significant. Errors at the threshold with the greatest Youden index on the training set's "
+        "validation split.",
     )
 
 
@@ -139,9 +146,35 @@ def _headline(found: Evidence) -> str:
     return f"Not shown: {a} minus {b} in normal AUC over the four datasets is {tables.estimate(row, sign=True)}."
 
 
+def _price(found: Evidence) -> str:
+    """What grew worse, or better, beside the answer: the quantities of ``COSTS`` whose difference is significant."""
+    if pair(found) is None:
+        return ""
+    level = found.settings.statistics.level
+    said: dict[str, list[str]] = {"worse": [], "better": []}
+    for quantity, score, words, more_is_better in COSTS:
+        row = _difference(found, quantity, score, "overall")
+        if row is not None and (verdict := reading(row, level, more_is_better)) in said:
+            said[verdict].append(f"{words[0].lower()}{words[1:]} ({tables.estimate(row, sign=True)})")
+    parts = [f"it is {verdict} in {names.join(listed)}" for verdict, listed in said.items() if listed]
+    if not parts:
+        return "Nothing else that was measured differs significantly over the four datasets."
+    return f"Besides, over the four datasets, {'; '.join(parts)}."
+
+
+def _difference_cell(found: Evidence, row: select.Row | None, whole: bool) -> Cell:
+    """A difference, with its interval over all datasets and without on one of them; bold where significant."""
+    if row is None:
+        return Cell(tables.MISSING)
+    shown = tables.estimate(row, sign=True) if whole else tables.signed(row["estimate"])
+    return Cell(shown, bold=select.is_significant(row, found.settings.statistics.level))
+
+
 def _value(found: Evidence, dataset: str, system: str) -> str:
-    where = {"quantity": "normal_auc", "score": "prompt", "finding": "", "progress": 1.0, "seed": "all"}
-    row = select.one(found.results["auc"], dataset=dataset, system=system, **where)
+    """A system's normal AUC; over all datasets their mean, whose interval nobody measured."""
+    if dataset == "overall":
+        return tables.number(headline.over_datasets(found, system, "normal_auc", "prompt"))
+    row = headline.macro(found, dataset, system, "normal_auc", "prompt")
     return tables.estimate(row) if row else tables.MISSING
 
 

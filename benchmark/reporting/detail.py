@@ -159,13 +159,16 @@ def embedding(found: Evidence) -> Table:
     cells = []
     for measure in measures:
         rows = [select.one(data, measure=measure, system=system) for system in found.systems]
-        cells.append([measure.replace("_", " "), *[tables.estimate(r, 2) if r else tables.MISSING for r in rows]])
+        cells.append(
+            [names.GEOMETRY.get(measure, measure), *[tables.estimate(r, 2) if r else tables.MISSING for r in rows]]
+        )
     return tables.table(
         "embedding",
         "Geometry of the validation split's pictures and pairs.",
         [Column("Measure", "left"), *[Column(found.label(s)) for s in found.systems]],
         cells,
         data,
+        note="Logits in standard deviations of the whole pair matrix, from its mean.",
     )
 
 

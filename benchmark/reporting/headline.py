@@ -13,7 +13,7 @@ from benchmark.reporting import names, select, tables
 from benchmark.reporting.tables import Cell, Column, Table
 
 REFERENCES = Path(__file__).parent / "references.csv"
-CEILING = "Supervised probe (ceiling)"
+CEILING = "Probe (ceiling)"
 NORMALITY_SCORES = ("prompt", "one_minus_max", "contrast")
 HEADLINE = (("normal_auc", "prompt"), ("abnormal_auc", ""), ("abnormal_auc_visible", ""), ("pointing", ""))
 CEILED = ("normal_auc", "abnormal_auc", "abnormal_auc_visible")
@@ -44,6 +44,18 @@ def macro(found: Evidence, dataset: str, system: str, quantity: str, score: str 
     )
 
 
+def over_datasets(found: Evidence, system: str, quantity: str, score: str = "") -> float:
+    """Mean of ``macro`` over the evaluation datasets; NaN where one of them lacks it."""
+    rows = [macro(found, dataset, system, quantity, score) for dataset in found.datasets]
+    return sum(row["estimate"] if row else float("nan") for row in rows) / max(len(rows), 1)
+
+
+def metrics(found: Evidence) -> dict[str, dict[str, float]]:
+    """reports/metrics.json, the few numbers of `dvc metrics` and `dvc exp show`: system -> quantity -> mean."""
+    means = {s: {q: over_datasets(found, s, q, k) for q, k in HEADLINE} for s in found.systems}
+    return {s: {q: value for q, value in row.items() if pd.notna(value)} for s, row in means.items()}
+
+
 def verdicts(found: Evidence) -> Table:
     """Each published claim once: what was measured over all datasets it concerns, and the verdict."""
     data = found.results["claims"]
@@ -57,7 +69,7 @@ def verdicts(found: Evidence) -> Table:
         cells.append(
             [
                 f"{whole['statement']} ({whole['source']})",
-                tables.number(whole["published"], 2),
+                tables.number(whole["published"]),
                 shown,
                 names.dataset(whole["dataset"]) if whole["dataset"] else tables.MISSING,
                 Cell(str(whole["verdict"]), bold=True),
@@ -103,7 +115,7 @@ def verdicts_by_dataset(found: Evidence) -> Table:
         [
             Column("Claim", "left", wide=1),
             Column("Dataset", "left"),
-            Column("Estimate [95 % interval]"),
+            Column(f"Estimate [{found.interval}]"),
             Column("Verdict", "left"),
             Column("Note", "left", wide=1),
         ],
@@ -168,11 +180,11 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
     ]
     return tables.table(
         name,
-        "Main result: mean over seeds with 95 % intervals over patients and seeds.",
+        f"Main result: mean over seeds with {found.interval}s over patients and seeds.",
         columns,
         cells,
         pd.DataFrame(records),
-        note="Abnormal AUC: macro over all findings; visible findings: over those that the probe can tell. "
+        note="Abnormal AUC: macro over all findings; visible findings: over those that the supervised probe can tell. "
         "Bold: significantly better than every other system on that dataset (paired bootstrap, Holm-adjusted "
         "where declared). Chance: share of the picture that the regions cover. *Published: macro AUC over findings "
         "that the paper reports on the real dataset (CARZero, arXiv 2402.17417, as reprinted in arXiv 2504.07416; "
@@ -192,11 +204,11 @@ def differences(found: Evidence) -> Table:
         data = data[(data["quantity"] != "normal_auc") | data["score"].isin(NORMALITY_SCORES)]
     cells: tables.Cells = []
     for row in data.to_dict("records"):
-        score = f", {names.score(row['score'])}" if row["quantity"] == "normal_auc" else ""
+        detail = names.score(row["score"]) if row["quantity"] == "normal_auc" else names.RULES.get(row.get("rule", ""))
         cells.append(
             [
                 f"{found.label(row['a'])} − {found.label(row['b'])}",
-                names.quantity(row["quantity"]) + score,
+                f"{names.quantity(row['quantity'])}, {detail}" if detail else names.quantity(row["quantity"]),
                 names.dataset(row["dataset"]),
                 Cell(
                     tables.estimate(row, sign=True),
@@ -210,7 +222,7 @@ def differences(found: Evidence) -> Table:
         Column("Systems", "left"),
         Column("Quantity", "left"),
         Column("Dataset", "left"),
-        Column("Difference [95 % interval]"),
+        Column(f"Difference [{found.interval}]"),
         Column("p"),
         Column("p, Holm"),
     ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from benchmark import evidence, files, layout, settings
 from benchmark.progress import say
-from benchmark.reporting import ablation, comparison, document, pdf, tables
+from benchmark.reporting import ablation, comparison, document, headline, pdf, tables
 
 
 def run() -> None:
-    """Write reports/comparison.pdf, reports/ablation.pdf, reports/tables/ and reports/figures/.
+    """Write reports/comparison.pdf, reports/ablation.pdf, reports/tables/, reports/figures/ and reports/metrics.json.
 
     Raises:
         UserError: nothing was measured yet.
@@ -27,3 +27,4 @@ def run() -> None:
                 tables.write(table, table_folder, found.mark)
             pdf.build(made.name, document.content(found, made), figure_folder, target)
             say(f"{target}: {len(made.tables)} tables, {len(made.pictures)} figures")
+    files.write_json(layout.REPORTS / "metrics.json", headline.metrics(found))

@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 Row = Mapping[Any, Any]
+PRIMARY_RULES = ("", "youden")
+"""Where a threshold is used, the rule that a report speaks of unless it names another."""
 
 
 def rows(table: pd.DataFrame, **equal: Any) -> pd.DataFrame:
@@ -26,7 +28,11 @@ def one(table: pd.DataFrame, **equal: Any) -> Row | None:
 
 
 def difference(table: pd.DataFrame, a: str, b: str, **equal: Any) -> Row | None:
-    """The paired difference a - b, read from the row of (b, a) with its sign turned where that is stored."""
+    """The paired difference a - b, read from the row of (b, a) with its sign turned where that is stored.
+
+    Of an error rate, which has a difference under each threshold rule, that of ``PRIMARY_RULES``.
+    """
+    equal = {"rule": PRIMARY_RULES, **equal} if "rule" in table else equal
     if (found := one(table, a=a, b=b, **equal)) is not None:
         return found
     if (found := one(table, a=b, b=a, **equal)) is None:

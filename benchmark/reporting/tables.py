@@ -79,8 +79,8 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """Like ``number`` with its sign always shown."""
-    return MISSING if pd.isna(value) else f"{value:+.{digits}f}".replace("-", "−")
+    """Like ``number`` with its sign always shown; what rounds to zero has none."""
+    return MISSING if pd.isna(value) else f"{value:{'+' if round(value, digits) else 'z'}.{digits}f}".replace("-", "−")
 
 
 def interval(low: float, high: float, digits: int = 3) -> str:

@@ -21,7 +21,7 @@ def draw(found: Evidence, effects: Sequence[Effect], folder: Path) -> Picture | 
     table = found.results["differences"]
     if table.empty or not effects:
         return None
-    height = 0.9 + 0.28 * len(effects)
+    height = 0.7 + 0.21 * len(effects)
     with drawing(folder / "ablation_effects.svg", 1, 2, height=height, mark=found.mark, sharey=True) as (_, axes):
         for axis, (quantity, score) in zip(axes[0], PANELS, strict=True):
             axis.axvline(0, color=INK, linewidth=0.8)
@@ -45,7 +45,7 @@ def draw(found: Evidence, effects: Sequence[Effect], folder: Path) -> Picture | 
         axes[0][0].invert_yaxis()
     return Picture(
         "ablation_effects.svg",
-        "Marginal effect of each part with 95 % interval, mean over the datasets; ticks below: each dataset. Filled: "
-        "the interval excludes zero.",
+        f"Marginal effect of each part with {found.interval}, mean over the datasets; ticks below: each dataset. "
+        "Filled: the interval excludes zero.",
         "Forest plot of the effect of each part on normal and abnormal AUC",
     )

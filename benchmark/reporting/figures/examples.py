@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import shorten
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Picture |
                         continue
                     _overlay(axis, pictures[example["row"]], heatmap, example["bounds"])
                     axis.set_title(
-                        f"{shorten(example['finding'], 22, placeholder='…')}\n{found.label(system)}: {own['outcome']}",
+                        f"{fill(example['finding'], 22)}\n{found.label(system)}: {own['outcome']}",
                         fontsize=5.5,
                         pad=2,
                     )

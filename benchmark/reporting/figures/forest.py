@@ -26,7 +26,7 @@ def draw(found: Evidence, a: str, b: str, folder: Path) -> Picture | None:
     if not panels:
         return None
     name = f"forest_{a}_{b}.svg"
-    with drawing(folder / name, 1, len(panels), height=1.9, mark=found.mark, sharey=True) as (_, axes):
+    with drawing(folder / name, 1, len(panels), height=2.3, mark=found.mark, sharey=True) as (_, axes):
         for axis, panel in zip(axes[0], panels, strict=True):
             axis.axvline(0, color=INK, linewidth=0.8)
             for y, dataset in enumerate(order):
@@ -51,7 +51,7 @@ def draw(found: Evidence, a: str, b: str, folder: Path) -> Picture | None:
     labels = found.label(a), found.label(b)
     return Picture(
         name,
-        f"{labels[0]} minus {labels[1]}: paired differences with 95 % intervals; right of zero favours {labels[0]}. "
+        f"{labels[0]} minus {labels[1]}: paired differences with {found.interval}s; right of zero favours {labels[0]}. "
         "Filled: significant; open: not.",
         f"Forest plot of differences between {labels[0]} and {labels[1]} on each dataset",
     )

@@ -15,7 +15,7 @@ def draw(found: Evidence, folder: Path) -> Picture | None:
     systems = [s for s in found.systems if not select.rows(table, system=s).empty]
     if not systems:
         return None
-    shape = {"sharex": True, "sharey": True}
+    shape = {"sharex": True, "sharey": "row"}
     rows, height = len(systems), 0.5 + 1.05 * len(systems)
     with drawing(folder / "histograms.svg", rows, len(found.datasets), height=height, mark=found.mark, **shape) as (
         figure,
@@ -41,6 +41,7 @@ def draw(found: Evidence, folder: Path) -> Picture | None:
         legend_above(figure, axes[0][0], 2)
     return Picture(
         "histograms.svg",
-        "Scores of the normal prompt by truth: share of pictures per bin, mean over seeds.",
+        "Scores of the normal prompt by truth: share of the normal (of the abnormal) pictures per bin, mean over "
+        "seeds; heights compare within a row.",
         "Histograms of the normality score for normal and abnormal pictures",
     )

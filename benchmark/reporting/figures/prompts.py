@@ -46,7 +46,7 @@ def draw(found: Evidence, folder: Path) -> Picture | None:
         legend_above(figure, axes[0][0], len(found.systems))
     return Picture(
         "prompts.svg",
-        "Normal AUC under other wordings of the normal prompt, with 95 % intervals. Left of 0.5 the ranking is "
+        f"Normal AUC under other wordings of the normal prompt, with {found.interval}s. Left of 0.5 the ranking is "
         "inverted.",
         "Normal AUC for each wording, dataset and system",
     )

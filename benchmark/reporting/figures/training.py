@@ -80,6 +80,6 @@ def budget(found: Evidence, folder: Path) -> Picture | None:
         legend_above(figure, axes[0][0], len(found.systems))
     return Picture(
         "budget_curves.svg",
-        "AUC against the share of the budget spent, with 95 % intervals. Dotted: the supervised probe.",
+        f"AUC against the share of the budget spent, with {found.interval}s. Dotted: the supervised probe.",
         "AUC of each system at 25, 50 and 100 per cent of the budget",
     )
