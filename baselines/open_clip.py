@@ -1,13 +1,15 @@
 """Any open_clip model, and checkpoints shaped like OpenAI's CLIP (CheXzero's): cosine of two pooled embeddings.
 
-``name`` is a folder with ``open_clip_config.json`` (a hub snapshot that was copied to this machine), a hub name such
-as ``hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224``, or an architecture of open_clip such as
-``ViT-B-32-quickgelu``. ``checkpoint`` is a file of weights; without ``name`` it must be OpenAI-shaped, from which the
-architecture can be read. Nothing is fetched where a folder or a checkpoint is given.
+``checkpoint`` is a released model: the folder of a hub snapshot that was copied to this machine (it holds
+``open_clip_config.json``), its hub name such as ``hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224``,
+or a file of weights, from which alone the architecture can be read where it is OpenAI's. ``name`` is an architecture
+of open_clip such as ``ViT-B-32-quickgelu``: for a file of weights of that shape, or to be trained.
+Nothing is fetched where a folder or a file is given.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from baselines import checkpoints, torchvision_cure
 from baselines.base import Baseline, ImageFeatures, TextBatch, TextFeatures, load_exactly
 from baselines.config import parse
 
+HUB = "hf-hub:"
 SIZES = ("input_resolution", "context_length", "vocab_size")
 """Numbers that OpenAI's files keep among the weights."""
 
@@ -30,10 +33,16 @@ class OpenCLIPOptions:
     """Which model."""
 
     name: str | None = None
+    """An architecture of open_clip; a folder or a hub name as in ``checkpoint``, where it is to be trained further."""
     pretrained: str | None = None
-    """A tag of open_clip's own list (fetched from the hub); None = random weights, unless a folder brings them."""
+    """A tag of open_clip's own list (fetched from the hub); None = random weights, unless a snapshot brings them."""
     checkpoint: str | None = None
-    """A file of weights."""
+    """A snapshot's folder or hub name, or a file of weights."""
+    mean: float | None = None
+    """Mean of the grey values in [0, 1] that the model was trained with; None = what the model says of itself, or
+    OpenAI's. CheXzero's release subtracts 101.48761 / 255 = 0.39799, whichever weights it loads."""
+    std: float | None = None
+    """Their standard deviation; CheXzero's is 83.43944 / 255 = 0.32721."""
 
 
 class OpenCLIP(Baseline):
@@ -42,7 +51,7 @@ class OpenCLIP(Baseline):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: nn.Module, tokenizer: Any) -> None:
+    def __init__(self, model: nn.Module, tokenizer: Any, options: OpenCLIPOptions) -> None:
         """Wrap ``model`` with the tokenizer that belongs to it."""
         super().__init__()
         from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
@@ -54,9 +63,12 @@ class OpenCLIP(Baseline):
         size = preprocess["size"]
         self.size: int = size if isinstance(size, int) else size[0]
         self.interpolation: str = preprocess.get("interpolation", "bicubic")
-        for name, usual in (("mean", OPENAI_DATASET_MEAN), ("std", OPENAI_DATASET_STD)):
-            channels = torch.tensor(preprocess.get(name, usual))[:, None, None]
-            self.register_buffer(name, channels, persistent=False)
+        for name, own, usual in (
+            ("mean", options.mean, OPENAI_DATASET_MEAN),
+            ("std", options.std, OPENAI_DATASET_STD),
+        ):
+            channels = preprocess.get(name, usual) if own is None else [own] * 3
+            self.register_buffer(name, torch.tensor(channels)[:, None, None], persistent=False)
 
     def tokenize(self, texts: list[str]) -> TextBatch:
         """The model's own tokens."""
@@ -116,28 +128,48 @@ def build(
     torchvision_cure.apply()
     import open_clip
 
-    if own.name is None:
-        if own.checkpoint is None:
+    name, weights = own.name, own.checkpoint
+    if weights and (Path(weights).is_dir() or weights.startswith(HUB)):
+        name, weights = weights, None
+    if name is None:
+        if weights is None:
             raise ValueError(
-                "open_clip needs `model_options.name` (a folder, hub name or architecture) or a checkpoint."
+                "open_clip needs a `checkpoint` (a folder, hub name or file) or `model_options.name` (an architecture)."
             )
-        return OpenCLIP(_openai_shaped(own.checkpoint), open_clip.get_tokenizer("ViT-B-32"))
-    name = f"local-dir:{own.name}" if Path(own.name).is_dir() else own.name
+        return OpenCLIP(_openai_shaped(weights), open_clip.get_tokenizer("ViT-B-32"), own)
     # A snapshot without weights would otherwise be a random model with a warning.
-    snapshot = ":" in name and own.checkpoint is None
+    snapshot = weights is None and (Path(name).is_dir() or name.startswith(HUB))
     try:
+        changes = _local_text_tower(Path(name)) if Path(name).is_dir() else {}
+        place = f"local-dir:{name}" if Path(name).is_dir() else name
         model = open_clip.create_model(
-            name, pretrained=own.pretrained, load_weights=own.checkpoint is None, require_pretrained=snapshot
+            place, pretrained=own.pretrained, load_weights=weights is None, require_pretrained=snapshot, **changes
         )
-        tokenizer = open_clip.get_tokenizer(name)
+        tokenizer = open_clip.get_tokenizer(place)
     except (RuntimeError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(
-            f"open_clip cannot make '{own.name}' ({reason}); without a network, give the folder of its snapshot."
+            f"open_clip cannot make '{name}' ({reason}); without a network, give the folder of its snapshot, with the "
+            "`config.json` of its text tower where that is a model of the hub."
         ) from None
-    if own.checkpoint:
-        load_exactly(model, checkpoints.read(own.checkpoint), own.checkpoint)
-    return OpenCLIP(model, tokenizer)
+    if weights:
+        load_exactly(model, checkpoints.read(weights), weights)
+    return OpenCLIP(model, tokenizer, own)
+
+
+def _local_text_tower(folder: Path) -> dict[str, Any]:
+    """What makes open_clip read the architecture of a transformers text tower from the folder, not from the hub.
+
+    BiomedCLIP names its text tower by PubMedBERT's hub name; where that model's ``config.json`` lies in the folder, it
+    is read there. Its weights are among the snapshot's either way.
+    """
+    configuration = folder / "open_clip_config.json"
+    if not configuration.is_file() or not (folder / "config.json").is_file():
+        return {}
+    text = json.loads(configuration.read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
+    if "hf_model_name" not in text:
+        return {}
+    return {"text_cfg": {**text, "hf_model_name": str(folder), "hf_model_pretrained": False}}
 
 
 def _openai_shaped(path: str) -> nn.Module:

@@ -7,7 +7,7 @@ docs/quirks.md shows what is printed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -44,11 +44,11 @@ VARIANTS = (
 )
 
 
-def published_model() -> CARZero:
-    """The complete model with the arrays' parameters, in evaluation mode."""
+def published_model(weights: Mapping[str, Tensor]) -> CARZero:
+    """The complete model with the arrays' parameters (``parity.filled("full_model")``), in evaluation mode."""
     vocabulary = parity.arrays("text_agg.npz")["vocab"].tolist()
     model = CARZero(TOWERS, PUBLISHED, vocabulary).eval()
-    load_exactly(model, to_own_names(parity.filled("full_model"), "full_model"), "full_model")
+    load_exactly(model, to_own_names(weights, "full_model"), "full_model")
     return model
 
 
@@ -120,12 +120,17 @@ def table(model: CARZero, images: ImageFeatures) -> list[str]:
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for variant, found in measure(model, images):
-        rows.append(f"| {variant.name} | " + " | ".join(f"{value:.3f}" for value in vars(found).values()) + " |")
+        rows.append(f"| {variant.name} | " + " | ".join(_number(value) for value in vars(found).values()) + " |")
     return rows
 
 
+def _number(value: float) -> str:
+    """Three decimals, or the order of what they would hide."""
+    return f"{value:.3f}" if value == 0 or abs(value) >= 5e-4 else f"{value:.0e}"
+
+
 if __name__ == "__main__":
-    released = published_model()
+    released = published_model(parity.filled("full_model"))
     seen = pictures(released)
     plain = torch.stack(scores(released, seen, Variant("published"))).mean(0)
     print(f"published scores: mean {plain.mean():.3f}, standard deviation {plain.std():.3f},")

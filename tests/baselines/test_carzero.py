@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from baselines import carzero
-from baselines.base import ImageFeatures, TextFeatures, load, load_exactly
+from baselines.base import ImageFeatures, TextFeatures, load
 from baselines.carzero import CARZero
-from baselines.fusion import PUBLISHED
-from baselines.published import to_own_names
 from offclip.losses import info_nce
 from tests import parity
+from tests.baselines import full_size_step
 from tests.baselines.conftest import ENCODERS, TEXTS, VOCABULARY
-
-PUBLISHED_TOWERS = {"image": {"kind": "vit"}, "text": {"kind": "bert", "positions": 128}}
 
 
 @pytest.fixture(scope="module")
-def released() -> tuple[CARZero, dict, ImageFeatures, TextFeatures]:
+def released(released_model: CARZero) -> tuple[CARZero, dict, ImageFeatures, TextFeatures]:
     """The full-size model with the released forward pass's parameters, its expected arrays and features."""
     expected = parity.arrays("similarity_full.npz")
-    vocabulary = parity.arrays("text_agg.npz")["vocab"].tolist()
-    model = CARZero(PUBLISHED_TOWERS, PUBLISHED, vocabulary).eval()
-    load_exactly(model, to_own_names(parity.filled("full_model"), "full_model"), "full_model")
     with torch.no_grad():
-        images = model.encode_images(parity.normalised(expected["gray_u8"]))
-        texts = model.encode_texts(model.text.batch(expected["input_ids"], expected["attention_mask"]))
-    return model, expected, images, texts
+        images = released_model.encode_images(parity.normalised(expected["gray_u8"]))
+        texts = released_model.encode_texts(
+            released_model.text.batch(expected["input_ids"], expected["attention_mask"])
+        )
+    return released_model, expected, images, texts
 
 
 @parity.needs_parity
@@ -101,16 +99,6 @@ def test_published_starts_from_the_released_head_and_options_override_it() -> No
 
 @pytest.mark.slow
 def test_the_full_size_model_takes_a_training_step_on_a_cpu_at_batch_8() -> None:
-    torch.manual_seed(0)
-    model = CARZero(PUBLISHED_TOWERS, PUBLISHED, VOCABULARY)
-    optimizer = torch.optim.Adam(model.parameters(), lr=5e-5, betas=(0.5, 0.999), weight_decay=1e-6)
-    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    tokens = model.tokenize([f"{TEXTS[i % 4]} {i}" for i in range(8)])
-    matrices = model.pair_logits(model.encode_images(torch.rand(8, 1, 224, 224)), model.encode_texts(tokens))
-    loss = sum((info_nce(matrix) for matrix in matrices), torch.zeros(()))
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 0.25)
-    optimizer.step()
-    assert torch.isfinite(loss)
-    moved = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
-    assert moved == set(before) - {"image.model.pos_embed"}
+    taken = full_size_step.step()
+    assert 0 < taken.loss < 2 * 2 * math.log(full_size_step.PAIRS)
+    assert taken.unmoved == {"image.model.pos_embed"}

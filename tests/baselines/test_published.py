@@ -20,11 +20,10 @@ pytestmark = parity.needs_parity
 
 
 @pytest.fixture(scope="module")
-def released() -> dict[str, Tensor]:
+def released(released_weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """The 434 tensors under their released names."""
-    weights = parity.filled("full_model")
-    assert len(weights) == 434
-    return weights
+    assert len(released_weights) == 434
+    return released_weights
 
 
 @pytest.fixture

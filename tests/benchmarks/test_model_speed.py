@@ -1,7 +1,10 @@
-"""How long one training step and one scoring call of each embedded model take (``pytest --benchmark-only``)."""
+"""How long training steps and scoring calls take (``pytest --benchmark-only``), and what the published size needs."""
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -45,3 +48,18 @@ def test_scoring_128_pictures_with_200_prompts(benchmark: Any, name: str) -> Non
         images = model.encode_images(torch.rand(128, 1, 80, 80))
         texts = model.encode_texts(model.tokenize(_texts(200)))
         benchmark.pedantic(lambda: model.similarity(images, texts), rounds=5, warmup_rounds=1)
+
+
+def test_training_step_of_the_published_size_at_batch_8(benchmark: Any) -> None:
+    """In a process of its own for the memory; most of the time is building 220 M parameters and importing."""
+    printed: list[str] = []
+
+    def run() -> None:
+        command = [sys.executable, "-m", "tests.baselines.full_size_step"]
+        printed.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    benchmark.pedantic(run, rounds=1, warmup_rounds=0)
+    found = re.search(r"([\d.]+) s, ([\d.]+) GB", printed[0])
+    assert found
+    benchmark.extra_info["step_seconds"], benchmark.extra_info["peak_gigabytes"] = map(float, found.groups())
+    print(f"\n{printed[0].strip()}")
