@@ -82,16 +82,18 @@ class Head(CARZero):
         self.fusion = Fusion(width, replace(PUBLISHED, dropout=0.0, small_init=False))
 
 
-def features(size: Size, batch: int, device: torch.device, dtype: torch.dtype) -> tuple[ImageFeatures, TextFeatures]:
-    """Random features of ``batch`` pictures and texts, leaves that collect gradients."""
+def features(
+    size: Size, pictures: int, texts: int, device: torch.device, dtype: torch.dtype
+) -> tuple[ImageFeatures, TextFeatures]:
+    """Random features, leaves that collect gradients."""
     generator = torch.Generator().manual_seed(0)
 
     def random(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator).to(device, dtype).requires_grad_()
 
-    mask = torch.ones(batch, size.slots, dtype=torch.bool, device=device)
-    pictures = ImageFeatures(random(batch, size.width), random(batch, size.grid, size.grid, size.width))
-    return pictures, TextFeatures(random(batch, size.width), random(batch, size.slots, size.width), mask)
+    mask = torch.ones(texts, size.slots, dtype=torch.bool, device=device)
+    images = ImageFeatures(random(pictures, size.width), random(pictures, size.grid, size.grid, size.width))
+    return images, TextFeatures(random(texts, size.width), random(texts, size.slots, size.width), mask)
 
 
 def head_step(
@@ -130,23 +132,28 @@ def feature_gradients(
 def check_head(size: Size, device: torch.device) -> dict[str, dict[str, float]]:
     """Relative difference of feature gradients from the published head's in float64, by precision.
 
+    Few pictures with many texts and the reverse, so that each direction takes either order of multiplication.
+
     Raises:
         SystemExit: ours is clearly further away than the published head, or float32 is far from float64.
     """
     torch.manual_seed(0)
-    head, cpu = Head(size.width), torch.device("cpu")
+    head = Head(size.width)
+
+    def gradients(score: Score, place: torch.device, dtype: torch.dtype, cast: torch.dtype | None = None) -> Tensor:
+        few_and_many = [features(size, *counts, place, dtype) for counts in ((3, 128), (128, 3))]
+        return torch.cat([feature_gradients(score, *pair, cast) for pair in few_and_many])
+
     literal = LiteralHead(head.fusion.double()).double()
-    expected = feature_gradients(literal.pair_logits, *features(size, 8, cpu, torch.float64))
+    expected = gradients(literal.pair_logits, torch.device("cpu"), torch.float64)
     head.float().to(device)
     literal = LiteralHead(head.fusion).to(device)
-    pair = features(size, 8, device, torch.float32)
     found = {}
     for name, cast in (("float32", None), ("bfloat16", torch.bfloat16)):
-        gradients = {
-            who: feature_gradients(score, *pair, cast)
+        found[name] = {
+            who: float((gradients(score, device, torch.float32, cast) - expected).norm() / expected.norm())
             for who, score in (("ours", head.pair_logits), ("published", literal.pair_logits))
         }
-        found[name] = {who: float((g - expected).norm() / expected.norm()) for who, g in gradients.items()}
         say(f"gradients of the head in {name}, relative difference from float64: {found[name]}")
         if found[name]["ours"] > MARGIN * found[name]["published"] or found["float32"]["ours"] > TOLERANCE:
             sys.exit(f"FAILED: {name} gradients of our head are too far from float64.")
@@ -216,7 +223,7 @@ def head_timings(size: Size, batch: int, device: torch.device, compiled: bool) -
     torch.manual_seed(0)
     head = Head(size.width).to(device)
     literal = LiteralHead(head.fusion).to(device)
-    pair = features(size, batch, device, torch.float32)
+    pair = features(size, batch, batch, device, torch.float32)
     ways: list[tuple[str, Score, torch.dtype | None]] = [
         ("published head, float32", literal.pair_logits, None),
         ("our head, float32", head.pair_logits, None),
@@ -236,7 +243,7 @@ def model_timings(size: Size, batch: int, device: torch.device) -> list[Timing]:
     model.train()
 
     def run(chunk: int | None) -> list[Timing]:
-        training = TrainingSettings(batch_size=batch, chunk_size=chunk, precision="bfloat16")
+        training = TrainingSettings.model_validate({"batch_size": batch, "chunk_size": chunk, "precision": "bfloat16"})
         learner = Learner(model, objective, training, device, ALONE)
         what = f"whole step, bfloat16, {f'chunks of {chunk}' if chunk else 'at once'}"
         return measure(what, batch, lambda: learner.step(content, 1e-5, (0,)), device)
