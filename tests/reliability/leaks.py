@@ -79,3 +79,29 @@ class Side:
             frozenset(reports[drawn[name]] for name in names),
             np.load(root / layout.cohort(dataset) / "images.npy")[chosen],
         )
+
+
+def found_in(root: Path) -> list[str]:
+    """What the training split below ``root`` shares with any split that is judged, as ``side: what``; empty if nothing.
+
+    Raises:
+        ValueError: the pictures are so alike that a copy could not be told from another patient's.
+    """
+    trained = Side.of(root, layout.TRAINING_DATASET, "train")
+    bound = of_copies(trained.pictures)
+    if bound < 0.95:
+        raise ValueError(f"a picture and its own copy correlate by as little as {bound:.3f}")
+    leaks = []
+    for dataset, split in (
+        (layout.TRAINING_DATASET, "validate"),
+        *((name, "test") for name in layout.EVALUATION_DATASETS),
+    ):
+        side = Side.of(root, dataset, split)
+        alike = likeness(side.pictures, trained.pictures)
+        counts = {
+            "patients": len(trained.patients & side.patients),
+            "report texts": len(trained.texts & side.texts),
+            f"pictures (correlation {alike.max():.3f}, a copy has {bound:.3f})": int((alike >= bound).sum()),
+        }
+        leaks += [f"{side.name}: {count} {what}" for what, count in counts.items() if count]
+    return leaks

@@ -16,6 +16,7 @@ from benchmark.training import pretrain, train
 from tests.benchmark import synthetic_run
 from tests.benchmark.measured_run import working_in
 from tests.benchmark.training import workplace
+from tests.reliability import leaks
 
 COHORT_FILES = ("index.parquet", "regions.parquet", "images.npy", "card.json")
 
@@ -108,6 +109,57 @@ def test_scoring_looks_at_no_evaluation_label(tmp_path: Path) -> None:
             score.run("clip", 0)
             hashes.append({d: files.sha256_file(layout.scores("clip", 0) / f"{d}.parquet") for d in layout.DATASETS})
     assert hashes[0] == hashes[1]
+
+
+@pytest.fixture
+def rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a phantom cohort leaves for the search: twelve pictures a dataset, no two of them alike."""
+    generator = np.random.default_rng(4)
+    for dataset in layout.DATASETS:
+        names = [f"{dataset}-{n}" for n in range(12)]
+        trains = dataset == layout.TRAINING_DATASET
+        index = pd.DataFrame({"image_id": names, "patient_id": [f"patient of {name}" for name in names]})
+        index["split"] = ["train"] * 9 + ["validate"] * 3 if trains else "test"
+        files.write_parquet(tmp_path / layout.cohort(dataset) / "index.parquet", index)
+        drawn = pd.DataFrame({"image_id": names, "report": names})
+        files.write_parquet(tmp_path / layout.raw(dataset) / "provenance.parquet", drawn)
+        pictures = generator.integers(0, 256, (12, 48, 48), dtype=np.uint8)
+        np.save(tmp_path / layout.cohort(dataset) / "images.npy", pictures)
+    texts = {f"{dataset}-{n}": f"findings of {dataset} {n}" for dataset in layout.DATASETS for n in range(12)}
+    monkeypatch.setattr(leaks, "_texts", lambda folder: texts)
+    return tmp_path
+
+
+def test_the_search_finds_a_patient_a_text_and_a_picture_that_leak(rendered: Path) -> None:
+    assert leaks.found_in(rendered) == []
+    trained, judged = layout.cohort("mimic_cxr"), layout.cohort("padchest")
+    index = pd.read_parquet(rendered / judged / "index.parquet")
+    index.loc[0, "patient_id"] = "patient of mimic_cxr-4"
+    files.write_parquet(rendered / judged / "index.parquet", index)
+    drawn = pd.read_parquet(rendered / layout.raw("open_i") / "provenance.parquet")
+    drawn.loc[1, "report"] = "mimic_cxr-5"
+    files.write_parquet(rendered / layout.raw("open_i") / "provenance.parquet", drawn)
+    pictures = np.load(rendered / layout.cohort("mimic_cxr") / "images.npy")
+    pictures[11] = np.round(255 * (pictures[2] / 255) ** 0.9)  # validates, and is a training picture a little brighter
+    np.save(rendered / trained / "images.npy", pictures)
+    found = leaks.found_in(rendered)
+    assert [leak.partition(" (")[0] for leak in found] == [
+        "mimic_cxr, validate: 1 pictures",
+        "open_i, test: 1 report texts",
+        "padchest, test: 1 patients",
+    ]
+
+
+@pytest.mark.chaos
+def test_nothing_that_trains_is_evaluated_in_the_whole_cohort(capsys: pytest.CaptureFixture[str]) -> None:
+    """The repository's own data/, every picture with every other; `test_pipeline.py` does it at smoke size."""
+    cards = [workplace.REPOSITORY / layout.cohort(dataset) / "card.json" for dataset in layout.DATASETS]
+    if not all(card.exists() and files.read_json(card)["phantom"] for card in cards):
+        pytest.skip("data/cohort holds no whole phantom cohort; run `dvc repro` first")
+    assert leaks.found_in(workplace.REPOSITORY) == []
+    with capsys.disabled():
+        counts = [files.read_json(card)["counts"]["pictures"] for card in cards]
+        print(f"\npictures compared for leaks: {sum(counts):,}")
 
 
 def test_no_compared_system_is_chosen_by_its_results() -> None:
