@@ -113,6 +113,8 @@ class Resampled:
     Empty where none is known."""
     seed_influence: Floats = field(default_factory=lambda: np.empty(0))
     """(S,) the same for each training seed; empty before `over_seeds`."""
+    trials: int = 0
+    """Clusters that a rate of yes or no rests on, for the interval of a rate of 0 or 1; 0 for anything else."""
 
     def __add__(self, other: Resampled) -> Resampled:
         return Resampled(
@@ -145,6 +147,8 @@ def mean(parts: Sequence[Resampled]) -> Resampled:
         float(np.mean([part.estimate for part in parts])),
         np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0),
         np.mean([part.influence for part in parts], axis=0),
+        # The parts share clusters: as many as the part with the most has, there are at least.
+        trials=max(part.trials for part in parts) if all(part.trials for part in parts) else 0,
     )
 
 
@@ -184,10 +188,7 @@ def over_seeds(parts: Sequence[Resampled], drawn: NDArray[np.int64]) -> Resample
     estimates = np.array([part.estimate for part in parts])
     seeds = scale * (estimates - estimates.mean()) / count
     return Resampled(
-        patients.estimate,
-        patients.replicates + deviation,
-        patients.influence,
-        seeds,
+        patients.estimate, patients.replicates + deviation, patients.influence, seeds, trials=patients.trials
     )
 
 
@@ -253,7 +254,9 @@ def resampled_ratios(numerators: NDArray, denominators: NDArray, draws: Draws) -
     estimates = np.divide(top.sum(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)
     scale = np.where(total > 0, total, np.nan)
     influence = (top - np.nan_to_num(estimates)[:, None] * bottom) / scale[:, None]
+    counted = ((top == top.round()) & (bottom == bottom.round()) & (top >= 0) & (top <= bottom)).all(axis=1)
+    trials = np.where(counted, (bottom > 0).sum(axis=1), 0)
     return [
-        Resampled(float(estimate), values, np.nan_to_num(parts))
-        for estimate, values, parts in zip(estimates, replicates, influence, strict=True)
+        Resampled(float(estimate), values, np.nan_to_num(parts), trials=int(number))
+        for estimate, values, parts, number in zip(estimates, replicates, influence, trials, strict=True)
     ]

@@ -49,6 +49,8 @@ class Claim(BaseModel):
     dataset: str = ""
     findings: tuple[str, ...] = ()
     """The findings of the macro that was published, where it was not taken over all of them."""
+    over: int | None = None
+    """How many findings the published macro was taken over: a macro over fewer is another number."""
     margin: float = 0.0
     reason: str = ""
 
@@ -101,7 +103,7 @@ def verdict(claim: Claim, estimate: float, low: float, high: float, phantom: boo
         phantom: the numbers come from PHANTOM pictures.
     """
     if pd.isna(low) or pd.isna(high):
-        return NOT_TESTABLE, "no interval: too few pictures"
+        return NOT_TESTABLE, "no interval: too few pictures, or no replicate differs from another"
     if claim.rule == "value":
         inside = low <= (claim.published or 0.0) <= high
         if phantom:
@@ -133,7 +135,7 @@ def judge(
     """
     rows = []
     for claim in claims:
-        entry = claim.model_dump(exclude={"margin", "reason", "findings"}) | {"quantity": claim.measured_as}
+        entry = claim.model_dump(exclude={"margin", "reason", "findings", "over"}) | {"quantity": claim.measured_as}
         for dataset in claim.datasets():
             row = entry | {"dataset": dataset} | _judged(claim, dataset, differences, values, ledger, phantom)
             rows.append(row)
@@ -170,6 +172,9 @@ def _judged(
         }
     number = found.iloc[0]
     outcome, note = verdict(claim, number["estimate"], number["low"], number["high"], phantom)
+    if claim.over and outcome != NOT_TESTABLE and number["positives"] != claim.over:
+        outcome = NOT_TESTABLE
+        note = f"published over {claim.over} findings, of which {number['positives']:g} can be measured here"
     return {key: number[key] for key in ("estimate", "low", "high")} | {"verdict": outcome, "note": note}
 
 

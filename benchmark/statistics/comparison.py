@@ -12,7 +12,7 @@ from scipy import stats
 
 from benchmark.statistics.auc import Floats, placements
 from benchmark.statistics.bootstrap import Resampled
-from benchmark.statistics.intervals import Form, degrees_of_freedom
+from benchmark.statistics.intervals import NO_SPREAD, Form, degrees_of_freedom
 
 
 def bootstrap_p(difference: Resampled, form: Form) -> float:
@@ -20,15 +20,15 @@ def bootstrap_p(difference: Resampled, form: Form) -> float:
 
     logit: Student's t with the bootstrap's standard error. Else twice the rarer sign's share of the
     replicates, (count + 1) / (R + 1), a replicate of exactly 0 counting for both signs. Two identical
-    systems have p = 1.
+    systems have p = 1; a difference that is the same in every replicate (one patient) cannot be tested: NaN.
     """
     values = difference.replicates[~np.isnan(difference.replicates)]
     if len(values) < 2:
         return float("nan")
+    if np.ptp(values) < NO_SPREAD:
+        return 1.0 if abs(difference.estimate) < NO_SPREAD else float("nan")
     if form == "logit":
         error = values.std(ddof=1)
-        if error == 0:
-            return 1.0 if difference.estimate == 0 else 0.0
         return float(2 * stats.t.sf(abs(difference.estimate) / error, degrees_of_freedom(difference)))
     rarer = min(np.sum(values <= 0), np.sum(values >= 0))
     return float(min(1.0, 2 * (rarer + 1) / (len(values) + 1)))
@@ -45,7 +45,7 @@ def delong_p(labels: NDArray, scores_a: NDArray, scores_b: NDArray) -> float:
         scores_b: (S', n) of the other's.
 
     Returns:
-        p; 1 where the two rank alike, NaN where a class has fewer than two observations.
+        p; 1 where the two rank alike, NaN where a class has fewer than two observations or nothing varies.
     """
     sides = [np.mean([placements(labels, row) for row in rows], axis=0) for rows in (scores_a, scores_b)]
     difference = sides[0] - sides[1]
@@ -57,7 +57,7 @@ def delong_p(labels: NDArray, scores_a: NDArray, scores_b: NDArray) -> float:
         variance += own.var(ddof=1) / len(own)
         estimate = float(own.mean())
     if variance == 0:
-        return 1.0 if estimate == 0 else 0.0
+        return 1.0 if estimate == 0 else float("nan")
     return float(2 * stats.norm.sf(abs(estimate) / np.sqrt(variance)))
 
 

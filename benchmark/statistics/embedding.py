@@ -2,18 +2,60 @@
 
 The paper says that the off-diagonal term clusters normals; here the mean cosine within and between the
 classes, the silhouette of the normals (Rousseeuw 1987, cosine distance) and the mean logit of each block of
-the picture x caption matrix, in standard deviations of the whole matrix, say how far. Validation pictures
-are resampled; a picture is never paired with itself or its own copy.
+the picture x caption matrix, in standard deviations of the whole matrix, say how far. Patients of the
+validation split are resampled; a picture is never paired with itself or its own copy.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from benchmark import layout
 from benchmark.errors import UserError
 from benchmark.statistics.auc import Floats
 from benchmark.statistics.bootstrap import Draws, Resampled, resampled_ratios
+from benchmark.statistics.inputs import Cohort, read_table
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What similarity.npz holds of one run."""
+
+    embedding: NDArray[np.float32]
+    """(n, D) pictures."""
+    logits: NDArray[np.float32]
+    """(n, n) picture x caption."""
+
+    @classmethod
+    def read(cls, path: Path, normal: NDArray[np.bool_]) -> Stored:
+        """Read a run's pairs.
+
+        Args:
+            path: the file.
+            normal: (n,) the pair labels that the captions on disk give.
+
+        Raises:
+            UserError: the file holds other pairs.
+        """
+        with np.load(path) as stored:
+            if not np.array_equal(stored["normal"].astype(bool), normal):
+                raise UserError(f"{path} holds other pairs than {layout.CAPTIONS} gives; score the run again.")
+            return cls(stored["image_embedding"], stored["logits"])
+
+
+def pairs(cohort: Cohort) -> pd.DataFrame:
+    """patient_id and normal of each pair of similarity.npz, by the rule that chose them (evaluation/pairs.py)."""
+    from benchmark.evaluation.pairs import MOST_PAIRS, captions_of
+
+    captions = captions_of(*[read_table(layout.CAPTIONS / f"{name}.parquet") for name in ("sentences", "studies")])
+    paired = cohort.index[["study_id", "patient_id"]].drop_duplicates("study_id").merge(captions, on="study_id")
+    spread = np.linspace(0, len(paired) - 1, min(MOST_PAIRS, len(paired))).round().astype(int)
+    return paired.iloc[spread][["patient_id", "normal"]]
 
 
 def pair_mean(values: NDArray, first: NDArray, second: NDArray, draws: Draws) -> Resampled:
@@ -23,7 +65,7 @@ def pair_mean(values: NDArray, first: NDArray, second: NDArray, draws: Draws) ->
         values: (n, n).
         first: (n,) bool, the group of i.
         second: (n,) bool, the group of j.
-        draws: of the n pictures, one cluster each.
+        draws: of the n pictures.
     """
     pairs = np.outer(first, second) & ~np.eye(len(values), dtype=bool)
     weights = draws.counts[draws.cluster].astype(np.float64)  # (n, R)

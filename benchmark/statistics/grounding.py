@@ -1,9 +1,9 @@
 """Grounding with intervals: pointing game, contrast-to-noise and mIoU, per finding, macro and by region size.
 
 The geometry (what counts as a hit) was settled when the heatmaps were scored; here a row of
-pointing.parquet is one picture with one finding, and patients are resampled as everywhere. Each row carries
-the chance of a blind hit, so that a table can put it beside the rate. Measures that a kind of truth does not
-offer are NaN there (a zone has no mIoU) and are left out.
+pointing.parquet is one picture with one finding, and patients are resampled as everywhere. A pointing rate carries
+the chance of a blind hit, so that a table can put it beside the rate. A measure that a row does not offer (NaN) leaves
+the row out.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Grounded:
     size: str
     statistic: Resampled
     chance: float
+    """Of a blind hit; NaN for the other measures."""
     n: int
 
 
@@ -77,8 +78,8 @@ def _lines(
         tops.append(np.bincount(picture[mine], weights=values[mine], minlength=len(draws.cluster)))
         bottoms.append(np.bincount(picture[mine], minlength=len(draws.cluster)))
     statistics = resampled_ratios(np.stack(tops, axis=1), np.stack(bottoms, axis=1), draws)
-    chance = rows["chance"].to_numpy(float)
-    chances = [float(np.nanmean(chance[chosen & (finding == name)])) for name in findings]
+    chance = rows["chance"].to_numpy(float) if measure == "pointing" else np.full(len(rows), np.nan)
+    chances = [float(chance[chosen & (finding == name)].mean()) for name in findings]
     lines = []
     if each_finding:
         lines = [

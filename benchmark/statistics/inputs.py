@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -142,6 +143,8 @@ class Run:
     cohort_hash: dict[str, str] = field(hash=False)
     prompts_hash: str
     weights_hash: str
+    code_hash: str
+    """Of every source file that scoring reached."""
 
     @property
     def folder(self) -> Path:
@@ -157,16 +160,11 @@ class Run:
         """
         path = layout.scores(system, seed) / "score.json"
         card = files.read_json(path)
-        if missing := {"cohort_hash", "prompts_hash", "weights_hash"} - set(card):
+        if missing := {"cohort_hash", "prompts_hash", "weights_hash", "code_hash"} - set(card):
             raise UserError(f"{path}: '{min(missing)}' is missing; score again.")
-        for dataset, cohort in cohorts.items():
-            found = card["cohort_hash"].get(dataset)
-            if found != cohort.fingerprint:
-                raise UserError(
-                    f"{path}: {dataset} was scored as cohort {str(found)[:12]}, but {layout.cohort(dataset)} holds "
-                    f"{cohort.fingerprint[:12]}; score again, these numbers cannot be compared."
-                )
-        return cls(system, seed, card["cohort_hash"], card["prompts_hash"], card["weights_hash"])
+        for cohort in cohorts.values():
+            check_cohort(path, card, cohort)
+        return cls(system, seed, card["cohort_hash"], card["prompts_hash"], card["weights_hash"], card["code_hash"])
 
     def scores(self, cohort: Cohort) -> pd.DataFrame:
         """This run's scores of a cohort in the cohort's row order."""
@@ -185,6 +183,25 @@ class Run:
             float(str(progress)): aligned(rows.reset_index(drop=True), cohort.index["image_id"], path)
             for progress, rows in table.groupby("progress", sort=True)
         }
+
+
+def check_cohort(path: Path, card: dict[str, Any], cohort: Cohort) -> None:
+    """Refuse scores of another cohort than the one that lies on disk.
+
+    Args:
+        path: score.json or probe.json.
+        card: what it holds.
+        cohort: the pictures that are about to be measured.
+
+    Raises:
+        UserError: names the file and both fingerprints.
+    """
+    found = card.get("cohort_hash", {}).get(cohort.dataset)
+    if found != cohort.fingerprint:
+        raise UserError(
+            f"{path}: {cohort.dataset} was scored as cohort {str(found)[:12]}, but {layout.cohort(cohort.dataset)} "
+            f"holds {cohort.fingerprint[:12]}; score again, these numbers cannot be compared."
+        )
 
 
 def check_comparable(runs: list[Run]) -> None:

@@ -4,9 +4,10 @@
 from the infinitesimal jackknife, since a true jackknife would need one AUC per patient. `logit`: the bootstrap's
 standard error with Student's t, on the log-odds scale for a share, on its own scale for a difference; its degrees
 of freedom know how few positives, patients or training seeds carry the variance. Which of them keeps its promise
-is measured by `benchmark.statistics.calibrate`.
+is measured by `benchmark.statistics.calibrate`. Where no replicate differs from another the bootstrap knows nothing:
+a rate of 0 or 1 has the exact binomial interval over its patients, anything else none.
 Sources: Efron (1987) for bca; Qin & Hotilovac (2008) for the logit form of the AUC; Satterthwaite (1946) and
-Lipsitz, Ibrahim & Parzen (1999) for degrees of freedom from influences.
+Lipsitz, Ibrahim & Parzen (1999) for degrees of freedom from influences; Clopper & Pearson (1934) for rates of 0 or 1.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from benchmark.statistics.auc import Floats
 from benchmark.statistics.bootstrap import Resampled
 
 Form = Literal["percentile", "logit", "bca"]
+NO_SPREAD = 1e-12
+"""Replicates nearer together than this differ by rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -42,20 +45,31 @@ def interval(statistic: Resampled, form: Form, level: float, share: bool = True)
         share: True for a number in [0, 1]; False for a difference or another unbounded number.
 
     Returns:
-        Bounds, NaN where fewer than two replicates are defined.
+        Bounds, NaN where fewer than two replicates are defined, or none differs from another (but for a rate of
+        0 or 1).
     """
     values = statistic.replicates[~np.isnan(statistic.replicates)]
     undefined = len(statistic.replicates) - len(values)
     if len(values) < 2 or np.isnan(statistic.estimate):
         return Interval(np.nan, np.nan, undefined)
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
-    if form == "logit":
+    if np.ptp(values) < NO_SPREAD:
+        low, high = _clopper_pearson(statistic.estimate, statistic.trials, tails) if share else (np.nan, np.nan)
+    elif form == "logit":
         low, high = _student(statistic, values, tails, share and 0 < statistic.estimate < 1)
     elif form == "bca" and len(statistic.influence):
         low, high = np.quantile(values, _bca_levels(statistic, values, tails))
     else:
         low, high = np.quantile(values, tails)
     return Interval(float(low), float(high), undefined)
+
+
+def _clopper_pearson(estimate: float, trials: int, tails: Floats) -> tuple[float, float]:
+    """The exact interval of a share of 0 or 1 among so many independent trials; NaN for any other."""
+    if not trials or estimate not in (0.0, 1.0):
+        return np.nan, np.nan
+    bound = tails[0] ** (1 / trials)
+    return (bound, 1.0) if estimate else (0.0, 1 - bound)
 
 
 def degrees_of_freedom(statistic: Resampled) -> float:

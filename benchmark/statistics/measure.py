@@ -19,8 +19,17 @@ from benchmark.statistics import calibrate, claims, curves, normality, operating
 from benchmark.statistics.bootstrap import Draws, draw, mean, resampled_aucs
 from benchmark.statistics.comparison import delong_p, holm
 from benchmark.statistics.effects import Effect, Interaction, Sides, effects, interactions
-from benchmark.statistics.embedding import separation
-from benchmark.statistics.inputs import FINDING, Cohort, Run, aligned, check_comparable, numbers, read_table
+from benchmark.statistics.embedding import Stored, pairs, separation
+from benchmark.statistics.inputs import (
+    FINDING,
+    Cohort,
+    Run,
+    aligned,
+    check_cohort,
+    check_comparable,
+    numbers,
+    read_table,
+)
 from benchmark.statistics.intervals import interval
 from benchmark.statistics.quantities import Findings, Measurements, Quantity, Scored, measurable, of_run
 from benchmark.statistics.tables import Contrast, Row
@@ -102,7 +111,7 @@ def run() -> None:
     contrasts = tables.with_overall(contrasts)
     results.add("differences", difference_rows(contrasts, delong, runs, settings))
     results.add("effects", tables.effect_rows(named, contrasts, runs, chosen))
-    results.add("embedding", embeddings(runs, chosen))
+    results.add("embedding", embeddings(runs, cohorts[layout.TRAINING_DATASET], chosen))
     write(results, listed, runs, settings)
 
 
@@ -131,6 +140,8 @@ def ceiling(cohort: Cohort, draws: Draws, chosen: StatisticsSettings, results: R
     """
     defined, undefined = measurable(cohort, chosen.min_positives)
     results.frames.setdefault("undefined", []).append(undefined)
+    card = layout.PROBE / "probe.json"
+    check_cohort(card, files.read_json(card), cohort)
     path = layout.PROBE / f"{cohort.dataset}.parquet"
     table = aligned(read_table(path), cohort.index["image_id"], path)
     names = ["normal", *[FINDING + finding for finding in defined]]
@@ -147,6 +158,7 @@ def ceiling(cohort: Cohort, draws: Draws, chosen: StatisticsSettings, results: R
     rows: list[Row] = [
         {"dataset": cohort.dataset, "quantity": quantity, "finding": finding, "n": len(cohort.index)}
         | {"positives": positives, "visible": int(finding in visible) if finding else None}
+        | {"cohort_hash": cohort.fingerprint}
         | tables.bounds(statistic, chosen, share=True)
         for quantity, finding, statistic, positives in entries
     ]
@@ -223,22 +235,25 @@ def difference_rows(
     return rows
 
 
-def embeddings(runs: dict[Pair, Run], chosen: StatisticsSettings) -> list[Row]:
-    """Rows of embedding.csv from every run's similarity.npz."""
+def embeddings(runs: dict[Pair, Run], validation: Cohort, chosen: StatisticsSettings) -> list[Row]:
+    """Rows of embedding.csv from every run's similarity.npz, on validation pictures."""
     rows: list[Row] = []
+    chosen_pairs = pairs(validation)
+    normal = chosen_pairs["normal"].to_numpy(bool)
+    draws = draw(chosen_pairs["patient_id"], chosen.replicates, chosen.seed, "similarity")
     for system in dict.fromkeys(system for system, _ in runs):
         parts = []
         for one in (run for (name, _), run in runs.items() if name == system):
-            with np.load(one.folder / "similarity.npz") as stored:
-                normal = stored["normal"].astype(bool)
-                draws = draw(np.arange(len(normal)), chosen.replicates, chosen.seed, "similarity")
-                parts.append((one, separation(stored["image_embedding"], stored["logits"], normal, draws)))
+            stored = Stored.read(one.folder / "similarity.npz", normal)
+            parts.append((one, separation(stored.embedding, stored.logits, normal, draws)))
         for measure in parts[0][1]:
             for one, measured in parts:
                 row = tables.bounds(measured[measure], chosen, share=False) | {"seed": one.seed, "seeds": 1}
+                row |= tables.hashes([one], layout.TRAINING_DATASET)
                 rows.append({"system": system, "measure": measure, "n": len(normal)} | row)
             statistic, spread = tables.combined([measured[measure] for _, measured in parts], chosen)
             row = tables.bounds(statistic, chosen, share=False) | {"seed": "all"} | spread
+            row |= tables.hashes([one for one, _ in parts], layout.TRAINING_DATASET)
             rows.append({"system": system, "measure": measure, "n": len(normal)} | row)
     return rows
 

@@ -57,8 +57,7 @@ def brier(labels: NDArray, probabilities: NDArray, draws: Draws) -> Resampled:
 def expected_calibration_error(labels: NDArray, probabilities: NDArray, draws: Draws) -> Resampled:
     """Mean over pictures of |mean probability - share of positives| of their bin.
 
-    Its replicates lie above the estimate on average (an absolute value of noise is positive), so the
-    interval is to be read as an upper one.
+    It overstates: an absolute value of noise is positive, in the sample as in its replicates.
     """
     known = ~np.isnan(labels)
     bins = np.minimum((np.asarray(probabilities) * BINS).astype(int), BINS - 1)

@@ -34,13 +34,12 @@ COLUMNS = {
     "embedding": "system seed measure estimate low high n seeds seed_sd",
     "ceiling": "dataset quantity finding estimate low high positives n visible note",
 }
-HASHES = ["cohort_hash", "prompts_hash", "weights_hash"]
+HASHES = ["cohort_hash", "prompts_hash", "weights_hash", "code_hash"]
 
 
 def columns(table: str) -> list[str]:
     """The columns of a table of results/, in order."""
-    hashed = table in ("auc", "grounding", "operating", "differences", "effects")
-    return COLUMNS[table].split() + (HASHES if hashed else [])
+    return COLUMNS[table].split() + (HASHES[:1] if table == "ceiling" else HASHES)
 
 
 def bounds(statistic: Resampled, chosen: StatisticsSettings, share: bool, score: str = "") -> Row:
@@ -50,7 +49,9 @@ def bounds(statistic: Resampled, chosen: StatisticsSettings, share: bool, score:
     if score and is_inverted(found.high):
         notes.append("inverted")
     if found.undefined:
-        notes.append(f"{found.undefined} undefined replicates")
+        notes.append(f"{found.undefined} undefined replicate{'s' if found.undefined > 1 else ''}")
+    if np.isnan(found.low) and not np.isnan(statistic.estimate):
+        notes.append("no interval")
     return {"estimate": statistic.estimate, "low": found.low, "high": found.high, "note": "; ".join(notes)}
 
 
@@ -63,14 +64,18 @@ def combined(statistics: list[Resampled], chosen: StatisticsSettings) -> tuple[R
 
 
 def hashes(runs: Iterable[Run], dataset: str) -> Row:
-    """What a row was made from; several runs' weights, or all datasets' cohorts, share one hash."""
+    """What a row was made from; several runs' weights and code, or all datasets' cohorts, share one hash."""
     runs = list(runs)
     cohorts = runs[0].cohort_hash
-    weights = [run.weights_hash for run in runs]
+
+    def shared(each: list[str]) -> str:
+        return each[0] if len(set(each)) == 1 else files.sha256_json(each)
+
     return {
         "cohort_hash": files.sha256_json(cohorts) if dataset == OVERALL else cohorts[dataset],
         "prompts_hash": runs[0].prompts_hash,
-        "weights_hash": weights[0] if len(weights) == 1 else files.sha256_json(weights),
+        "weights_hash": shared([run.weights_hash for run in runs]),
+        "code_hash": shared([run.code_hash for run in runs]),
     }
 
 

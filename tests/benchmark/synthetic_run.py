@@ -130,6 +130,7 @@ def write(
         indices[dataset] = index = cohort(dataset, pictures, generator)
         sizes[dataset] = generator.uniform(0.01, 0.3, pictures)
         _write_cohort(root / layout.cohort(dataset), dataset, index)
+    _write_captions(root / layout.CAPTIONS, indices[layout.TRAINING_DATASET])
     for system in (*systems, *ablation):
         files.write_json(root / layout.plan(system), _plan(system, values))
         for seed in seeds if system in systems else seeds[:2]:
@@ -137,7 +138,8 @@ def write(
             _write_scores(root / layout.scores(system, seed), system, seed, indices, sizes)
     for dataset in layout.EVALUATION_DATASETS:
         _write_probe(root / layout.PROBE, dataset, indices[dataset])
-    files.write_json(root / layout.PROBE / "probe.json", {"samples": 60000, "weights_hash": "probe", "seconds": 1.0})
+    hashes = {dataset: f"cohort-{dataset}" for dataset in layout.DATASETS}
+    files.write_json(root / layout.PROBE / "probe.json", {"samples": 60000, "cohort_hash": hashes})
     return settings.parse(values)
 
 
@@ -176,6 +178,14 @@ def _write_cohort(folder: Path, dataset: str, index: pd.DataFrame) -> None:
         "fingerprint": f"cohort-{dataset}",
     }
     files.write_json(folder / "card.json", card)
+
+
+def _write_captions(folder: Path, index: pd.DataFrame) -> None:
+    """A sentence for each study, which says what its report says."""
+    studies = index[["study_id", "normal"]].drop_duplicates("study_id").astype({"normal": bool})
+    files.write_parquet(folder / "studies.parquet", studies)
+    sentences = studies.assign(position=np.int32(0), text=np.where(studies["normal"], "Clear lungs.", "Effusion."))
+    files.write_parquet(folder / "sentences.parquet", sentences)
 
 
 def _plan(system: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -248,9 +258,10 @@ def _write_scores(
         hits.append(pointing(dataset, chosen, min(0.2 + 0.3 * skill.finding, 0.9), generator, sizes[dataset]))
     files.write_parquet(folder / "curve.parquet", pd.concat(curve, ignore_index=True))
     files.write_parquet(folder / "pointing.parquet", pd.concat(hits, ignore_index=True))
-    normal = generator.random(40) < 0.5
-    logits = generator.normal(size=(40, 40)) + 3 * np.eye(40) + skill.normal * np.outer(normal, normal)
-    embedding = generator.normal(size=(40, 16)) + skill.normal * np.outer(normal, np.ones(16))
+    pictures = indices[layout.TRAINING_DATASET].query("split == 'validate'").drop_duplicates("study_id")
+    normal, n = pictures["normal"].to_numpy(bool), len(pictures)
+    logits = generator.normal(size=(n, n)) + 3 * np.eye(n) + skill.normal * np.outer(normal, normal)
+    embedding = generator.normal(size=(n, 16)) + skill.normal * np.outer(normal, np.ones(16))
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(
         folder / "similarity.npz",

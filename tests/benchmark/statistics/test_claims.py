@@ -121,3 +121,14 @@ def test_an_error_rate_is_judged_at_youdens_threshold() -> None:
     empty = pd.DataFrame(columns=["system", "seed"])
     found = judge([RISE.model_copy(update=update)], pd.DataFrame(rows), empty, empty, phantom=False)
     assert (found.loc[0, "low"], found.loc[0, "verdict"]) == (0.1, "reproduced")
+
+
+@pytest.mark.parametrize(("measured", "expected"), [(192, "reproduced"), (110, "not testable here")])
+def test_a_macro_over_fewer_findings_than_the_published_one_does_not_test_it(measured: int, expected: str) -> None:
+    claim = VALUE.model_copy(update={"dataset": "padchest", "quantity": "abnormal_auc", "over": 192})
+    row = {"system": "carzero", "seed": "all", "finding": "", "progress": 1.0, "dataset": "padchest", "score": ""}
+    row |= {"quantity": "abnormal_auc", "low": 0.8, "high": 0.9, "estimate": 0.85, "positives": measured}
+    nothing = pd.DataFrame(columns=["a", "b"])
+    found = judge([claim], nothing, pd.DataFrame([row]), nothing, phantom=False).iloc[0]
+    assert found.verdict == expected
+    assert found.estimate == 0.85

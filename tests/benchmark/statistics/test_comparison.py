@@ -62,7 +62,7 @@ def test_the_same_system_twice_has_p_one() -> None:
 def test_p_counts_the_rarer_sign_and_never_reaches_zero() -> None:
     values = np.concatenate([np.full(3, -1.0), np.full(96, 1.0), [np.nan]])
     assert bootstrap_p(Resampled(1.0, values, np.empty(0)), "percentile") == pytest.approx(2 * 4 / 100)
-    assert bootstrap_p(Resampled(1.0, np.ones(99), np.empty(0)), "percentile") == pytest.approx(2 / 100)
+    assert bootstrap_p(Resampled(1.0, np.linspace(0.5, 1.5, 99), np.empty(0)), "percentile") == pytest.approx(2 / 100)
     assert np.isnan(bootstrap_p(Resampled(np.nan, np.full(5, np.nan), np.empty(0)), "logit"))
 
 
@@ -72,6 +72,13 @@ def test_p_is_below_five_percent_exactly_where_the_95_percent_interval_leaves_ou
         first, second = resampled_aucs(np.stack([labels] * 2, 1), np.stack([a, b], 1), draw(range(150), 300, seed))
         found = interval(first - second, "logit", 0.95, share=False)
         assert (bootstrap_p(first - second, "logit") < 0.05) == (found.low > 0 or found.high < 0)
+
+
+@pytest.mark.parametrize("form", ["percentile", "logit"])
+def test_a_difference_that_never_varies_is_not_called_significant(form: Form) -> None:
+    assert np.isnan(bootstrap_p(Resampled(0.3, np.full(50, 0.3), np.zeros(1)), form))
+    labels = np.array([0.0, 0, 1, 1])
+    assert np.isnan(delong_p(labels, labels[None], 1 - labels[None]))
 
 
 def test_delong_needs_two_of_each_class() -> None:

@@ -14,7 +14,7 @@ from benchmark.statistics.bootstrap import (
     resampled_aucs,
     resampled_ratios,
 )
-from benchmark.statistics.intervals import degrees_of_freedom, interval
+from benchmark.statistics.intervals import Form, degrees_of_freedom, interval
 
 
 def test_percentile_bounds_are_quantiles_of_the_defined_replicates() -> None:
@@ -51,7 +51,8 @@ def test_a_difference_and_an_estimate_of_one_have_no_log_odds() -> None:
     values = np.random.default_rng(3).normal(0.1, 1, size=500)
     found = interval(Resampled(0.1, values, np.empty(0)), "logit", 0.95, share=False)
     assert found.high - 0.1 == pytest.approx(1.959964 * values.std(ddof=1))
-    assert interval(Resampled(1.0, np.ones(500), np.zeros(4)), "logit", 0.95).low == 1.0
+    rounded = interval(Resampled(1.0, np.append(np.ones(499), 0.99), np.zeros(4)), "logit", 0.95)
+    assert rounded.low < 1.0 < rounded.high
 
 
 def test_degrees_of_freedom_of_a_normal_mean_are_about_the_sample_size() -> None:
@@ -86,9 +87,27 @@ def test_no_replicate_no_interval(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["percentile", "logit", "bca"])
-def test_no_spread_no_width(form: str) -> None:
-    found = interval(Resampled(0.5, np.full(20, 0.5), np.zeros(3)), form, 0.95)  # type: ignore[arg-type]
-    assert (found.low, found.high) == (0.5, 0.5)
+@pytest.mark.parametrize(("estimate", "share"), [(0.5, True), (1.0, True), (0.0, False)])
+def test_replicates_that_do_not_differ_give_no_interval_rather_than_certainty(
+    form: Form, estimate: float, share: bool
+) -> None:
+    found = interval(Resampled(estimate, np.full(20, estimate), np.zeros(3)), form, 0.95, share)
+    assert np.isnan(found.low)
+    assert np.isnan(found.high)
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+@pytest.mark.parametrize("hits", [0, 1])
+def test_a_rate_of_0_or_1_has_scipys_exact_interval_over_its_patients(hits: int, level: float) -> None:
+    patients = np.repeat(np.arange(40), 2)
+    counts = (patients < 25).astype(float)[:, None]  # 15 patients do not show the finding
+    seeds = [resampled_ratios(hits * counts, counts, draw(patients, 100, seed))[0] for seed in range(3)]
+    expected = stats.binomtest(25 * hits, 25).proportion_ci(level, method="exact")
+    for statistic in (seeds[0], over_seeds(seeds, draw_seeds(3, 100, 1))):
+        found = interval(statistic, "logit", level)
+        assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    difference = interval(seeds[0] - seeds[1], "logit", level, share=False)
+    assert np.isnan(difference.low)
 
 
 @pytest.mark.parametrize("form", ["percentile", "logit", "bca"])

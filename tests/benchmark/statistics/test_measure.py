@@ -8,11 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import brier_score_loss, roc_auc_score, roc_curve
 
 from benchmark import files, layout
+from benchmark.errors import UserError
 from benchmark.statistics import claims, measure, operating, tables
+from benchmark.statistics.bootstrap import draw, resampled_ratios
 from benchmark.statistics.claims import Claim
+from benchmark.statistics.intervals import interval
+from benchmark.statistics.reliability import platt
 from tests.benchmark import synthetic_run
 
 TABLES = (
@@ -171,30 +175,79 @@ def test_an_inverted_ranking_is_flagged(folder: Path) -> None:
     assert {("offclip", "one_minus_max")} == set(zip(flagged.system, flagged.score, strict=True))
 
 
-def test_thresholds_come_from_the_validation_split(folder: Path) -> None:
+def test_thresholds_come_from_the_validation_split_and_from_no_evaluation_picture(folder: Path) -> None:
     index = pd.read_parquet(folder / layout.cohort("mimic_cxr") / "index.parquet")
     normal = index[index.split == "validate"].normal.to_numpy(float)
-    fitted = pd.read_parquet(folder / layout.scores("clip", 0) / "mimic_cxr.parquet")["normal:no_finding"]
-    row = number(
-        read(folder, "operating"),
-        dataset="open_i",
-        system="clip",
-        seed=0,
-        score="prompt",
-        rule="specificity_95",
-        quantity="false_positive_rate",
-    )
-    threshold = float(row.threshold)
-    assert np.mean(fitted[normal == 1] >= threshold) >= 0.95
-    test = pd.read_parquet(folder / layout.cohort("open_i") / "index.parquet").normal.to_numpy(float)
-    scores = pd.read_parquet(folder / layout.scores("clip", 0) / "open_i.parquet")["normal:no_finding"]
-    assert float(row.estimate) == pytest.approx(np.mean(scores[test == 1] < threshold))
+    column = "normal:no_finding"
+    fitted = pd.read_parquet(folder / layout.scores("clip", 0) / "mimic_cxr.parquet")[column].astype(float)
+    rows = read(folder, "operating")
+    names = {"system": "clip", "seed": 0, "score": "prompt", "quantity": "false_positive_rate"}
+    false, true, cuts = roc_curve(normal, fitted, drop_intermediate=False)
+    youden = cuts[np.argmax(true - false)]
+    for dataset in layout.EVALUATION_DATASETS:
+        found = {rule: float(number(rows, dataset=dataset, rule=rule, **names).threshold) for rule in operating.RULES}
+        assert found["youden"] == pytest.approx(youden)
+        assert np.mean(fitted[normal == 1] >= found["specificity_95"]) >= 0.95
+        assert np.mean(fitted[normal == 1] > found["specificity_95"]) < 0.95
+        assert np.mean(fitted[normal == 0] < found["sensitivity_95"]) >= 0.95
+        test = pd.read_parquet(folder / layout.cohort(dataset) / "index.parquet").normal.to_numpy(float)
+        scores = pd.read_parquet(folder / layout.scores("clip", 0) / f"{dataset}.parquet")[column].astype(float)
+        false, true, cuts = roc_curve(test, scores, drop_intermediate=False)
+        assert found["youden"] != pytest.approx(cuts[np.argmax(true - false)])  # where the evaluation set would put it
+        row = number(rows, dataset=dataset, rule="youden", **names)
+        assert float(row.estimate) == pytest.approx(np.mean(scores[test == 1] < youden))
+
+
+def test_probabilities_are_calibrated_on_the_validation_split(folder: Path) -> None:
+    index = pd.read_parquet(folder / layout.cohort("mimic_cxr") / "index.parquet")
+    normal = index[index.split == "validate"].normal.to_numpy(float)
+    column = "normal:no_finding"
+    fitted = pd.read_parquet(folder / layout.scores("carzero", 1) / "mimic_cxr.parquet")[column].to_numpy()
+    test = pd.read_parquet(folder / layout.cohort("chexpert") / "index.parquet").normal.to_numpy(float)
+    scores = pd.read_parquet(folder / layout.scores("carzero", 1) / "chexpert.parquet")[column].to_numpy()
+    names = {"dataset": "chexpert", "system": "carzero", "seed": 1, "score": "prompt", "quantity": "brier"}
+    found = float(number(read(folder, "operating"), **names).estimate)
+    assert found == pytest.approx(brier_score_loss(test, platt(normal, fitted)(scores)))
+    assert found != pytest.approx(brier_score_loss(test, platt(test, scores)(scores)), abs=1e-5)
 
 
 def test_every_row_says_what_it_was_made_from(folder: Path) -> None:
-    for name in ("auc", "grounding", "operating", "differences", "effects"):
+    for name in ("auc", "grounding", "operating", "differences", "effects", "embedding"):
         for column in tables.HASHES:
             assert (read(folder, name)[column] != "").all()
+    assert (read(folder, "ceiling")["cohort_hash"] != "").all()
+    row = number(
+        read(folder, "auc"), dataset="open_i", system="clip", seed=1, finding="Atelectasis", progress=1.0, score=""
+    )
+    assert tuple(row[tables.HASHES]) == ("cohort-open_i", "prompts", "weights-clip-1", "code")
+
+
+def test_a_ceiling_of_another_cohort_is_refused(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    card = files.read_json(layout.PROBE / "probe.json")
+    files.write_json(layout.PROBE / "probe.json", card | {"cohort_hash": {"vindr_cxr": "older"}})
+    with pytest.raises(UserError, match=r"probe\.json: vindr_cxr was scored as cohort older, .* cannot be compared"):
+        measure.run()
+
+
+def test_only_a_pointing_rate_has_a_chance(folder: Path) -> None:
+    table = read(folder, "grounding")
+    assert (table[table["measure"] == "pointing"]["chance"] != "").all()
+    assert (table[table["measure"] != "pointing"]["chance"] == "").all()
+
+
+def test_embeddings_are_resampled_by_patient(folder: Path) -> None:
+    index = pd.read_parquet(folder / layout.cohort("mimic_cxr") / "index.parquet")
+    validation = index[index.split == "validate"].drop_duplicates("study_id").reset_index(drop=True)
+    with np.load(folder / layout.scores("clip", 0) / "similarity.npz") as stored:
+        logits = stored["logits"].astype(float)
+    scaled = np.diagonal((logits - logits.mean()) / logits.std())
+    draws = draw(validation["patient_id"], 100, 11, "similarity")
+    statistic = resampled_ratios(scaled[:, None], np.ones((len(scaled), 1)), draws)[0]
+    found = number(read(folder, "embedding"), system="clip", seed=0, measure="logit_diagonal")
+    expected = interval(statistic, "logit", 0.95, share=False)
+    assert (float(found.low), float(found.high)) == pytest.approx((expected.low, expected.high), rel=1e-4)
 
 
 def test_no_magnitude_is_reproduced_on_phantom(folder: Path) -> None:
