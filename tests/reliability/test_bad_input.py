@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -58,9 +59,19 @@ def refusal(action: Callable[[], object]) -> str:
     return ""
 
 
+PRIVATE = {
+    "mimic_cxr": re.compile(r"1[0-9]0000[0-9]{2}|5[0-9]{7}|[a-f]{4}-000|lobe|focal|cough|FINAL", re.IGNORECASE),
+    "chexpert": re.compile(r"6474[2-9]"),  # 64741 is the example that sentences give
+    "padchest": re.compile(r"[12]00_[a-z]\.png|cardiomegalia", re.IGNORECASE),
+}
+"""Identifiers and words of reports in the miniatures of credentialed releases (VinDr's are four characters long)."""
+
+
 def prepared_or_refused(release: Release) -> str:
     """Run `prepare`: the sentence it was refused with, or "" when what it wrote keeps the contract."""
     if sentence := refusal(lambda: prepare.run(release.dataset)):
+        if pattern := PRIVATE.get(release.dataset):
+            assert not pattern.search(sentence.replace(str(release.root), "")), sentence
         marks = (release.dataset, str(release.root), ".parquet would break", "the tables name a picture")
         assert any(mark in sentence for mark in marks), sentence
         return sentence

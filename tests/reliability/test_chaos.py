@@ -7,13 +7,9 @@ import json
 import os
 import random
 import re
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +18,7 @@ import yaml
 
 from benchmark import files, layout, workspace
 from tests.reliability.conftest import REPOSITORY
+from tests.reliability.life import PATIENCE, RUNNING, Life
 
 pytestmark = pytest.mark.chaos
 KILLS_PER_STAGE = 3
@@ -30,69 +27,10 @@ LONGEST_WAIT = 6.0
 """Seconds after a stage's start within which the first attempt strikes; a stage that was quicker is run again with half
 of it."""
 STAGES = tuple(yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
-RUNNING = re.compile(r"Running stage '([\w@.-]+)'")
 TIMED = ("ledger.csv", "costs.csv")
 """Tables that hold timings, which no machine repeats."""
 COMPARED = ("results", "reports/tables", "plan", "data/cohort", "data/captions", "data/pretrained", "probe", "scores")
 REFUSED = re.compile(r"is busy, it is being blocked by|Unable to acquire lock")
-PATIENCE = 400
-"""Seconds in which a life must reach its next stage or end."""
-
-
-class Life:
-    """One `dvc repro` in a process group of its own, its output in a file."""
-
-    def __init__(self, folder: Path, name: str, *arguments: str) -> None:
-        self.log = folder.parent / f"{folder.name}-{name}.log"
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "MLFLOW_TRACKING_URI": ""}
-        environment["OMP_NUM_THREADS"] = "1"  # two of them share the cores
-        with open(self.log, "wb") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "dvc", "repro", *arguments],
-                cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
-
-    @property
-    def ended(self) -> bool:
-        return self.process.poll() is not None
-
-    def started(self) -> list[str]:
-        """The stages that have started, such as ``prepare@open_i``."""
-        return RUNNING.findall(self.text())
-
-    def stages(self) -> Iterator[str]:
-        """Each stage as it starts, until the process ends."""
-        seen, last = 0, time.monotonic()
-        while True:
-            ended, started = self.ended, self.started()  # in this order: what it said last is read
-            if len(started) > seen:
-                last = time.monotonic()
-                yield started[seen]
-                seen += 1
-            elif ended:
-                return
-            elif time.monotonic() - last > PATIENCE:
-                self.kill()
-                raise AssertionError(f"no stage for {PATIENCE} s, see {self.log}")
-            else:
-                time.sleep(0.01)
-
-    def kill(self, *, orphan: bool = False) -> None:
-        """SIGKILL: the whole group as when the power fails, or with ``orphan`` `dvc` alone, its stage living on."""
-        if orphan:
-            self.process.kill()
-        else:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-    def finish(self) -> str:
-        """Wait for the end, which must be a good one; what it said."""
-        assert self.process.wait(PATIENCE * 3) == 0, f"{self.log}: {self.text()[-3000:]}"
-        return self.text()
-
-    def text(self) -> str:
-        return self.log.read_text(encoding="utf-8", errors="replace")
 
 
 @dataclass
@@ -147,6 +85,24 @@ def instances(folder: Path) -> list[str]:
     ]  # fmt: skip
 
 
+def put_through(folder: Path, done: Struck) -> None:
+    """Run the pipeline stage by stage, killing each before it may end."""
+    moments = random.Random(8)
+    for instance in instances(folder):
+        alone = "@" not in instance or name_of(instance).endswith("_ablation")
+        for attempt in range(KILLS_PER_STAGE if alone else 1):
+            # Once a stage `dvc` dies and the stage itself goes on, beside the one that is started next.
+            strike(folder, instance, moments, done, orphan=attempt == 1 and instance not in ("plan", "track"))
+        for _ in range(3):  # the survivor of a lone `dvc` may be in the way
+            done.lives += 1
+            life = Life(folder, f"{done.lives:03d}", "--single-item", instance)
+            if life.process.wait(PATIENCE) == 0:
+                break
+            done.refused += 1
+        assert life.process.returncode == 0, f"{life.log}: {life.text()[-3000:]}"
+    Life(folder, "last").finish()
+
+
 @pytest.fixture(scope="module")
 def pipelines(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Struck]:
     """A smoke run that nothing disturbed but a second `dvc repro`, another killed in every stage, and how."""
@@ -154,28 +110,19 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Str
     undisturbed, killed = home / "undisturbed", home / "killed"
     for folder in (undisturbed, killed):
         workspace.create(folder, "smoke", REPOSITORY)
-    reference, second = Life(undisturbed, "000"), None
-    moments, done = random.Random(8), Struck(Counter())
-    for instance in instances(killed):
-        alone = instance.count("@") == 0 or name_of(instance).endswith("_ablation")
-        for attempt in range(KILLS_PER_STAGE if alone else 1):
-            # Once a stage `dvc` dies and the stage itself goes on, beside the one that is started next.
-            strike(killed, instance, moments, done, orphan=attempt == 1 and instance not in ("plan", "track"))
-            if second is None and reference.started():
-                second = Life(undisturbed, "second")
-        for _ in range(3):  # the survivor of a lone `dvc` may be in the way
-            done.lives += 1
-            life = Life(killed, f"{done.lives:03d}", "--single-item", instance)
-            if life.process.wait(PATIENCE) == 0:
-                break
-            done.refused += 1
-        assert life.process.returncode == 0, f"{life.log}: {life.text()[-3000:]}"
-    Life(killed, "last").finish()
-    assert set(map(name_of, dict.fromkeys(reference.stages()))) == set(STAGES)
-    reference.finish()
-    assert second is not None
-    assert second.process.wait(PATIENCE) != 0
-    assert REFUSED.search(second.text()), second.text()[-3000:]
+    reference, done = Life(undisturbed, "000"), Struck(Counter())
+    try:
+        next(reference.stages())
+        with reference.paused():  # in the middle of its first stage, so that the second cannot be the quicker one
+            second = Life(undisturbed, "second")
+            assert second.process.wait(PATIENCE) != 0
+            assert REFUSED.search(second.text()), second.text()[-3000:]
+        put_through(killed, done)
+        reference.finish()
+        assert set(map(name_of, reference.started())) == set(STAGES)
+    finally:
+        if not reference.ended:
+            reference.kill()
     return undisturbed, killed, done
 
 

@@ -7,14 +7,18 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from benchmark import cli, files, layout, tracking
+from benchmark.statistics import measure
+from benchmark.training import train
 from tests.benchmark.measured_run import working_in
+from tests.benchmark.training import workplace
 from tests.reliability.conftest import lay_out
 
 
@@ -92,6 +96,92 @@ def test_report_on_a_disk_that_takes_nothing_says_so_and_succeeds_later(
         remount(disk, "size=32m,rw")
         assert cli.main(["report"]) == 0
         assert {path.name: files.sha256_file(path) for path in sorted((disk / "tables").iterdir())} == expected
+
+
+WEIGHTS = layout.run("clip", 0) / "model.safetensors"
+
+
+@pytest.mark.parametrize("fault", ["full", "read-only"])
+def test_train_on_a_disk_that_takes_nothing_says_so_and_learns_the_same_later(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], fault: str
+) -> None:
+    work, undisturbed = tmp_path / "work", tmp_path / "undisturbed"
+    for folder in (work, undisturbed):
+        workplace.write(folder, workplace.params(training={"checkpoint_seconds": 1e-9}))
+    with working_in(undisturbed):
+        train.run("clip", 0)
+    command = ["train", "--system", "clip", "--seed", "0"]
+    with small_disk(work / "runs", "64k" if fault == "full" else "16m") as disk, working_in(work):
+        remount(disk, "size=64k" if fault == "full" else "ro")
+        assert cli.main(command) == 2
+        assert ("disk is full" if fault == "full" else "is read-only") in said(capfd)
+        assert not WEIGHTS.exists()
+        assert leftovers(disk) == []
+        remount(disk, "size=16m,rw")
+        assert cli.main(command) == 0
+        assert files.sha256_file(WEIGHTS) == files.sha256_file(undisturbed / WEIGHTS)
+
+
+def backwards() -> Callable[[], float]:
+    """A wall clock that is set back by an hour whenever somebody looks."""
+    now = time.time()
+
+    def shown() -> float:
+        nonlocal now
+        now -= 3600
+        return now
+
+    return shown
+
+
+def test_a_clock_that_runs_backwards_changes_no_weight_and_no_duration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashes = []
+    for name in ("steady", "backwards"):
+        workplace.write(tmp_path / name)
+        if name == "backwards":
+            monkeypatch.setattr(time, "time", backwards())
+        with working_in(tmp_path / name):
+            train.run("clip", 0)
+            hashes.append(files.sha256_file(WEIGHTS))
+            ledger = files.read_json(layout.run("clip", 0) / "ledger.json")
+            assert 0 < ledger["spent"]["device_seconds"] < 3600
+    assert hashes[0] == hashes[1]
+
+
+def test_a_clock_that_runs_backwards_changes_no_result_and_every_run_ends_after_it_began(
+    reported_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(reported_once, work)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    before = {path.name: files.sha256_file(path) for path in sorted((work / layout.RESULTS).glob("*.csv"))}
+    monkeypatch.setattr(time, "time", backwards())
+    with working_in(work):
+        measure.run()
+        tracking.run()
+        with sqlite3.connect("mlflow.db") as held:
+            spans = held.execute("SELECT start_time, end_time FROM runs").fetchall()
+    assert before.items() <= {p.name: files.sha256_file(p) for p in (work / layout.RESULTS).glob("*.csv")}.items()
+    assert len(spans) > 10
+    assert all(start <= end for start, end in spans)
+
+
+def test_a_store_in_a_folder_that_cannot_be_made_fails_nothing_and_the_next_run_logs(
+    reported_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(reported_once, work)
+    (work / "no_folder").write_text("a file where the store's folder should be")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{work}/no_folder/mlflow.db")
+    with working_in(work):
+        tracking.run()
+        assert "not logged" in (missing := said(capfd))
+        assert "The results are complete without it" in missing
+        monkeypatch.delenv("MLFLOW_TRACKING_URI")
+        tracking.run()
+        assert "runs logged, 0 were there" in said(capfd)
 
 
 def test_a_locked_mlflow_store_fails_nothing_and_the_next_run_logs(

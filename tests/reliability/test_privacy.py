@@ -10,14 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
-from benchmark import cli, files, layout, tracking
+from benchmark import cli, files, layout, tracking, workspace
 from benchmark.reporting import report
 from benchmark.statistics import measure
+from benchmark.training import pretrain
 from tests.benchmark import measured_run
 from tests.benchmark.cohort import miniatures
+from tests.benchmark.training import workplace
 from tests.reliability import privacy
 from tests.reliability.conftest import Release, lay_out
+from tests.reliability.life import Life
 
 OUTWARD = ("mlflow.db", "mlartifacts", "reports", "results", "tracked.json")
 """What a run leaves for others to see."""
@@ -150,6 +154,93 @@ def test_the_cohort_itself_holds_the_reports(tmp_path: Path) -> None:
     with measured_run.working_in(release.work):
         assert cli.main(["prepare", "mimic_cxr"]) == 0
     assert any(privacy.SENTENCE in leak for leak in privacy.found_in(release.cohort))
+
+
+NAMES = miniatures.MIMIC_LABELS.split(",")
+
+
+def hospital(root: Path, patients: int = 48) -> None:
+    """MIMIC-CXR-JPG's layout with reports to learn from; one patient's many reports and pictures are the canaries."""
+    rows = []
+    for n in range(patients):
+        canary = n == 5
+        subject = f"16{privacy.PATIENT}" if canary else f"1{n % 7}{n:06d}"
+        for k in range(8 if canary else 1):
+            study = f"{privacy.STUDY}{k}" if canary else f"5{n:07d}"
+            name = f"{privacy.PICTURE}-{k}" if canary else f"{n:08x}-0001"
+            label = "Pleural Effusion" if n % 2 else "No Finding"
+            rows.append((name, subject, study, "validate" if n % 6 == 0 else "train", label))
+            folder = root / f"files/p{subject[:2]}/p{subject}"
+            finding = (
+                "There is a small left pleural effusion." if n % 2 else "The lungs are clear. No pleural effusion."
+            )
+            said = f"{privacy.SENTENCE}. " if canary else ""
+            miniatures.text(folder / f"s{study}.txt", f" FINDINGS:  {said}{finding}\n")
+            if canary:
+                (folder / f"s{study}").mkdir(parents=True)
+                Image.fromarray(privacy.picture(60)).save(folder / f"s{study}/{name}.jpg")
+            else:
+                miniatures.jpeg(folder / f"s{study}/{name}.jpg", 60, 50, (n % 5) / 5)
+    tables = {
+        "metadata": ["dicom_id,subject_id,study_id,ViewPosition", *(f"{d},{p},{s},PA" for d, p, s, _, _ in rows)],
+        "split": ["dicom_id,study_id,subject_id,split", *(f"{d},{s},{p},{split}" for d, p, s, split, _ in rows)],
+        "chexpert": [
+            f"subject_id,study_id,{miniatures.MIMIC_LABELS}",
+            *(f"{p},{s}," + ",".join("1.0" if name == label else "" for name in NAMES) for _, p, s, _, label in rows),
+        ],
+    }
+    for name, lines in tables.items():
+        miniatures.text(root / f"mimic-cxr-2.0.0-{name}.csv.gz", miniatures.lines(*lines))
+
+
+MATERIALS = workplace.REPOSITORY / layout.MATERIALS
+needs_materials = pytest.mark.skipif(
+    not (MATERIALS / "materials.json").exists(),
+    reason="the public material is not there: python -m benchmark materials",
+)
+
+
+@needs_materials
+def test_training_on_credentialed_reports_leaves_no_word_of_a_patient(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "work"
+    hospital(tmp_path / "release")
+    (work / layout.MATERIALS).parent.mkdir(parents=True)
+    (work / layout.MATERIALS).symlink_to(MATERIALS)
+    values = workplace.params(pretraining={"samples": 64, "min_count": 2}, cohort={"size": 32, "workers": 1})
+    values["encoders"]["image"]["init"] = str(pretrain.WEIGHTS)
+    values["datasets"]["mimic_cxr"]["root"] = str(tmp_path / "release")
+    (work / layout.PARAMS).write_text(yaml.safe_dump(values))
+    run = ["train", "--system", "carzero", "--seed", "0"]
+    with measured_run.working_in(work):
+        for command in (["raw", "mimic_cxr"], ["prepare", "mimic_cxr"], ["captions"], ["pretrain"], ["plan"], run):
+            assert cli.main(command) == 0, (command, capfd.readouterr().err)
+    said = capfd.readouterr()
+    (tmp_path / "log.txt").write_text(said.out + said.err)
+    planted = privacy.found_in(work / layout.cohort("mimic_cxr"), work / layout.CAPTIONS / "sentences.parquet")
+    assert len(planted) > 5
+    learnt = [work / layout.CAPTIONS / "vocabulary.json", work / layout.CAPTIONS / "quality.json"]
+    assert "effusion" in files.read_json(learnt[0])
+    outward = [work / "plan", work / "runs", work / layout.PRETRAINED, work / layout.raw("mimic_cxr"), *learnt]
+    assert privacy.found_in(*outward, tmp_path / "log.txt") == []
+
+
+@pytest.mark.chaos
+@needs_materials
+def test_dvc_writes_nothing_of_a_release_into_what_git_keeps_or_the_terminal_shows(tmp_path: Path) -> None:
+    hospital(tmp_path / "release")
+    work = tmp_path / "work"
+    workspace.create(work, "smoke", workplace.REPOSITORY)
+    params = yaml.safe_load((work / layout.PARAMS).read_text())
+    params["datasets"]["mimic_cxr"]["root"] = str(tmp_path / "release")
+    (work / layout.PARAMS).write_text(yaml.safe_dump(params))
+    life = Life(work, "released", "captions")
+    life.finish()
+    kept = [path for path in work.iterdir() if path.name not in ("data", ".dvc")]
+    assert work / "dvc.lock" in kept
+    assert privacy.found_in(*kept, life.log) == []
+    assert privacy.found_in(work / ".dvc" / "tmp") == []
 
 
 def test_what_holds_patients_data_is_never_tracked_by_git() -> None:

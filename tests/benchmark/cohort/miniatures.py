@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
+from pydicom import dcmread
 from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 
 VINDR_LABELS = (
@@ -67,6 +69,16 @@ def dicom(path: Path, stored: np.ndarray, photometric: str = "MONOCHROME2", **el
         setattr(dataset, name, value)
     dataset.PixelData = stored.tobytes()
     dataset.save_as(path, enforce_file_format=True)
+
+
+def encapsulated(path: Path, stored: np.ndarray, syntax: str, stream: bytes) -> None:
+    """As ``dicom``, with ``stream`` as its compressed pixel data: for codecs that pydicom has no encoder for."""
+    dicom(path, stored)
+    dataset = dcmread(path)
+    dataset.PixelData = encapsulate([stream])
+    dataset["PixelData"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.save_as(path)
 
 
 def text(path: Path, content: str) -> None:

@@ -11,7 +11,6 @@ import pydicom
 import pytest
 from pydicom import uid
 from pydicom.data import get_testdata_file
-from pydicom.encaps import encapsulate
 
 from benchmark.cohort import jpeg, pictures
 from benchmark.cohort.pictures import UnreadablePicture
@@ -37,16 +36,6 @@ def test_samples_decode_to_the_values_of_another_decoder(name: str) -> None:
     assert hashlib.sha256(values.astype("<i4").tobytes()).hexdigest().startswith(DECODED[name])
 
 
-def compressed(path: Path, syntax: str, stream: bytes) -> None:
-    """A picture of STORED's size whose pixel data is ``stream``."""
-    miniatures.dicom(path, STORED)
-    dataset = pydicom.dcmread(path)
-    dataset.PixelData = encapsulate([stream])
-    dataset["PixelData"].is_undefined_length = True
-    dataset.file_meta.TransferSyntaxUID = syntax
-    dataset.save_as(path)
-
-
 @pytest.mark.parametrize("policy", ["faithful", "published"])
 @pytest.mark.parametrize(
     ("syntax", "encode"),
@@ -55,13 +44,13 @@ def compressed(path: Path, syntax: str, stream: bytes) -> None:
 )
 def test_a_compressed_radiograph_is_the_uncompressed_one(tmp_path: Path, syntax, encode, policy) -> None:
     miniatures.dicom(tmp_path / "plain.dicom", STORED)
-    compressed(tmp_path / "small.dicom", syntax, encode(STORED.astype(np.uint16)))
+    miniatures.encapsulated(tmp_path / "small.dicom", STORED, syntax, encode(STORED.astype(np.uint16)))
     plain, small = (pictures.decode_dicom(tmp_path / f"{name}.dicom", policy) for name in ("plain", "small"))
     np.testing.assert_array_equal(plain, small)
 
 
 def test_a_stream_of_another_size_than_the_header_says_is_left_out(tmp_path: Path) -> None:
     stream = imagecodecs.ljpeg_encode(np.zeros((20, 30), dtype=np.uint16))
-    compressed(tmp_path / "a.dicom", uid.JPEGLossless, stream)
+    miniatures.encapsulated(tmp_path / "a.dicom", STORED, uid.JPEGLossless, stream)
     with pytest.raises(UnreadablePicture):
         pictures.load(tmp_path / "a.dicom", "faithful", 32)
