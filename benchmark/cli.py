@@ -12,6 +12,7 @@ import errno
 import importlib
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 
 from benchmark import layout
@@ -108,6 +109,9 @@ TOOLS = {
     "verify": Command("benchmark.verify:run", "compare results/ with the reference results", _verify),
     "ui": Command("benchmark.tracking:ui", "open MLflow on the tracked runs", _ui),
     "doctor": Command("benchmark.cohort.doctor:run", "what the roots in params.yaml hold, lack, will use and need"),
+    "sheet": Command(
+        "benchmark.cohort.sheet:run", "a contact sheet of the phantom, with the boxes of what was drawn", _dataset
+    ),
     "profile": Command("benchmark.profiles:run", "merge profiles/NAME.yaml into params.yaml", _profile),
     "workspace": Command("benchmark.workspace:run", "lay out the same pipeline in another folder", _workspace),
     "check-baseline": Command(
@@ -176,6 +180,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except UserError as error:
         say(f"error: {error}")
+        return 2
+    except BrokenExecutor:
+        say(
+            "error: a worker process was killed, most often because memory ran out. What it had finished is kept; "
+            "set `cohort.workers` lower and run the same command again."
+        )
         return 2
     except OSError as error:
         if error.errno not in REFUSED:
