@@ -53,8 +53,10 @@ format: $(STAMP)  ## format and fix the code
 	ruff format .
 	ruff check --fix .
 
-bench: $(STAMP)  ## benchmarks, ratios against plain references in one run
-	python -m pytest tests/benchmarks --benchmark-only --benchmark-json=.benchmarks/latest.json
+bench: $(STAMP)  ## benchmarks, ratios against plain references in one run (under 10 minutes on an idle machine)
+	@mkdir -p .benchmarks
+	python -m pytest tests/benchmarks --benchmark-only --benchmark-quiet --benchmark-json=.benchmarks/latest.json
+	@python -m tests.benchmarks.table .benchmarks/latest.json
 
 calibrate: $(STAMP)  ## do the intervals cover what they promise? (minutes)
 	python -m benchmark calibrate
