@@ -39,6 +39,9 @@ def run() -> None:
         "cohort": found.mark or "published",
         "commit": provenance.commit(),
         "dvc_lock": provenance.lock_hash(),
+        "mlflow.source.name": "dvc repro",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": provenance.commit().partition("+")[0],
     }
     uri = tracking_uri(configured.tracking.uri)
 

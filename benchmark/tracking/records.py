@@ -1,26 +1,23 @@
 """What a tracked run holds, read from the pipeline's files; knows nothing of MLflow.
 
 A parent record is a system, its children are that system's seeds; one more record holds the reports.
+Reports come first and the compared systems last, for MLflow lists the newest first.
 A record's hash is that of its content, so the same results are the same runs wherever they are logged.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
-
 from benchmark import files, layout
 from benchmark.evidence import Evidence, Run
+from benchmark.reporting import select
+from benchmark.tracking import metrics
 
-CURVES = ("loss", "validation_loss", "learning_rate")
-CURVE_POINTS = 500
-"""A longer training curve is thinned evenly to this many points; history.parquet is attached whole."""
 PARAM_LENGTH = 6000
 """MLflow's limit for a parameter's value, characters."""
 Kind = Literal["system", "seed", "report"]
@@ -94,9 +91,9 @@ class Record:
 
 
 def collect(found: Evidence) -> list[Record]:
-    """Every run the store should hold: systems with their seeds, then the reports."""
-    systems = dict.fromkeys([*found.settings.compare, *found.settings.ablation])
-    return [*(_system(found, name) for name in systems), _report(found)]
+    """Every run the store should hold, the reports first and the last system of `compare` last."""
+    systems = dict.fromkeys([*found.settings.compare[::-1], *found.settings.ablation])
+    return [_report(found), *(_system(found, name) for name in [*systems][::-1])]
 
 
 def listing(experiment: str, wanted: Sequence[Record]) -> dict[str, Any]:
@@ -115,8 +112,8 @@ def _system(found: Evidence, system: str) -> Record:
         kind="system",
         name=found.label(system),
         params=_params(system),
-        metrics=_metrics(found, system, "all"),
-        curves=_budget_curves(found, system, "all"),
+        metrics=metrics.of_system(found, system, "all"),
+        curves=metrics.budget_curves(found, system, "all"),
         tags={"system": system, "role": "compared" if system in found.settings.compare else "ablation"},
         datasets=_datasets(found),
         artifacts=_tables(found, system, "all"),
@@ -139,8 +136,8 @@ def _seed(found: Evidence, run: Run) -> Record:
         kind="seed",
         name=f"{found.label(run.system)}, seed {run.seed}",
         params={**_params(run.system), "seed": str(run.seed)},
-        metrics={**_metrics(found, run.system, str(run.seed)), **_ledger_metrics(ledger)},
-        curves={**_training_curves(run.history), **_budget_curves(found, run.system, str(run.seed))},
+        metrics={**metrics.of_system(found, run.system, str(run.seed)), **metrics.of_ledger(ledger)},
+        curves={**metrics.training_curves(run.history), **metrics.budget_curves(found, run.system, str(run.seed))},
         tags={"system": run.system, "seed": str(run.seed), **_flat(_described(ledger))},
         datasets=_datasets(found),
         artifacts=(*kept, *_tables(found, run.system, str(run.seed))),
@@ -161,7 +158,7 @@ def _report(found: Evidence) -> Record:
     return Record(
         kind="report",
         name="Reports and tables",
-        metrics=_difference_metrics(found),
+        metrics=metrics.of_differences(found),
         tags={"compared": ", ".join(found.settings.compare)},
         datasets=_datasets(found),
         artifacts=(*attached, *cards),
@@ -187,86 +184,8 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _finite(values: Mapping[str, Any]) -> dict[str, float]:
-    return {key: float(value) for key, value in values.items() if value is not None and math.isfinite(float(value))}
-
-
 def _described(ledger: Mapping[str, Any]) -> dict[str, Any]:
     return {key: ledger[key] for key in ("hardware", "precision", "threads", "world_size", "versions") if key in ledger}
-
-
-def _ledger_metrics(ledger: Mapping[str, Any]) -> dict[str, float]:
-    values = {f"ledger/{key}": value for key, value in ledger.get("spent", {}).items()}
-    values |= {f"ledger/{key}": ledger[key] for key in ("steps", "parameters", "peak_memory_bytes") if key in ledger}
-    return _finite(values)
-
-
-def _select(table: pd.DataFrame, **equal: Any) -> pd.DataFrame:
-    """Rows whose columns equal the values given; nothing from an empty table."""
-    if table.empty:
-        return table
-    for name, value in equal.items():
-        table = table[table[name] == value]
-    return table
-
-
-def _metrics(found: Evidence, system: str, seed: str) -> dict[str, float]:
-    """Headline numbers with interval bounds: ``vindr_cxr/normal_auc``, ``..._low``, ``..._high``."""
-    rows: list[tuple[str, Mapping[Any, Any]]] = []
-    auc = _select(found.results["auc"], system=system, seed=seed, finding="", progress=1.0)
-    for row in auc.to_dict("records"):
-        suffix = "" if row["score"] in ("", "prompt") else f"_{row['score']}"
-        rows.append((f"{row['dataset']}/{row['quantity']}{suffix}", row))
-    grounding = _select(found.results["grounding"], system=system, seed=seed, finding="", size="all")
-    rows += [(f"{hit['dataset']}/{hit['measure']}", hit) for hit in grounding.to_dict("records")]
-    operating = _select(found.results["operating"], system=system, seed=seed, score="prompt")
-    for error in operating.to_dict("records"):
-        suffix = f"_{error['rule']}" if error["rule"] else ""
-        rows.append((f"{error['dataset']}/{error['quantity']}{suffix}", error))
-    values: dict[str, Any] = {}
-    for name, values_of in rows:
-        values |= {name: values_of["estimate"], f"{name}_low": values_of["low"], f"{name}_high": values_of["high"]}
-        if "chance" in values_of:
-            values[f"{name}_chance"] = values_of["chance"]
-    return _finite(values)
-
-
-def _difference_metrics(found: Evidence) -> dict[str, float]:
-    values: dict[str, Any] = {}
-    for row in found.results["differences"].to_dict("records"):
-        suffix = "" if row["score"] in ("", "prompt") else f"_{row['score']}"
-        suffix += f"_{row['rule']}" if row["rule"] else ""
-        name = f"{row['dataset']}/{row['quantity']}{suffix} {row['a']} - {row['b']}"
-        values |= {name: row["estimate"], f"{name}_low": row["low"], f"{name}_high": row["high"]}
-    return _finite(values)
-
-
-def _training_curves(history: pd.DataFrame) -> dict[str, list[tuple[int, float]]]:
-    curves = {}
-    for name in CURVES:
-        if name not in history:
-            continue
-        points = history.loc[history[name].notna(), ["step", name]]
-        stride = math.ceil(len(points) / CURVE_POINTS) or 1
-        thinned = pd.concat([points.iloc[::stride], points.iloc[-1:]]).drop_duplicates("step")
-        curves[f"training/{name}"] = _points(thinned["step"], thinned[name])
-    return curves
-
-
-def _budget_curves(found: Evidence, system: str, seed: str) -> dict[str, list[tuple[int, float]]]:
-    """Prompt AUCs against the share of the budget spent; the step is that share in per cent."""
-    rows = _select(found.results["auc"], system=system, seed=seed, finding="")
-    if rows.empty:
-        return {}
-    rows = rows[rows["score"].isin(["", "prompt"])].sort_values("progress")
-    return {
-        f"{dataset}/budget_curve_{quantity}": _points((group["progress"] * 100).round(), group["estimate"])
-        for (dataset, quantity), group in rows.groupby(["dataset", "quantity"], sort=True)
-    }
-
-
-def _points(steps: Iterable[Any], values: Iterable[Any]) -> list[tuple[int, float]]:
-    return [(int(s), float(v)) for s, v in zip(steps, values, strict=True) if math.isfinite(float(v))]
 
 
 def _datasets(found: Evidence) -> tuple[DatasetUse, ...]:
@@ -286,7 +205,7 @@ def _tables(found: Evidence, system: str, seed: str) -> tuple[Artifact, ...]:
     """Per-finding AUC and grounding of one system and seed, as CSV."""
     made = []
     for stem in ("auc", "grounding"):
-        rows = _select(found.results[stem], system=system, seed=seed)
+        rows = select.rows(found.results[stem], system=system, seed=seed)
         rows = rows[rows["finding"] != ""] if not rows.empty else rows
         if not rows.empty:
             made.append(Artifact(f"tables/per_finding_{stem}.csv", rows.to_csv(index=False, lineterminator="\n")))

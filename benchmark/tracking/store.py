@@ -30,6 +30,8 @@ LOCK_SECONDS = 5.0
 BATCH = 1000
 """Metrics that MLflow takes in one call."""
 ARTIFACTS = Path("mlartifacts")
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Tells MLflow's pages to open on training runs, and not on traces of a language model."""
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -46,6 +48,22 @@ class Outcome:
     present: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
     """(run, reason)."""
+
+
+class _Clock:
+    """Start times in the order of logging, so that MLflow's list of newest first is the records' order turned round.
+
+    A run's duration is the device time it spent, so all runs start as long ago as the longest of them took.
+    """
+
+    def __init__(self, wanted: Sequence[Record]) -> None:
+        longest = max((record.seconds for record in wanted), default=0.0)
+        self._milliseconds = int((time.time() - longest) * 1000)
+
+    def next_start(self) -> int:
+        """Milliseconds since 1970, one more than the last."""
+        self._milliseconds += 1
+        return self._milliseconds
 
 
 def environment() -> dict[str, str]:
@@ -76,13 +94,14 @@ def upsert(wanted: Sequence[Record], uri: str, experiment: str, tags: Mapping[st
         # MLflow raises its own, SQLAlchemy's, requests' and the file system's errors: all mean "no store".
         outcome.failed = [(name, _one_line(error)) for name in names]
         return outcome
+    clock = _Clock(wanted)
     for record in track(list(wanted), "logging to MLflow"):
-        parent = _ensure(client, home, record, record.content_hash, tags, known, outcome, parent=None)
-        for child in record.children:
+        parent = _ensure(client, home, record, record.content_hash, tags, known, outcome, clock, parent=None)
+        for child in reversed(record.children):
             if parent is None:
                 outcome.failed.append((child.name, f"its parent {record.name} was not logged"))
             else:
-                _ensure(client, home, child, record.child_key(child), tags, known, outcome, parent=parent)
+                _ensure(client, home, child, record.child_key(child), tags, known, outcome, clock, parent=parent)
     return outcome
 
 
@@ -112,7 +131,7 @@ def _open(uri: str, experiment: str, tags: Mapping[str, str]) -> tuple[MlflowCli
         # A server keeps artifacts where it was told to; beside a local database they stay in the repository.
         local = uri.startswith("sqlite:")
         place = (ARTIFACTS / experiment).resolve().as_uri() if local else None
-        described = {"cohort": tags.get("cohort", ""), "mlflow.note.content": _note(tags)}
+        described = {"cohort": tags.get("cohort", ""), "mlflow.note.content": _note(tags), **KIND}
         home = client.get_experiment(client.create_experiment(experiment, artifact_location=place, tags=described))
     if home.lifecycle_stage != "active":
         raise RuntimeError(
@@ -150,6 +169,7 @@ def _ensure(
     tags: Mapping[str, str],
     known: Mapping[str, tuple[str, bool]],
     outcome: Outcome,
+    clock: _Clock,
     parent: str | None,
 ) -> str | None:
     """The id of the record's run, logged now where it was missing; None where that failed."""
@@ -160,7 +180,7 @@ def _ensure(
     try:
         if run_id:
             client.delete_run(run_id)
-        run_id = _create(client, home, record, {**record.tags, **tags, HASH: key}, parent)
+        run_id = _create(client, home, record, {**record.tags, **tags, HASH: key}, clock, parent)
     except Exception as error:
         outcome.failed.append((record.name, _one_line(error)))
         return None
@@ -168,11 +188,13 @@ def _ensure(
     return run_id
 
 
-def _create(client: MlflowClient, home: Experiment, record: Record, tags: Mapping[str, str], parent: str | None) -> str:
+def _create(
+    client: MlflowClient, home: Experiment, record: Record, tags: Mapping[str, str], clock: _Clock, parent: str | None
+) -> str:
     from mlflow.entities import Metric, Param, RunTag
 
-    now = int(time.time() * 1000)
-    start = now - int(record.seconds * 1000)
+    start = clock.next_start()
+    now = start + int(record.seconds * 1000)
     family = {"mlflow.parentRunId": parent} if parent else {}
     run = client.create_run(
         home.experiment_id, start, run_name=record.name, tags={**tags, **family, "kind": record.kind}

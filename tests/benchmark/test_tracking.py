@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -67,10 +69,30 @@ def test_metrics_are_the_measured_numbers_with_their_bounds(tracked_once):
     chosen = auc[(auc.system == "offclip") & (auc.seed == "1") & (auc.dataset == "open_i") & (auc.finding == "")]
     row = chosen[(chosen.quantity == "normal_auc") & (chosen.score == "prompt") & (chosen.progress == 1)].iloc[0]
     run = logged(tracked_once, system="offclip", seed="1")[0]
-    for name, column in (("", "estimate"), ("_low", "low"), ("_high", "high")):
-        assert run.data.metrics[f"open_i/normal_auc{name}"] == row[column]
+    assert run.data.metrics["open_i/normal_auc"] == row.estimate
+    assert run.data.metrics["open_i detail/normal_auc_low"] == row.low
+    assert run.data.metrics["open_i detail/normal_auc_high"] == row.high
+    each = [run.data.metrics[f"{dataset}/normal_auc"] for dataset in layout.EVALUATION_DATASETS]
+    assert run.data.metrics["all/normal_auc"] == pytest.approx(sum(each) / 4, abs=1e-12)
     assert run.data.metrics["ledger/flops"] == 2e12
     assert run.data.params["objective"] == "off_clip"
+
+
+def test_charts_open_on_few_numbers_and_the_newest_run_is_the_method(tracked_once):
+    systems = [run for run in logged(tracked_once) if run.data.tags["kind"] != "seed"]
+    assert [run.data.tags.get("system") for run in systems] == [
+        "offclip", "carzero", "clip", "carzero_filter", "offclip_nofilter", None
+    ]  # fmt: skip
+    assert all(run.info.end_time / 1000 < time.time() for run in systems)
+    sections = Counter(name.rpartition("/")[0] for name in systems[0].data.metrics)
+    assert set(sections) == {
+        "all", "all detail", "budget", *layout.EVALUATION_DATASETS,
+        *(f"{dataset} detail" for dataset in layout.EVALUATION_DATASETS),
+    }  # fmt: skip
+    assert max(sections[name] for name in ("all", *layout.EVALUATION_DATASETS)) <= 6
+    assert {name.rpartition("/")[0] for name in systems[-1].data.metrics} == {
+        "clip minus carzero", "offclip minus carzero"
+    }  # fmt: skip
 
 
 def test_curves_are_whole_and_datasets_carry_the_fingerprint(tracked_once):
@@ -85,7 +107,7 @@ def test_reports_and_ledgers_are_attached(tracked_once):
     held = client(tracked_once)
     report = logged(tracked_once, kind="report")[0].info.run_id
     assert {f.path for f in held.list_artifacts(report, "reports")} == {
-        "reports/comparison.pdf", "reports/ablation.pdf"
+        "reports/comparison.pdf", "reports/ablation.pdf", "reports/metrics.json"
     }  # fmt: skip
     assert "figures/roc.svg" in {f.path for f in held.list_artifacts(report, "figures")}
     seed = logged(tracked_once, system="clip", seed="0")[0].info.run_id
