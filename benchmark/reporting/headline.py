@@ -203,7 +203,8 @@ def differences(found: Evidence) -> Table:
         data = data.sort_values(["a", "b"], key=lambda names: names.map(place), ascending=False, kind="stable")
         data = data[(data["quantity"] != "normal_auc") | data["score"].isin(NORMALITY_SCORES)]
     cells: tables.Cells = []
-    for row in data.to_dict("records"):
+    shown = select.rows(data, rule=select.PRIMARY_RULES) if "rule" in data else data
+    for row in shown.to_dict("records"):
         detail = names.score(row["score"]) if row["quantity"] == "normal_auc" else names.RULES.get(row.get("rule", ""))
         cells.append(
             [
@@ -234,7 +235,8 @@ def differences(found: Evidence) -> Table:
         data,
         group_by=0,
         note="Bold: significant after Holm's adjustment within the declared family, or, outside it, an interval that "
-        "excludes zero. A positive false-positive or false-negative difference is a loss.",
+        "excludes zero. A positive false-positive or false-negative difference is a loss; thresholds other than "
+        "Youden's are in tables/differences.csv.",
     )
 
 

@@ -17,6 +17,12 @@ from benchmark import files
 
 Align = Literal["left", "center", "right"]
 MISSING = "–"
+PAGE_ROWS = 50
+"""Rows of a printed page; a LaTeX table with more goes on overleaf."""
+LINE_CHARACTERS = {"small": 95, "footnotesize": 112, "scriptsize": 135}
+"""LaTeX's type sizes, and the characters that fit a line of an A4 page with room between columns."""
+LEAST_PROSE = 0.4
+"""Share of the line that prose gets at least."""
 LATEX_SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -89,8 +95,9 @@ def interval(low: float, high: float, digits: int = 3) -> str:
 
 
 def estimate(row: Mapping[Any, Any], digits: int = 3, *, sign: bool = False) -> str:
-    """An estimate with its interval: ``0.923 [0.901, 0.944]``."""
-    shown = (signed if sign else number)(row["estimate"], digits)
+    """An estimate with its interval: ``0.923 [0.901, 0.944]``; an estimate that rounds to zero has no sign."""
+    value = row["estimate"]
+    shown = signed(value, digits) if sign else number(0.0 if round(value, digits) == 0 else value, digits)
     return f"{shown} {interval(row['low'], row['high'], digits)}".rstrip()
 
 
@@ -178,31 +185,56 @@ def to_markdown(value: Table, mark: str = "") -> str:
 
 
 def to_latex(value: Table, mark: str = "") -> str:
-    """A ``table`` environment in booktabs style (needs ``\\usepackage{booktabs}``)."""
+    """A booktabs ``table``, or a ``longtable`` where the rows do not fit a page; its first line names the packages."""
 
     def shown(cell: Cell) -> str:
         text = latex_escape(cell.text)
         return rf"\textbf{{{text}}}" if cell.bold and text else text
 
-    align = "".join(c.align[0] for c in value.columns)
-    lines = [
-        r"\begin{table}",
-        r"  \centering",
-        rf"  \caption{{{latex_escape(_marked(value.caption, mark))}}}",
-        rf"  \label{{tab:{value.name.replace('_', '-')}}}",
-        rf"  \begin{{tabular}}{{{align}}}",
-        r"    \toprule",
-        "    " + " & ".join(latex_escape(c.title) for c in value.columns) + r" \\",
-        r"    \midrule",
-    ]
+    def line(cells: Sequence[str]) -> str:
+        return "  " + " & ".join(cells) + r" \\"
+
+    is_long = len(value.rows) > PAGE_ROWS
+    label = rf"\label{{tab:{value.name.replace('_', '-')}}}"
+    caption = rf"\caption{{{latex_escape(_marked(value.caption, mark))}}}{label}"
+    type_size, columns = _latex_layout(value)
+    size = rf"\{type_size}\setlength{{\tabcolsep}}{{3pt}}"
+    heading = [r"  \toprule", line([latex_escape(c.title) for c in value.columns]), r"  \midrule"]
+    body = []
     for i, row in enumerate(value.rows):
-        if i in value.rules:
-            lines.append(r"    \addlinespace")
-        lines.append("    " + " & ".join(shown(cell) for cell in row) + r" \\")
-    lines += [r"    \bottomrule", r"  \end{tabular}"]
-    if value.note:
-        lines.append(rf"  \par\smallskip\footnotesize {latex_escape(value.note)}")
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
+        body += [r"  \addlinespace"] if i in value.rules else []
+        body.append(line([shown(cell) for cell in row]))
+    note = rf"\par\smallskip\footnotesize {latex_escape(value.note)}" if value.note else ""
+    if is_long:
+        lines = [rf"{{{size}", rf"\begin{{longtable}}{{{columns}}}", rf"  {caption} \\", *heading, r"  \endfirsthead"]
+        lines += [*heading, r"  \endhead", *body, r"  \bottomrule", r"\end{longtable}", *([note] if note else []), "}"]
+    else:
+        lines = [r"\begin{table}", r"\centering", size, caption, rf"\begin{{tabular}}{{{columns}}}", *heading, *body]
+        lines += [r"  \bottomrule", r"\end{tabular}", *([note] if note else []), r"\end{table}"]
+    needed = [
+        "booktabs",
+        *(["array"] if any(c.wide for c in value.columns) else []),
+        *(["longtable"] if is_long else []),
+    ]
+    return "\n".join([rf"% needs \usepackage{{{','.join(needed)}}}", *lines]) + "\n"
+
+
+def _latex_layout(value: Table) -> tuple[str, str]:
+    """Type size and column types; prose shares the width that the other columns are likely to leave."""
+    longest = [max(len(cell.text) for cell in (Cell(c.title), *column)) for c, column in _by_column(value)]
+    narrow = sum(length + 2 for c, length in zip(value.columns, longest, strict=True) if not c.wide)
+    shares = sum(c.wide for c in value.columns)
+    least = LEAST_PROSE if shares else 0.0
+    fitting = [each for each in LINE_CHARACTERS.items() if 1 - narrow / each[1] >= least]
+    size, line = (fitting or list(LINE_CHARACTERS.items())[-1:])[0]
+    left = max(least, 1 - narrow / line)
+    prose = r">{{\raggedright\arraybackslash}}p{{{:.2f}\linewidth}}"
+    return size, "".join(prose.format(left * c.wide / shares) if c.wide else c.align[0] for c in value.columns)
+
+
+def _by_column(value: Table) -> list[tuple[Column, tuple[Cell, ...]]]:
+    cells = zip(*value.rows, strict=True) if value.rows else [()] * len(value.columns)
+    return list(zip(value.columns, cells, strict=True))
 
 
 def latex_escape(text: str) -> str:

@@ -48,6 +48,7 @@ def draw(found: Evidence, a: str, b: str, folder: Path) -> Picture | None:
             axis.grid(axis="y", visible=False)
             axis.set_ylim(len(order) - 0.5, -0.5)
             axis.locator_params(axis="x", nbins=3)
+            axis.xaxis.set_major_formatter(lambda value, _: f"{value:z.3g}".replace("-", "−"))
     labels = found.label(a), found.label(b)
     return Picture(
         name,

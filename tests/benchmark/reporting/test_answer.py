@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -9,11 +11,11 @@ from benchmark import evidence, layout, settings
 from benchmark.reporting import answer
 
 
-def rewrite(estimate, low, high, p_holm=None):
-    """Put one difference of OFF-CLIP and CARZero in normal AUC everywhere."""
+def rewrite(estimate, low, high, p_holm=None, quantity="normal_auc"):
+    """Put one difference of OFF-CLIP and CARZero in a quantity everywhere."""
     path = layout.RESULTS / "differences.csv"
     table = pd.read_csv(path)
-    chosen = (table.a == "offclip") & (table.b == "carzero") & (table.quantity == "normal_auc")
+    chosen = (table.a == "offclip") & (table.b == "carzero") & (table.quantity == quantity)
     table.loc[chosen, ["estimate", "low", "high"]] = [estimate, low, high]
     table.loc[chosen, "p_holm"] = p_holm
     table.to_csv(path, index=False)
@@ -49,6 +51,36 @@ def test_more_errors_are_worse():
 def test_costs_name_abnormal_auc_false_negatives_and_the_other_normality_scores(reported):
     words = [row[0].text for row in answer.costs(evidence.load(settings.load())).rows]
     assert words == [what for *_, what, _ in answer.COSTS]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ((-0.05, -0.08, -0.02), "it is worse in abnormal AUC, macro over findings (−0.050 [−0.080, −0.020])"),
+        ((0.05, 0.02, 0.08), "it is better in abnormal AUC, macro over findings (+0.050 [0.020, 0.080])"),
+    ],
+)
+def test_the_headline_is_followed_by_its_price(reported, numbers, said):
+    rewrite(*numbers, quantity="abnormal_auc")
+    assert said in answer.compose(evidence.load(settings.load()))["price"]
+
+
+def test_only_significant_differences_are_bold(reported):
+    rewrite(0.05, -0.1, 0.2)
+    found = evidence.load(settings.load())
+    assert not any(cell.bold for row in answer.by_dataset(found).rows for cell in row)
+    rewrite(0.05, 0.01, 0.2)
+    found = evidence.load(settings.load())
+    assert all(row[3].bold for row in answer.by_dataset(found).rows)
+
+
+def test_intervals_are_named_by_the_level_that_was_measured(reported):
+    found = evidence.load(settings.load())
+    statistics = found.settings.statistics.model_copy(update={"level": 0.9})
+    found = replace(found, settings=found.settings.model_copy(update={"statistics": statistics}))
+    words = answer.by_dataset(found).caption + str(answer.costs(found).columns)
+    assert "90 % interval" in words
+    assert "95 %" not in words
 
 
 def test_a_comparison_without_the_two_systems_says_so(reported):

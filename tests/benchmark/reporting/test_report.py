@@ -122,6 +122,24 @@ def test_excluded_names_of_a_real_dataset_stay_out(reported):
     assert "a1b2c3d4e5" not in written + json.dumps(tables.to_typst(table))
 
 
+def test_the_text_filter_is_told_in_words(reported_once):
+    text = squeezed("".join(pages(reported_once, "comparison")))
+    assert squeezed("Sentences that the classifier calls rightly 0.938 [0.905, 0.959] 312") in text
+    assert squeezed("of these removed by the filter 613") in text
+
+
+def test_a_few_numbers_are_kept_for_dvc_metrics(reported_once):
+    kept = json.loads((reported_once / "reports/metrics.json").read_text())
+    auc = pd.read_csv(reported_once / "results/auc.csv", dtype={"seed": str}, keep_default_na=False)
+    chosen = auc[
+        (auc.system == "clip") & (auc.seed == "all") & (auc.quantity == "normal_auc") & (auc.score == "prompt")
+    ]
+    whole = chosen[chosen.progress.astype(float) == 1.0].estimate.astype(float)
+    assert len(whole) == 4
+    assert kept["clip"]["normal_auc"] == pytest.approx(whole.mean(), abs=1e-12)
+    assert set(kept) == {"clip", "carzero", "offclip"}
+
+
 def test_undefined_findings_are_listed(reported_once):
     undefined = pd.read_csv(reported_once / "results/undefined.csv")
     text = squeezed("".join(pages(reported_once, "comparison")))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import shutil
+import subprocess
 
 import pandas as pd
 import pytest
@@ -38,6 +40,29 @@ def test_latex_escapes_what_latex_would_read(table):
     assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 1
 
 
+def test_prose_wraps_in_latex_and_a_long_table_goes_on_overleaf():
+    columns = [Column("Claim", "left", wide=3), Column("Note", "left", wide=1), Column("AUC")]
+    rows = [[f"claim {i} " + "word " * 40, "a note", "0.5"] for i in range(tables.PAGE_ROWS + 1)]
+    text = tables.to_latex(tables.table("t", "c", columns, rows, pd.DataFrame()))
+    assert text.startswith(r"% needs \usepackage{booktabs,array,longtable}")
+    assert text.count("p{") == 2
+    assert text.index("claim 0 ") > text.index(r"\endhead")
+    assert text.count("AUC") == 2, "the heading is repeated"
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here; on Debian: texlive-latex-recommended")
+def test_every_table_of_a_report_compiles(reported_once, tmp_path):
+    made = sorted((reported_once / "reports/tables").glob("*.tex"))
+    packages = r"\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\usepackage{booktabs,array,longtable}"
+    body = "\n".join(rf"\clearpage\input{{{path}}}" for path in made)
+    (tmp_path / "all.tex").write_text(
+        rf"\documentclass[a4paper]{{article}}{packages}\begin{{document}}{body}\end{{document}}"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
 def test_bold_cells_are_bold_in_markdown_and_their_bars_do_not_split_a_row():
     data = pd.DataFrame({"x": [1]})
     made = tables.table("t", "c", [Column("a"), Column("b")], [[Cell("1", bold=True), "x|y"]], data)
@@ -61,6 +86,13 @@ def test_a_row_of_the_wrong_length_is_refused():
 )
 def test_numbers_read_as_a_printer_would_set_them(value, expected):
     assert tables.number(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.0125, "+0.013"), (-0.0004, "0.000"), (0.0004, "0.000"), (-0.0006, "−0.001")]
+)
+def test_what_rounds_to_zero_has_no_sign(value, expected):
+    assert tables.signed(value) == expected
 
 
 def test_an_estimate_without_interval_stands_alone():
