@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from benchmark import files, layout
 from benchmark.progress import track
@@ -71,8 +72,12 @@ class Results:
         return pd.DataFrame(self.rows.get(name, []), columns=tables.columns(name))
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def run() -> None:
-    """Measure everything that params.yaml lists and write results/."""
+    """Measure everything that params.yaml lists and write results/.
+
+    With one BLAS thread: the products are many and small, and their last digits must not depend on the machine's load.
+    """
     settings = load()
     chosen = settings.statistics
     cohorts = {dataset: Cohort.read(dataset) for dataset in layout.DATASETS}
