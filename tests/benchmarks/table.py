@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 OWN_COLUMNS = ("ratio", "reference", "target")
@@ -31,7 +32,14 @@ def cells(benchmark: dict[str, Any]) -> tuple[str, ...]:
               if key not in OWN_COLUMNS)  # fmt: skip
     name = benchmark["name"].removeprefix("test_").replace("_", " ")
     target = f">= {extra['target']}" if "target" in extra else ""
-    return name, readable(benchmark["stats"]["min"]), ratio, extra.get("reference", ""), target, ", ".join(others)
+    return (
+        escape(name),
+        readable(benchmark["stats"]["min"]),
+        ratio,
+        extra.get("reference", ""),
+        target,
+        ", ".join(others),
+    )
 
 
 def table(stored: dict[str, Any]) -> Table:

@@ -4,9 +4,12 @@
 
 The published script takes one picture at a time and, for each, projects the keys and values of every prompt's 98
 slots anew in each of the four layers, though they depend on neither the picture nor the layer's input; attention
-weights are averaged and returned and then dropped. Both ways score features that are already encoded; the literal
-way is timed on a few pictures of the same run, since a thousand would take most of an hour.
+weights are averaged and returned and then dropped. Both ways score features that are already encoded. Ours is timed
+on 256 of the 1,000 pictures, in batches as ``score`` takes them, the published way on three: a thousand would take
+most of an hour. What bfloat16 moves is seen on all 1,000 and 24 of the prompts.
 """
+
+from __future__ import annotations
 
 import time
 
@@ -15,47 +18,19 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from sklearn.metrics import roc_auc_score
-from torch import Tensor, nn
+from torch import nn
 
 from baselines.base import ImageFeatures, TextFeatures
-from baselines.carzero import CARZero
-from baselines.fusion import PUBLISHED, Fusion
 from benchmark.evaluation.zero_shot import Scorer
+from benchmark.training.gpu_check import PUBLISHED_SIZE, Head
+from benchmark.training.published import LiteralHead
 
-WIDTH, GRID, SLOTS, PROMPTS, PICTURES, LITERAL = 768, 14, 97, 193, 64, 2
-LEAST = {"float32": 8.0, "bfloat16": 30.0}
-HAS_AMX = torch.cpu._is_amx_tile_supported()
-
-
-class LiteralHead(nn.Module):
-    """The released fusion head: nn.MultiheadAttention with its weights returned, one shared LayerNorm."""
-
-    def __init__(self, fusion: Fusion) -> None:
-        super().__init__()
-        self.fusion = fusion
-        self.attention = nn.ModuleList()
-        for layer in fusion.layers:
-            own = nn.MultiheadAttention(WIDTH, PUBLISHED.heads, batch_first=True)
-            own.load_state_dict(layer.multihead_attn.state_dict())
-            self.attention.append(own)
-
-    def forward(self, memory: Tensor, query: Tensor) -> Tensor:
-        """[B, S, D] and [Q, D] to [B, Q]."""
-        memory = self.fusion.decoder_norm(memory)
-        x = self.fusion.decoder_norm(query.expand(len(memory), -1, -1))
-        for layer, attention in zip(self.fusion.layers, self.attention, strict=True):
-            attended, _weights = attention(layer.norm2(x), memory, memory, need_weights=True)
-            x = x + attended
-            x = x + layer.linear2(torch.relu(layer.linear1(layer.norm3(x))))
-        return self.fusion.mlp_head(self.fusion.decoder_norm(x)).squeeze(-1)
-
-
-class Head(CARZero):
-    """CARZero without its towers: features come from outside."""
-
-    def __init__(self) -> None:
-        nn.Module.__init__(self)
-        self.fusion = Fusion(WIDTH, PUBLISHED)
+GRID, WIDTH = PUBLISHED_SIZE.grid, PUBLISHED_SIZE.width
+PROMPTS, PICTURES, BATCH, LITERAL = 193, 1000, 128, 3
+TIMED = 256
+JUDGED = 24
+MOST_MOVED = 0.001
+TARGETS = {"float32": "8", "bfloat16": "30 where the CPU has AMX"}
 
 
 @pytest.fixture(scope="module")
@@ -63,65 +38,79 @@ def features() -> tuple[ImageFeatures, TextFeatures]:
     generator = torch.Generator().manual_seed(0)
     pictures = torch.randn(PICTURES, GRID * GRID + 1, WIDTH, generator=generator)
     pictures = pictures + 2 * torch.randn(PICTURES, 1, WIDTH, generator=generator)  # cells of a picture resemble it
-    texts = torch.randn(PROMPTS, SLOTS + 1, WIDTH, generator=generator)
+    texts = torch.randn(PROMPTS, PUBLISHED_SIZE.slots + 1, WIDTH, generator=generator)
     grid = pictures[:, 1:].unflatten(1, (GRID, GRID))
-    mask = torch.ones(PROMPTS, SLOTS, dtype=torch.bool)
+    mask = torch.ones(PROMPTS, PUBLISHED_SIZE.slots, dtype=torch.bool)
     return ImageFeatures(pictures[:, 0], grid), TextFeatures(texts[:, 0], texts[:, 1:], mask)
 
 
 @pytest.fixture(scope="module")
 def head() -> Head:
     torch.manual_seed(0)
-    model = Head()
+    model = Head(WIDTH)
     for parameter in model.parameters():  # larger than at the start of training, so that pictures differ
         if parameter.dim() > 1:
             nn.init.normal_(parameter, std=0.05)
     return model.eval()
 
 
-@torch.inference_mode()
-def literally(head: Head, images: ImageFeatures, texts: TextFeatures) -> np.ndarray:
-    """The published way, picture by picture."""
-    literal = LiteralHead(head.fusion).eval()
-    text_memory = torch.cat([texts.pooled[:, None], texts.words], dim=1)
-    rows = []
-    for k in range(len(images)):
-        image_memory = torch.cat([images.pooled[k : k + 1, None], images.grid[k : k + 1].flatten(1, 2)], dim=1)
-        image_to_text = literal(image_memory, texts.pooled)[0]
-        text_to_image = literal(text_memory, images.pooled[k : k + 1])[:, 0]
-        rows.append((image_to_text + text_to_image) / 2)
-    return torch.stack(rows).numpy()
+@pytest.fixture(scope="module")
+def published(head: Head, features: tuple[ImageFeatures, TextFeatures]) -> tuple[np.ndarray, float]:
+    """Scores of the first pictures, one by one, and the seconds of the fastest."""
+    literal, (images, texts) = LiteralHead(head.fusion).eval(), features
+    rows, seconds = [], []
+    with torch.inference_mode():
+        for k in range(LITERAL):
+            started = time.perf_counter()
+            rows.append(torch.stack(literal.pair_logits(images[k : k + 1], texts)).mean(0)[0].numpy())
+            seconds.append(time.perf_counter() - started)
+    return np.stack(rows), min(seconds)
 
 
-def mean_auc(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def scored(scorer: Scorer, images: ImageFeatures, texts: TextFeatures) -> np.ndarray:
+    """All pictures, batch by batch."""
+    return np.concatenate(
+        [scorer.similarity(images[start : start + BATCH], texts) for start in range(0, len(images), BATCH)]
+    )
+
+
+def aucs(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """AUC of every prompt."""
     return np.array([roc_auc_score(truth[:, k], scores[:, k]) for k in range(scores.shape[1])])
 
 
-@pytest.mark.benchmark(group="1,000 pictures x 193 prompts, width 768")
+@pytest.mark.benchmark(group="scoring")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_scoring(
-    benchmark: BenchmarkFixture, head: Head, features: tuple[ImageFeatures, TextFeatures], precision: str
+def test_scoring_1000_pictures_with_193_prompts(
+    benchmark: BenchmarkFixture,
+    head: Head,
+    features: tuple[ImageFeatures, TextFeatures],
+    published: tuple[np.ndarray, float],
+    precision: str,
 ) -> None:
-    images, texts = features
-    scorer = Scorer(head, precision=precision)
-    scores = benchmark.pedantic(scorer.similarity, (images, texts), rounds=3, warmup_rounds=1)
-    started = time.perf_counter()
-    expected = literally(head, images[:LITERAL], texts)
-    plain = (time.perf_counter() - started) / LITERAL
-    ours = benchmark.stats.stats.median / PICTURES
+    (images, texts), (expected, seconds_a_picture) = features, published
+    scores = benchmark.pedantic(scored, (Scorer(head, precision=precision), images[:TIMED], texts), rounds=1)
+    tolerance = {"float32": 1e-4, "bfloat16": 0.05}[precision] * np.abs(expected).max()
+    np.testing.assert_allclose(scores[:LITERAL], expected, rtol=0, atol=tolerance)
+    ours = benchmark.stats["min"] / TIMED
     benchmark.extra_info |= {
-        "1000 pictures, s": round(1000 * ours, 1),
-        "published way, s": round(1000 * plain),
-        "ratio": round(plain / ours, 1),
-        "amx": HAS_AMX,
+        "ratio": seconds_a_picture / ours,
+        "reference": "one picture at a time, prompts anew for each",
+        "target": TARGETS[precision],
+        "1,000 pictures, s": 1000 * ours,
     }
-    exact = scores if precision == "float32" else Scorer(head).similarity(images, texts)
-    np.testing.assert_allclose(exact[:LITERAL], expected, rtol=0, atol=1e-4 * np.abs(expected).max())
-    noise = np.random.default_rng(0).normal(size=exact.shape) * exact.std(axis=0)
-    truth = exact + noise > np.median(exact + noise, axis=0)
-    moved = mean_auc(scores, truth) - mean_auc(exact, truth)
-    benchmark.extra_info["mean AUC moved"] = round(float(abs(moved.mean())), 5)
-    assert abs(moved.mean()) < 0.001
-    if precision == "float32" or HAS_AMX:
-        assert plain / ours >= LEAST[precision]
+
+
+@pytest.mark.benchmark(group="scoring")
+def test_bfloat16_moves_no_auc(
+    benchmark: BenchmarkFixture, head: Head, features: tuple[ImageFeatures, TextFeatures]
+) -> None:
+    """Findings are drawn so that the exact scores reach AUCs of about 0.75."""
+    images, texts = features[0], features[1][:JUDGED]
+    exact = scored(Scorer(head), images, texts)
+    rounded = benchmark.pedantic(scored, (Scorer(head, precision="bfloat16"), images, texts), rounds=1)
+    noisy = exact + np.random.default_rng(0).normal(size=exact.shape) * exact.std(axis=0)
+    truth = noisy > np.median(noisy, axis=0)
+    moved = np.abs(aucs(rounded, truth) - aucs(exact, truth))
+    benchmark.extra_info |= {"pictures": len(images), "AUCs": JUDGED, "most that one moved": float(moved.max())}
+    assert moved.max() < MOST_MOVED
