@@ -89,7 +89,7 @@ def run(update: bool = False) -> int:
         0 where every number agrees, 1 where one does not.
 
     Raises:
-        UserError: nothing was measured, or there is no reference.
+        UserError: nothing was measured, or there is no reference that this version can read.
     """
     found = evidence.load(settings.load())
     if update:
@@ -187,7 +187,14 @@ def _snapshot(found: Evidence) -> dict[str, Any]:
 
 def _tables(folder: Path) -> dict[str, pd.DataFrame]:
     stored = evidence.Results(folder)
-    return {stem: stored[stem] for stem in TABLES if stem in stored}
+    found = {stem: stored[stem] for stem in TABLES if stem in stored}
+    for stem, table in found.items():
+        if missing := [name for name in (*TABLES[stem].keys, *SAVED) if name not in table]:
+            raise UserError(
+                f"{folder / stem}.csv lacks the column '{missing[0]}', so another version of the harness wrote it; "
+                "run `python -m benchmark verify --update` on results that you trust."
+            )
+    return found
 
 
 def _by_key(table: pd.DataFrame, keys: Sequence[str]) -> dict[tuple[str, ...], Mapping[Any, Any]]:

@@ -91,3 +91,11 @@ def test_reasons_are_settings_hardware_packages_and_code():
 def test_without_a_reference_one_sentence_says_how_to_write_it(reported):
     with pytest.raises(UserError, match=r"verify --update"):
         verify.run()
+
+
+def test_a_reference_of_another_version_is_named(reported):
+    verify.run(update=True)
+    path = verify.REFERENCE / "differences.csv"
+    pd.read_csv(path).drop(columns="rule").to_csv(path, index=False)
+    with pytest.raises(UserError, match=r"differences\.csv lacks the column 'rule'.*verify --update"):
+        verify.run()
