@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-reproduce: $(STAMP)  ## train, score, measure, report, track: everything (about 40 minutes on 2 cores)
+reproduce: $(STAMP)  ## train, score, measure, report, track: everything (about 30 minutes on 2 cores)
 	dvc repro
 	@python -m benchmark summary
 
@@ -61,7 +61,7 @@ bench: $(STAMP)  ## benchmarks, ratios against plain references in one run (unde
 calibrate: $(STAMP)  ## do the intervals cover what they promise? (minutes)
 	python -m benchmark calibrate
 
-ui: $(STAMP)  ## browse the runs: MLflow at http://127.0.0.1:5000
+ui: $(STAMP)  ## browse the runs in MLflow, at the address that it prints
 	python -m benchmark ui
 
 clean:  ## remove what the pipeline made (not the virtual environment)

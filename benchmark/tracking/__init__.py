@@ -58,14 +58,15 @@ def run() -> None:
 
 def ui(port: int = 5000) -> int:
     """Serve MLflow's pages for the same store until interrupted; return the exit status."""
-    uri = tracking_uri(settings.load().tracking.uri)
+    chosen = settings.load().tracking
+    uri = tracking_uri(chosen.uri)
     if uri.startswith(("http://", "https://")):
-        say(f"The runs are on the server {uri}; open that address.")
+        say(f"The runs are on the server {uri}; open that address, experiment '{chosen.experiment}'.")
         return 0
     from benchmark.tracking import store
 
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port), "--workers", "1"]
-    say(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)")
+    say(f"MLflow on http://127.0.0.1:{port}{store.page(uri, chosen.experiment)} (Ctrl-C ends it)")
     try:
         return subprocess.run(command, env=store.environment(), check=False).returncode
     except KeyboardInterrupt:

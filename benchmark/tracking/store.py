@@ -30,8 +30,6 @@ LOCK_SECONDS = 5.0
 BATCH = 1000
 """Metrics that MLflow takes in one call."""
 ARTIFACTS = Path("mlartifacts")
-KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Tells MLflow's pages to open on training runs, and not on traces of a language model."""
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -105,6 +103,22 @@ def upsert(wanted: Sequence[Record], uri: str, experiment: str, tags: Mapping[st
     return outcome
 
 
+def page(uri: str, experiment: str) -> str:
+    """The path of an experiment's training runs on MLflow's pages, which open on language models' traces otherwise.
+
+    Empty where the store has no such experiment, or cannot be read now: the pages say why.
+    """
+    from mlflow import MlflowClient
+
+    os.environ.update(environment())
+    try:
+        _check_database(uri)
+        home = MlflowClient(tracking_uri=uri).get_experiment_by_name(experiment)
+    except Exception:
+        return ""
+    return f"/#/experiments/{home.experiment_id}/runs?workflowType=machine_learning" if home else ""
+
+
 def _check_database(uri: str) -> None:
     """Ask a local database whether it can be written to: MLflow would ask a locked or broken one for minutes.
 
@@ -131,7 +145,7 @@ def _open(uri: str, experiment: str, tags: Mapping[str, str]) -> tuple[MlflowCli
         # A server keeps artifacts where it was told to; beside a local database they stay in the repository.
         local = uri.startswith("sqlite:")
         place = (ARTIFACTS / experiment).resolve().as_uri() if local else None
-        described = {"cohort": tags.get("cohort", ""), "mlflow.note.content": _note(tags), **KIND}
+        described = {"cohort": tags.get("cohort", ""), "mlflow.note.content": _note(tags)}
         home = client.get_experiment(client.create_experiment(experiment, artifact_location=place, tags=described))
     if home.lifecycle_stage != "active":
         raise RuntimeError(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import evidence, files, layout, settings, tracking
-from benchmark.tracking import records
+from benchmark.tracking import records, store
 
 mlflow = pytest.importorskip("mlflow")
 SYSTEMS, SEEDS = 5, 10
@@ -160,6 +160,15 @@ def test_an_unreachable_store_fails_nothing_and_the_next_run_logs(tracked, monke
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     tracking.run()
     assert f"0 runs logged, {RUNS} were there" in capsys.readouterr().err
+
+
+def test_the_pages_open_on_training_runs(tracked):
+    home = client(tracked).get_experiment_by_name("off-clip").experiment_id
+    uri = f"sqlite:///{tracked / 'mlflow.db'}"
+    assert store.page(uri, "off-clip") == f"/#/experiments/{home}/runs?workflowType=machine_learning"
+    assert store.page(uri, "another") == ""
+    (tracked / "mlflow.db").write_text("no database")
+    assert store.page(uri, "off-clip") == ""
 
 
 def test_the_environment_names_the_store_and_a_relative_sqlite_path_becomes_absolute(tmp_path, monkeypatch):
