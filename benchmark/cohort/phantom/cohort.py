@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,5 +79,6 @@ def rendered(jobs: list[Job], workers: int) -> Iterator[dict[str, Any]]:
         _start()
         yield from map(_work, jobs)
         return
-    with multiprocessing.get_context("forkserver").Pool(workers, _start) as pool:
-        yield from pool.imap(_work, jobs, chunksize=16)
+    # An executor, unlike a Pool, does not wait for ever for a worker that the kernel has killed.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), _start) as pool:
+        yield from pool.map(_work, jobs, chunksize=16)
