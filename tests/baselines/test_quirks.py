@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
+from baselines.base import load
 from baselines.carzero import CARZero
+from benchmark import profiles
 from tests import parity
 from tests.baselines import quirks
+from tests.baselines.conftest import VOCABULARY
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "quirks.md"
-pytestmark = parity.needs_parity
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = ROOT / "docs" / "quirks.md"
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +27,7 @@ def changes(released_model: CARZero) -> dict[str, quirks.Change]:
     return {variant.name: change for variant, change in quirks.measure(released_model, images)}
 
 
+@parity.needs_parity
 def test_without_a_switch_the_scores_are_the_released_ones(released_model: CARZero) -> None:
     images = quirks.pictures(released_model)
     score = torch.stack(quirks.scores(released_model, images, quirks.Variant("published"))).mean(0)
@@ -30,12 +35,14 @@ def test_without_a_switch_the_scores_are_the_released_ones(released_model: CARZe
     torch.testing.assert_close(score[:, 3:], expected, **parity.FULL)
 
 
+@parity.needs_parity
 def test_padding_is_looked_at_by_pictures_that_ask_texts_alone(changes: dict[str, quirks.Change]) -> None:
     masked = changes["padding masked"]
     assert masked.image_to_text == 0
     assert masked.text_to_image > 0.1
 
 
+@parity.needs_parity
 def test_the_mean_over_all_slots_only_scales_a_sentence_and_a_layer_norm_takes_the_scale_away(
     changes: dict[str, quirks.Change],
 ) -> None:
@@ -44,8 +51,29 @@ def test_the_mean_over_all_slots_only_scales_a_sentence_and_a_layer_norm_takes_t
     assert words.rank_correlation == pytest.approx(1)
 
 
+@parity.needs_parity
 def test_the_document_shows_what_is_measured(changes: dict[str, quirks.Change]) -> None:
     rows = dict(re.findall(r"^\| ([^|]+?) \| (-?\d[^|]*\|.*) \|$", DOCUMENT.read_text(), re.MULTILINE))
     for name, change in changes.items():
         written = [float(cell) for cell in rows[name].split("|")]
         assert written == pytest.approx(list(vars(change).values()), abs=2e-3), name
+
+
+def test_the_profile_trains_the_published_quirks_and_each_sound_variant_alone() -> None:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    profiles.merge(values, profiles.read("quirks", ROOT / "profiles"))
+    encoders = {**values["encoders"], "image": {**values["encoders"]["image"], "init": None}}
+    switches = {}
+    for name in [*values["compare"], *values["ablation"]]:
+        system = values["systems"][name]
+        model = load(system["model"], encoders, system["model_options"], VOCABULARY)
+        head = model.fusion.options
+        switches[name] = head.shared_norm, head.mask_padding, model.text.options.sentence, head.small_init
+    assert switches == {
+        "carzero": (True, False, "slots", False),
+        "own_norms": (False, False, "slots", False),
+        "masked_padding": (True, True, "slots", False),
+        "mean_over_words": (True, False, "words", False),
+        "sound": (False, True, "words", False),
+        "published_start": (True, False, "slots", True),
+    }
