@@ -23,14 +23,14 @@ def draw(found: Evidence, folder: Path) -> Picture | None:
     ):
         for line, system in zip(axes, systems, strict=True):
             for axis, dataset in zip(line, found.datasets, strict=True):
-                for normal, colour, line, label in ((1, NORMAL, "-", "normal"), (0, ABNORMAL, "--", "abnormal")):
+                for normal, colour, dash, label in ((1, NORMAL, "-", "normal"), (0, ABNORMAL, "--", "abnormal")):
                     bins = select.rows(table, dataset=dataset, system=system, normal=normal).sort_values("bin_low")
                     if bins.empty:
                         continue
                     edges = [*bins["bin_low"], bins["bin_high"].iloc[-1]]
                     if normal:  # filled against dashed: told apart in a grey print as well
                         axis.stairs(bins["share"], edges, fill=True, color=colour, alpha=0.35)
-                    axis.stairs(bins["share"], edges, color=colour, linewidth=1, linestyle=line, label=label)
+                    axis.stairs(bins["share"], edges, color=colour, linewidth=1, linestyle=dash, label=label)
                 axis.grid(visible=False)
                 axis.set_yticks([])
             line[0].set_ylabel(found.label(system))
