@@ -95,7 +95,7 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
 
 
 def test_a_model_that_needs_an_option_is_refused_with_a_sentence_that_names_it() -> None:
-    with pytest.raises(UserError, match=r"open_clip needs `model_options\.name` .* or a checkpoint"):
+    with pytest.raises(UserError, match=r"open_clip needs a `checkpoint` .* or `model_options\.name`"):
         check_baseline.subject_of("open_clip", settings.load())
 
 

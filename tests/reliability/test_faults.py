@@ -156,6 +156,8 @@ def test_a_clock_that_runs_backwards_changes_no_result_and_every_run_ends_after_
     work = tmp_path / "work"
     shutil.copytree(reported_once, work)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with working_in(work):
+        measure.run()
     before = {path.name: files.sha256_file(path) for path in sorted((work / layout.RESULTS).glob("*.csv"))}
     monkeypatch.setattr(time, "time", backwards())
     with working_in(work):

@@ -37,6 +37,8 @@ def as_patients(root: Path, *, share_examples: bool) -> None:
             table[column] = names[column] + "-" + table[column].astype(str)
         if "report" in table:
             table["report"] = privacy.SENTENCE + "."
+        if "text" in table:
+            table["text"] = privacy.SENTENCE
         if "path" in table:
             table["path"] = f"files/p10/{privacy.PATIENT}/" + table["image_id"]
         files.write_parquet(path, table)
@@ -53,8 +55,6 @@ def as_patients(root: Path, *, share_examples: bool) -> None:
     for path in sorted(root.glob("scores/*/examples.json")):
         shown = [e | {"image_id": f"{privacy.PICTURE}-{e['image_id']}"} for e in files.read_json(path)]
         files.write_json(path, shown)
-    sentences = pd.DataFrame({"study_id": [privacy.STUDY], "position": [0], "text": [privacy.SENTENCE]})
-    files.write_parquet(root / layout.CAPTIONS / "sentences.parquet", sentences)
     (root / layout.PARAMS).write_text(yaml.safe_dump(params, sort_keys=False))
 
 

@@ -64,7 +64,7 @@ def test_it_learns_what_is_visible_and_repeats_itself(learnable: Path, monkeypat
     np.testing.assert_array_equal(logits, again)
     assert features.shape == (160, 3 * 16)
     alone, _ = labels.predict(models[0], held_out, 1, CPU)
-    np.testing.assert_allclose(alone, logits, atol=1e-5)
+    np.testing.assert_allclose(alone, logits, rtol=1e-5, atol=1e-4)  # logits reach 100 here
     for finding in ("Cardiomegaly", "normal"):
         column = [*learnt.findings, "normal"].index(finding)
         assert roc_auc_score(held_out.labels(finding), logits[:, column]) > 0.8

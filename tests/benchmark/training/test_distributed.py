@@ -29,7 +29,7 @@ CASES = [("carzero", name, None) for name in OBJECTIVES] + [
 def learn(world: World, scorer: str, name: str, chunk_size: int | None) -> dict[str, Any]:
     """Gradients of a first step, FLOPs of all processes, and the weights after ``STEPS`` steps."""
     model, (kind, options) = pairs.model(scorer), OBJECTIVES[name]
-    training = TrainingSettings(batch_size=PAIRS, chunk_size=chunk_size)
+    training = TrainingSettings(precision="float32", batch_size=PAIRS, chunk_size=chunk_size)
     learner = Learner(model, objective.build(kind, options).double(), training, torch.device("cpu"), world)
     batches = [pairs.batch(model, PAIRS, world.own(PAIRS), seed) for seed in range(STEPS)]
     flops = world.total(count_flops(lambda: learner.backward(batches[0], (0,))))
