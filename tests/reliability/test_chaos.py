@@ -27,8 +27,8 @@ LONGEST_WAIT = 6.0
 """Seconds after a stage's start within which the first attempt strikes; a stage that was quicker is run again with half
 of it."""
 STAGES = tuple(yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
-TIMED = ("ledger.csv", "costs.csv")
-"""Tables that hold timings, which no machine repeats."""
+TIMED = ("ledger.csv", "costs.csv", "provenance.csv")
+"""Tables that hold timings, which no machine repeats, or the hash of dvc.lock, which names the ledgers that do."""
 COMPARED = ("results", "reports/tables", "plan", "data/cohort", "data/captions", "data/pretrained", "probe", "scores")
 REFUSED = re.compile(r"is busy, it is being blocked by|Unable to acquire lock")
 
