@@ -129,7 +129,7 @@ def interaction_table(found: Evidence) -> Table:
     """Difference of differences: does one part help more beside another?"""
     data = found.results["effects"]
     if not data.empty:
-        data = select.rows(data, dataset="overall", kind="interaction")
+        data = select.primary(select.rows(data, dataset="overall", kind="interaction"))
         data = data[[named in QUANTITIES for named in zip(data["quantity"], data["score"], strict=True)]]
     cells = [
         [

@@ -203,8 +203,7 @@ def differences(found: Evidence) -> Table:
         data = data.sort_values(["a", "b"], key=lambda names: names.map(place), ascending=False, kind="stable")
         data = data[(data["quantity"] != "normal_auc") | data["score"].isin(NORMALITY_SCORES)]
     cells: tables.Cells = []
-    shown = select.rows(data, rule=select.PRIMARY_RULES) if "rule" in data else data
-    for row in shown.to_dict("records"):
+    for row in select.primary(data).to_dict("records"):
         detail = names.score(row["score"]) if row["quantity"] == "normal_auc" else names.RULES.get(row.get("rule", ""))
         cells.append(
             [

@@ -27,6 +27,11 @@ def one(table: pd.DataFrame, **equal: Any) -> Row | None:
     return found.iloc[0].to_dict() if len(found) else None
 
 
+def primary(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``PRIMARY_RULES``, where the table has a column of threshold rules."""
+    return rows(table, rule=PRIMARY_RULES) if "rule" in table else table
+
+
 def difference(table: pd.DataFrame, a: str, b: str, **equal: Any) -> Row | None:
     """The paired difference a - b, read from the row of (b, a) with its sign turned where that is stored.
 
