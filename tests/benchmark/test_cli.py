@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,11 @@ import yaml
 from benchmark import cli
 
 REPOSITORY = Path(__file__).parents[2]
+
+
+def die() -> None:
+    """As a worker does where memory runs out."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("name", sorted(cli.COMMANDS))
@@ -68,6 +75,17 @@ def test_ctrl_c_ends_without_a_traceback(monkeypatch, capsys):
     monkeypatch.setattr("benchmark.plan.run", interrupted)
     assert cli.main(["plan"]) == cli.INTERRUPTED
     assert capsys.readouterr().err == "interrupted; what was finished is kept\n"
+
+
+def test_a_worker_that_the_kernel_killed_is_a_sentence(monkeypatch, capsys):
+    def out_of_memory(**_):
+        with ProcessPoolExecutor(1) as pool:
+            pool.submit(os.kill, os.getpid(), 0).result()  # the pool works
+            pool.submit(die).result()
+
+    monkeypatch.setattr("benchmark.plan.run", out_of_memory)
+    assert cli.main(["plan"]) == 2
+    assert "a worker process was killed" in capsys.readouterr().err
 
 
 def test_a_reader_that_goes_away_is_no_error(reported):
