@@ -37,12 +37,12 @@ test-pipeline: $(STAMP)
 	python -m pytest tests/test_pipeline.py
 
 chaos: $(STAMP)  ## kill -9 in every stage, hostile files by the thousand (about 10 minutes)
-	python -m pytest tests/reliability -m chaos -s
+	python -m pytest tests/reliability -m chaos
 
 audit: $(STAMP)  ## dependencies: do they fit, their licences, known vulnerabilities
 	python -m pip check
 	@python -m tests.reliability.dependencies | diff - docs/dependencies.md && echo "docs/dependencies.md is up to date"
-	@pip-audit --skip-editable || echo "pip-audit found something above, or the network did not allow it"
+	@timeout 120 pip-audit --skip-editable || echo "pip-audit found something above, or the network did not allow it"
 
 check: $(STAMP)  ## ruff and types
 	ruff check .
