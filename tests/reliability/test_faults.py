@@ -150,22 +150,27 @@ def test_a_clock_that_runs_backwards_changes_no_weight_and_no_duration(
     assert hashes[0] == hashes[1]
 
 
-def test_a_clock_that_runs_backwards_changes_no_result_and_every_run_ends_after_it_began(
-    reported_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    work = tmp_path / "work"
-    shutil.copytree(reported_once, work)
+@pytest.fixture
+def local(reported_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of a reported run whose MLflow store is the file that params.yaml names."""
+    shutil.copytree(reported_once, tmp_path / "work")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with working_in(work):
+    return tmp_path / "work"
+
+
+def test_a_clock_that_runs_backwards_changes_no_result_and_every_run_ends_after_it_began(
+    local: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with working_in(local):
         measure.run()
-    before = {path.name: files.sha256_file(path) for path in sorted((work / layout.RESULTS).glob("*.csv"))}
+    before = {path.name: files.sha256_file(path) for path in sorted((local / layout.RESULTS).glob("*.csv"))}
     monkeypatch.setattr(time, "time", backwards())
-    with working_in(work):
+    with working_in(local):
         measure.run()
         tracking.run()
         with sqlite3.connect("mlflow.db") as held:
             spans = held.execute("SELECT start_time, end_time FROM runs").fetchall()
-    assert before.items() <= {p.name: files.sha256_file(p) for p in (work / layout.RESULTS).glob("*.csv")}.items()
+    assert before.items() <= {p.name: files.sha256_file(p) for p in (local / layout.RESULTS).glob("*.csv")}.items()
     assert len(spans) > 10
     assert all(start <= end for start, end in spans)
 
@@ -187,12 +192,9 @@ def test_a_store_in_a_folder_that_cannot_be_made_fails_nothing_and_the_next_run_
 
 
 def test_a_locked_mlflow_store_fails_nothing_and_the_next_run_logs(
-    reported_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    local: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    work = tmp_path / "work"
-    shutil.copytree(reported_once, work)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with working_in(work):
+    with working_in(local):
         tracking.run()
         listed = layout.TRACKED.read_bytes()
         layout.TRACKED.unlink()
@@ -211,13 +213,8 @@ def test_a_locked_mlflow_store_fails_nothing_and_the_next_run_logs(
         assert " 0 runs logged" in said(capfd)
 
 
-def test_a_store_that_is_no_database_fails_nothing(
-    reported_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    work = tmp_path / "work"
-    shutil.copytree(reported_once, work)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with working_in(work):
+def test_a_store_that_is_no_database_fails_nothing(local: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with working_in(local):
         Path("mlflow.db").write_bytes(b"half a database" * 100)
         tracking.run()
         assert "not logged" in said(capfd)
