@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark import files
+from benchmark import files, memory
 from benchmark.cohort import pictures
 from benchmark.cohort.pictures import Policy, UnreadablePicture
 from benchmark.progress import track
@@ -68,11 +68,12 @@ def _decode(task: _Task) -> list[tuple[int, int, int, str]]:
     return done
 
 
-def _one_thread() -> None:
-    """Workers are the parallelism: OpenCV's own threads would only crowd them."""
+def _set_up_worker() -> None:
+    """Workers are the parallelism, so OpenCV keeps to one thread; the pixels of one picture make room for the next."""
     import cv2
 
     cv2.setNumThreads(1)
+    memory.keep_freed()
 
 
 def _results(tasks: Sequence[_Task], workers: int) -> Iterator[list[tuple[int, int, int, str]]]:
@@ -81,7 +82,7 @@ def _results(tasks: Sequence[_Task], workers: int) -> Iterator[list[tuple[int, i
         return
     # Spawned, not forked: a fork copies the locks of whatever threads run (OpenMP, Arrow) and can hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_set_up_worker) as pool:
         yield from pool.map(_decode, tasks)
 
 

@@ -130,14 +130,14 @@ def _stretched(displayed: NDArray[np.float64]) -> NDArray[np.float64]:
 def _shown(stored: NDArray[Any], first: int, shades: NDArray[np.float64]) -> Gray:
     """Look stored integers up: ``first`` + k is shown as ``shades[k]`` (0..1); exact, and faster than arithmetic."""
     table = np.round(shades * 255.0).astype(np.uint8)
-    return np.take(table, stored.astype(np.int32) - first)
+    return np.take(table, stored if first == 0 else stored.astype(np.int32) - first)
 
 
 def decode_dicom(path: Path, policy: Policy) -> Gray:
     """Decode a single-frame grey DICOM file of any transfer syntax that pydicom's plugins know.
 
     Raises:
-        ValueError: colour, several frames, or pixel data shorter than rows x columns.
+        ValueError: colour, several frames, more than 16 bits, or pixel data shorter than rows x columns.
     """
     import pydicom
 
@@ -148,6 +148,8 @@ def decode_dicom(path: Path, policy: Policy) -> Gray:
     stored = dataset.pixel_array
     if stored.ndim != 2:
         raise ValueError(f"expected one grey frame, found an array of shape {stored.shape}")
+    if stored.dtype.kind not in "iu" or stored.dtype.itemsize > 2:  # shades are looked up by value
+        raise ValueError(f"expected integers of at most 16 bits, found {stored.dtype}")
     return published_display(stored) if policy == "published" else faithful_display(stored, dataset)
 
 
@@ -156,9 +158,8 @@ def published_display(stored: NDArray[Any]) -> Gray:
 
     Neither rescale nor window nor MONOCHROME1 is respected, so an inverted picture stays inverted.
     """
-    values = np.maximum(stored.astype(np.float64), 0.0)
-    peak = values.max()
-    return (values / peak * 255.0).astype(np.uint8) if peak > 0 else np.zeros(stored.shape, dtype=np.uint8)
+    peak = max(int(stored.max()), 1)
+    return np.take((np.arange(peak + 1) / peak * 255.0).astype(np.uint8), np.maximum(stored, 0))
 
 
 def faithful_display(stored: NDArray[Any], dataset: Any) -> Gray:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
 
 import torch
 
+from benchmark import memory
 from benchmark.errors import UserError
 from benchmark.settings import TrainingSettings
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""malloc.h of the GNU C library."""
-MMAP_THRESHOLDS = 1 << 30, 32 << 20
-"""Bytes; older versions refuse the first."""
 
 
 def setup(training: TrainingSettings) -> tuple[torch.device, TrainingSettings]:
@@ -32,7 +26,7 @@ def setup(training: TrainingSettings) -> tuple[torch.device, TrainingSettings]:
     # Filling fresh memory guards against reading it unset; the models here never do, and it costs a pass each.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = not training.deterministic
-    keep_freed_memory()
+    memory.keep_freed()
     device = choose(training.device, "training.device")
     if device.type == "cpu" and training.precision == "float16":
         raise UserError("`training.precision: float16` does not work on a CPU; use bfloat16 or float32.")
@@ -58,15 +52,3 @@ def has_bfloat16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     able = torch.cpu.get_capabilities()
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
-
-
-def keep_freed_memory() -> None:
-    """Keep what a step frees for the next one: returned to the kernel, it would be cleared and mapped again each time.
-
-    A tenth of a small step on a CPU. Only the GNU C library has the switch; elsewhere nothing happens.
-    """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:
-            any(mallopt(M_MMAP_THRESHOLD, size) for size in MMAP_THRESHOLDS)  # 1 = taken
-            mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

@@ -26,7 +26,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
 from baselines import base
-from benchmark import settings
+from benchmark import memory, settings
 from benchmark.settings import TrainingSettings
 from benchmark.training import data, device
 from benchmark.training.distributed import ALONE
@@ -51,8 +51,8 @@ def give_freed_memory_back() -> None:
     """The allocator's limits where they settle by themselves in a process that frees large blocks (mallopt(3))."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
-        mallopt(device.M_MMAP_THRESHOLD, 32 << 20)
-        mallopt(device.M_TRIM_THRESHOLD, 64 << 20)
+        mallopt(memory.M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(memory.M_TRIM_THRESHOLD, 64 << 20)
 
 
 def ratio(
@@ -66,7 +66,7 @@ def ratio(
         start = time.perf_counter()
         published()
         taken.append(time.perf_counter() - start)
-        device.keep_freed_memory()
+        memory.keep_freed()
 
     benchmark.pedantic(ours, setup=before_ours, rounds=rounds, warmup_rounds=1)
     return min(taken[1:]) / benchmark.stats["min"]
