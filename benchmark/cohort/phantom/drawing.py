@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmark.cohort.phantom import draw_bone, draw_devices, draw_lung, draw_mediastinum, draw_pleura
+from benchmark.cohort.phantom import draw_air, draw_bone, draw_devices, draw_lung, draw_mediastinum, draw_pleura
 from benchmark.cohort.phantom.anatomy import Anatomy
 from benchmark.cohort.phantom.canvas import Drawing
 from benchmark.cohort.phantom.finding import Finding
@@ -21,8 +21,8 @@ DRAW: dict[str, Draw] = {
     "atelectasis": draw_lung.atelectasis,
     "blunted_angle": draw_pleura.blunted_angle,
     "breast_implants": draw_bone.breast_implants,
-    "bulla": draw_lung.bulla,
-    "bullous_emphysema": draw_lung.bullous_emphysema,
+    "bulla": draw_air.bulla,
+    "bullous_emphysema": draw_air.bullous_emphysema,
     "calcified_nodes": draw_lung.calcified_nodes,
     "cardiomegaly": draw_mediastinum.cardiomegaly,
     "catheter": draw_devices.catheter,
@@ -30,12 +30,12 @@ DRAW: dict[str, Draw] = {
     "clavicle_fracture": draw_bone.clavicle_fracture,
     "congestion": draw_lung.congestion,
     "consolidation": draw_lung.consolidation,
-    "copd": draw_lung.emphysema,
+    "copd": draw_air.emphysema,
     "degenerative_spine": draw_bone.degenerative_spine,
     "diaphragm_elevated": draw_pleura.diaphragm_elevated,
     "edema": draw_lung.edema,
     "effusion": draw_pleura.effusion,
-    "emphysema": draw_lung.emphysema,
+    "emphysema": draw_air.emphysema,
     "epicardial_fat": draw_mediastinum.epicardial_fat,
     "fibrosis": draw_lung.fibrosis,
     "foreign_body": draw_devices.foreign_body,
@@ -44,15 +44,15 @@ DRAW: dict[str, Draw] = {
     "hernia": draw_pleura.hernia,
     "hilar_enlargement": draw_mediastinum.hilar_enlargement,
     "hydropneumothorax": draw_pleura.hydropneumothorax,
-    "hyperinflation": draw_lung.hyperinflation,
+    "hyperinflation": draw_air.hyperinflation,
     "infiltrate": draw_lung.infiltrate,
     "interstitial": draw_lung.interstitial,
     "kyphosis": draw_bone.kyphosis,
-    "low_volume": draw_lung.low_volume,
+    "low_volume": draw_air.low_volume,
     "mass": draw_lung.mass,
     "mastectomy": draw_bone.mastectomy,
     "mediastinal_enlargement": draw_mediastinum.mediastinal_enlargement,
-    "mediastinal_shift": draw_lung.mediastinal_shift,
+    "mediastinal_shift": draw_air.mediastinal_shift,
     "monitoring_leads": draw_devices.monitoring_leads,
     "nipple_shadow": draw_devices.nipple_shadow,
     "nodule": draw_lung.nodule,
@@ -79,7 +79,7 @@ DRAW: dict[str, Draw] = {
     "valve_calcification": draw_mediastinum.valve_calcification,
     "vascular_markings": draw_lung.vascular_markings,
     "vertebral_deformity": draw_bone.vertebral_deformity,
-    "volume_loss": draw_lung.volume_loss,
+    "volume_loss": draw_air.volume_loss,
 }
 
 BOTH_SIDES = frozenset({"edema", "congestion", "fibrosis", "interstitial", "vascular_markings"})

@@ -16,7 +16,7 @@ from benchmark.cohort.phantom import draw_devices
 from benchmark.cohort.phantom.acquisition import Style, detect, frame
 from benchmark.cohort.phantom.anatomy import WATER, Anatomy
 from benchmark.cohort.phantom.canvas import ROWS, Warp, gaussian
-from benchmark.cohort.phantom.draw_lung import stretched_lungs
+from benchmark.cohort.phantom.draw_air import stretched_lungs
 from benchmark.cohort.phantom.draw_mediastinum import heart_widened
 from benchmark.cohort.phantom.drawing import DRAW, to_draw
 from benchmark.cohort.phantom.finding import Finding, with_jitter

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import files, layout
+from benchmark.cohort.schema import LABEL
 from benchmark.evidence import Evidence, Run
 from benchmark.reporting import names
 from benchmark.reporting.figures.style import Picture, drawing
@@ -23,6 +24,8 @@ from benchmark.reporting.figures.style import Picture, drawing
 PER_DATASET = 3
 CONTACTS = 8
 """Pictures of each dataset on the contact sheet, half of them normal."""
+NAMED = 2
+"""Findings that a contact's title has lines for."""
 
 
 def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Picture | None:
@@ -71,7 +74,7 @@ def contact_sheet(found: Evidence, folder: Path) -> Picture | None:
     rows = {d: chosen for d, chosen in rows.items() if chosen}
     if not rows:
         return None
-    with drawing(folder / "contact_sheet.svg", len(rows), CONTACTS, height=0.95 * len(rows), mark=found.mark) as (
+    with drawing(folder / "contact_sheet.svg", len(rows), CONTACTS, height=1.05 * len(rows), mark=found.mark) as (
         _,
         axes,
     ):
@@ -79,15 +82,16 @@ def contact_sheet(found: Evidence, folder: Path) -> Picture | None:
             pictures = np.load(layout.cohort(dataset) / "images.npy", mmap_mode="r")
             for axis in line:
                 axis.set_axis_off()
-            for axis, (row, normal) in zip(line, chosen, strict=False):
+            for axis, (row, title) in zip(line, chosen, strict=False):
                 axis.imshow(pictures[row], cmap="gray", vmin=0, vmax=255)
-                axis.set_title("normal" if normal else "abnormal", fontsize=5.5, pad=2)
+                axis.set_title(title, fontsize=4.5, pad=2)
             line[0].text(
                 -0.08, 0.5, names.dataset(dataset), rotation=90, va="center", ha="right", transform=line[0].transAxes
             )
     return Picture(
         "contact_sheet.svg",
-        "Pictures as the models get them, the first of each kind by hash of their identifier.",
+        "Pictures as the models get them, with the findings of their labels, normals left; the first of each kind by "
+        "the hash of its identifier.",
         "Contact sheet of normal and abnormal pictures of each cohort",
     )
 
@@ -124,9 +128,21 @@ def _overlay(axis: Any, picture: np.ndarray, heatmap: np.ndarray, bounds: Sequen
     axis.set_ylim(size - 0.5, -0.5)
 
 
-def _contacts(index: pd.DataFrame) -> list[tuple[int, bool]]:
-    """(row, normal) of the pictures to show: half normal, each half by hash of the identifier."""
+def _contacts(index: pd.DataFrame) -> list[tuple[int, str]]:
+    """(row, title) of the pictures to show: half normal, each half by hash of the identifier."""
     order = sorted(range(len(index)), key=lambda i: hashlib.sha256(str(index["image_id"].iloc[i]).encode()).digest())
     known = index["normal"].fillna(-1).to_numpy(int)
     half = CONTACTS // 2
-    return [(i, True) for i in order if known[i] == 1][:half] + [(i, False) for i in order if known[i] == 0][:half]
+    normal, abnormal = ([i for i in order if known[i] == kind][:half] for kind in (1, 0))
+    return [(i, "normal") for i in normal] + [(i, _findings(index.iloc[i])) for i in abnormal]
+
+
+def _findings(study: pd.Series) -> str:
+    """The labels that are positive, as many as a title holds; an abnormal study may have none of the scored ones."""
+    found = [
+        str(column).removeprefix(LABEL)
+        for column, value in study.items()
+        if str(column).startswith(LABEL) and value == 1
+    ]
+    more = [f"and {len(found) - NAMED} more"] if len(found) > NAMED else []
+    return "\n".join([*found[:NAMED], *more]) or "abnormal"
