@@ -1,14 +1,17 @@
 """Whole files or none: every write goes to a temporary neighbour and is renamed into place.
 
 ``os.replace`` is atomic on one file system, so a reader (or a run resumed after ``kill -9``) never
-meets half a file. The temporary name starts with a dot and ends in ``.part``.
+meets half a file. The temporary name starts with a dot, holds the process that writes it and ends in ``.part``; what
+a killed process left is removed by the next one that writes into that folder.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,15 +24,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+TEMPORARY = re.compile(r"\..+\.([1-9][0-9]*)\.part")
+"""``.<name>.<process>.part``."""
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it onto ``path`` when the block succeeds.
 
     Works for a file and for a directory (the block creates which it wants). On an exception the
-    temporary is removed and what stood at ``path`` is left as it was.
+    temporary is removed and what stood at ``path`` is left as it was; after ``kill -9`` the next
+    process that writes into the folder removes it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent.resolve())
     part = path.parent / f".{path.name}.{os.getpid()}.part"
     try:
         yield part
@@ -42,10 +51,36 @@ def replacing(path: Path) -> Iterator[Path]:
                 os.fsync(handle.fileno())
             os.replace(part, path)
     finally:
-        if part.is_dir():
-            shutil.rmtree(part, ignore_errors=True)
-        else:
-            part.unlink(missing_ok=True)
+        _remove(part)
+
+
+def _remove(part: Path) -> None:
+    """Remove a temporary, file or folder, if it is still there."""
+    if part.is_dir():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
+        part.unlink(missing_ok=True)
+
+
+@functools.cache  # once a process: a folder of answers can hold hundreds of thousands
+def _sweep(folder: Path) -> None:
+    """Remove the temporaries of processes that are gone; another machine's count as gone."""
+    for entry in os.scandir(folder):
+        if (temporary := TEMPORARY.fullmatch(entry.name)) and not _runs(int(temporary[1])):
+            _remove(Path(entry.path))
+
+
+def _runs(process: int) -> bool:
+    """Whether another process of this machine bears the number."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # of another user
+        pass
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

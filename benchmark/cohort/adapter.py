@@ -8,6 +8,7 @@ slow, the adapter also offers ``survey`` with the same arguments: the same cohor
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import lzma
 import os
@@ -22,6 +23,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from benchmark import bounded
 from benchmark.errors import UserError, nearest
 from benchmark.settings import DatasetSettings
 
@@ -37,6 +39,8 @@ SHORT = 4
 LONGEST_NAME = 64
 IDENTIFIER = re.compile(r"\d{4}|[0-9a-f]{8}")
 """What no published table or column is called."""
+LONGEST_HEADER = 1 << 16
+"""Bytes in which a table's first row must end; the published ones have some hundreds."""
 LONGEST_PATH = 250
 """Bytes of a picture's path; file systems refuse names above 255."""
 UNREADABLE = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, lzma.LZMAError)
@@ -139,14 +143,14 @@ def grounding_file(given: Path | None, root: Path, names: Sequence[str]) -> Path
 
 
 def read_table(path: Path, columns: Iterable[str], optional: Iterable[str] = ()) -> pd.DataFrame:
-    """Read the named columns of a CSV (gzip by its suffix) as text; blanks are empty strings.
+    """Read the named columns of a CSV (plain, gzip, bzip2 or xz) as text; blanks are empty strings.
 
     Raises:
         UserError: a column is missing (the sentence names the file, the column, the nearest column that
-            is there), or the file cannot be read.
+            is there), or the file cannot be read, or is larger than any such table.
     """
     wanted = tuple(columns)
-    header = read_header(path)
+    content, header = _csv(path)
     if not set(wanted) & set(header):
         raise UserError(
             f"{path}: expected the columns {', '.join(wanted[:4])} ..., but its first row "
@@ -161,7 +165,7 @@ def read_table(path: Path, columns: Iterable[str], optional: Iterable[str] = ())
                     "The layout expected is in docs/datasets.md."
                 )
         used = [column for column in header if column in {*wanted, *optional}]
-        table = pd.read_csv(path, usecols=used, dtype=str, keep_default_na=False, engine="c")
+        table = pd.read_csv(io.BytesIO(content), usecols=used, dtype=str, keep_default_na=False, engine="c")
     except UNREADABLE as error:
         raise unreadable(path, "CSV", error) from None
     return pd.DataFrame({name: table[name].str.strip() for name in used})
@@ -171,10 +175,19 @@ def read_header(path: Path) -> list[str]:
     """Column names of a CSV.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: as of ``read_table``.
     """
+    return _csv(path)[1]
+
+
+def _csv(path: Path) -> tuple[bytes, list[str]]:
+    """The bytes of a CSV and its column names, which are read from its beginning alone."""
     try:
-        return list(pd.read_csv(path, nrows=0).columns)
+        content = bounded.table(path)
+        start = content[:LONGEST_HEADER]
+        if len(start) < len(content) and not {*b"\n\r"} & {*start}:
+            raise ValueError(f"its first row does not end within {LONGEST_HEADER >> 10} KiB")
+        return content, list(pd.read_csv(io.BytesIO(start), nrows=0).columns)
     except UNREADABLE as error:
         raise unreadable(path, "CSV", error) from None
 
@@ -183,10 +196,11 @@ def read_json(path: Path, expected: type) -> Any:
     """Read a JSON file of a release whose top is an ``expected`` (``dict`` or ``list``).
 
     Raises:
-        UserError: it is not JSON, is nested beyond reading, or something else is at its top.
+        UserError: it is not JSON, is nested beyond reading or larger than any such file, or something else is at its
+            top.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(bounded.table(path, b",[{").decode())
     except (*UNREADABLE, RecursionError) as error:
         raise unreadable(path, "JSON", error) from None
     if not isinstance(value, expected):

@@ -105,7 +105,8 @@ def build(
     """
     key = files.sha256_json({"root": str(root), "paths": list(paths), "size": size, "policy": policy})
     images, record_file, key_file = part / "images.npy", part / "record.npy", part / "key.json"
-    if not (key_file.exists() and files.read_json(key_file) == key):
+    whole = images.exists() and record_file.exists() and key_file.exists()
+    if not (whole and files.read_json(key_file) == key):
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         _allocated(images, np.dtype(np.uint8), (len(paths), size, size)).flush()
@@ -145,10 +146,16 @@ def _allocated(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap
 
 
 def keep_rows(images: Path, kept: NDArray[np.int64], target: Path) -> None:
-    """Move the array to ``target``; where rows are left out, copy the kept ones in order instead."""
+    """Put the array at ``target`` as well; where rows are left out, copy the kept ones in order instead.
+
+    A second name for the same file, no move: a run killed before all is in place still finds what it decoded.
+    """
     source = np.load(images, mmap_mode="r")
     if len(kept) == len(source):
-        os.replace(images, target)
+        try:
+            os.link(images, target)
+        except OSError:  # some network file systems know no hard links
+            os.replace(images, target)
         return
     chosen = _allocated(target, np.dtype(np.uint8), (len(kept), *source.shape[1:]))
     for at in range(0, len(kept), 1024):

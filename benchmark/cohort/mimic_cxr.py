@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark import bounded
 from benchmark.cohort import adapter, chexpert
 from benchmark.cohort.adapter import Cohort, Exclusion
 from benchmark.errors import UserError
@@ -49,7 +50,9 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
     missing = pd.Series([text is None for text in texts], dtype=bool)
     index = index.assign(report=[text or "" for text in texts])
     if missing.any():
-        exclusions.append(Exclusion("report file is missing", tuple(index.loc[missing, "study_id"]), incomplete=True))
+        exclusions.append(
+            Exclusion("report file is missing or unreadable", tuple(index.loc[missing, "study_id"]), incomplete=True)
+        )
     index = index[~missing].reset_index(drop=True)
     index = adapter.without(index, index["report"] == "", "report says nothing of the picture", "study_id", exclusions)
     return dataclasses.replace(cohort, index=index, exclusions=tuple(exclusions))
@@ -157,12 +160,14 @@ def report_paths(root: Path, picture: str) -> list[Path]:
 
 
 def report_text(root: Path, picture: str) -> str | None:
-    """Findings and impression of the picture's study; "" where it has neither, None where the file is missing."""
+    """Findings and impression of the picture's study; "" where it has neither, None where no report can be read."""
     for path in report_paths(root, picture):
         try:
-            return dictated(path.read_text(encoding="utf-8", errors="replace"))
-        except (FileNotFoundError, PermissionError):
+            with open(path, encoding="utf-8", errors="replace") as handle:
+                text = handle.read(bounded.LARGEST_REPORT)
+        except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError):
             continue
+        return dictated(text) if len(text) < bounded.LARGEST_REPORT else None
     return None
 
 

@@ -6,6 +6,7 @@ DICOM headers only: a table of them is used where the root holds one. Demner-Fus
 
 from __future__ import annotations
 
+import io
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 from defusedxml import DefusedXmlException, ElementTree
 
+from benchmark import bounded
 from benchmark.cohort import adapter, zones
 from benchmark.cohort.adapter import Cohort, Exclusion
 from benchmark.errors import UserError
@@ -183,18 +185,29 @@ def _check_one_report(table: pd.DataFrame, source: Path) -> None:
 
 
 def read_studies(source: Path) -> Iterator[Study]:
-    """Every report of a folder of XML files or of the released tar archive, in the order of their names."""
+    """Every report of a folder of XML files or of the released tar archive, in the order of their names.
+
+    Raises:
+        UserError: one cannot be read, or is larger than any report.
+    """
     if source.is_dir():
         for path in sorted(source.glob("*.xml")):
-            yield parse_study(path.read_bytes(), str(path))
+            try:
+                xml = bounded.content(path, bounded.LARGEST_REPORT)
+            except adapter.UNREADABLE as error:
+                raise adapter.unreadable(path, "XML", error) from None
+            yield parse_study(xml, str(path))
         return
     try:
-        with tarfile.open(source) as archive:
+        with tarfile.open(fileobj=io.BytesIO(bounded.content(source))) as archive:
             for member in sorted(archive.getmembers(), key=lambda member: member.name):
                 if member.isfile() and member.name.endswith(".xml"):
+                    name = f"{source}:{member.name}"
+                    if member.size > bounded.LARGEST_REPORT:  # as a sparse file it takes no room in the archive
+                        raise UserError(f"{name} has {member.size:,} bytes, expected a report; download it again.")
                     handle = archive.extractfile(member)
                     assert handle is not None  # of a regular file there is one
-                    yield parse_study(handle.read(), f"{source}:{member.name}")
+                    yield parse_study(handle.read(), name)
     except (*adapter.UNREADABLE, tarfile.TarError) as error:
         raise adapter.unreadable(source, "a tar archive", error) from None
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -24,6 +28,33 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_litter(tmp_path):
         interrupted()
     assert json.loads(target.read_text()) == {"b": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from benchmark import files
+with files.replacing(Path(sys.argv[1])) as part:
+    if sys.argv[2] == "folder":
+        part.mkdir()
+        part = part / "inside"
+    part.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_a_killed_process_left_is_removed_by_the_next_that_writes_there(tmp_path, kind):
+    target = tmp_path / "runs" / "clip-0"
+    assert subprocess.run([sys.executable, "-c", KILLED, target, kind], check=False).returncode == -signal.SIGKILL
+    left = [path.name for path in target.parent.iterdir()]
+    assert len(left) == 1
+    assert left[0].startswith(".clip-0.")
+    (target.parent / ".clip-1.part").touch()  # a name without a process is another's: an unfinished cache
+    running = target.parent / f".clip-2.{os.getppid()}.part"
+    running.touch()
+    files.write_text(target.parent / "other", "whole")
+    assert {path.name for path in target.parent.iterdir()} == {"other", ".clip-1.part", running.name}
 
 
 def test_a_folder_is_replaced_whole(tmp_path):

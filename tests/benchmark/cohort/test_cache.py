@@ -125,6 +125,23 @@ def test_a_build_killed_with_its_workers_goes_on_where_it_stopped(tmp_path: Path
         assert outcome.heights[kind::4].tolist() == [1500 + kind] * 100
 
 
+def test_a_run_killed_after_the_array_was_put_in_place_decodes_nothing_twice(root: Path, tmp_path: Path) -> None:
+    outcome = build(root, tmp_path / "part")
+    cache.keep_rows(outcome.images, np.arange(COUNT), tmp_path / "target.npy")
+    whole = (tmp_path / "target.npy").read_bytes()
+    (tmp_path / "target.npy").unlink()  # as DVC does before it starts the stage again
+    for path in PATHS:
+        (root / path).unlink()
+    assert build(root, tmp_path / "part").images.read_bytes() == whole
+
+
+@pytest.mark.parametrize("lost", ["images.npy", "record.npy", "key.json"])
+def test_an_unfinished_cache_that_lacks_a_file_starts_afresh(root: Path, tmp_path: Path, lost: str) -> None:
+    whole = build(root, tmp_path / "part").images.read_bytes()
+    (tmp_path / "part" / lost).unlink()
+    assert build(root, tmp_path / "part").images.read_bytes() == whole
+
+
 def test_mended_pictures_are_tried_again(root: Path, tmp_path: Path) -> None:
     content = (root / "03.jpg").read_bytes()
     (root / "03.jpg").unlink()

@@ -96,7 +96,9 @@ def test_a_missing_report_is_counted(tmp_path: Path, read: Read) -> None:
     (root / "files/p16/p16000022/s55555555.txt").unlink()
     cohort = read("mimic_cxr", root)
     assert "55555555" not in set(cohort.index["study_id"])
-    assert ("report file is missing", ("55555555",)) in [(item.reason, item.names) for item in cohort.exclusions]
+    assert ("report file is missing or unreadable", ("55555555",)) in [
+        (item.reason, item.names) for item in cohort.exclusions
+    ]
 
 
 def test_no_report_at_all_is_refused(tmp_path: Path, read: Read) -> None:

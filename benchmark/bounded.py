@@ -1,0 +1,67 @@
+"""Read a file of a release whole, unpacked, and never more of it than such a file holds.
+
+A gzip file of ten megabytes can unpack to ten gigabytes, and a table of commas takes fifty times its size once it is
+parsed: either would end the process without a word. So bytes and cells are counted before a parser sees them. The
+largest published table, PadChest's, has 99 MB and 7 million cells.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from benchmark.errors import UserError
+
+LARGEST_TABLE = 512 << 20
+"""Bytes of a table or an archive of reports, unpacked."""
+LARGEST_REPORT = 1 << 20
+"""Bytes of one report; the longest published ones have some thousands."""
+MOST_CELLS = 40_000_000
+"""Separators in a table."""
+PACKED: dict[bytes, Callable[..., IO[bytes]]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+"""First bytes of a packed file -> what unpacks it; names lie (browsers unpack a download and keep its ``.gz``)."""
+
+
+def content(path: Path, largest: int = LARGEST_TABLE) -> bytes:
+    """The bytes of a file, unpacked where it is packed.
+
+    Raises:
+        UserError: there are more than ``largest``.
+        OSError, EOFError, zlib.error, lzma.LZMAError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        start = file.read(max(map(len, PACKED)))
+        file.seek(0)
+        opener = next((opener for mark, opener in PACKED.items() if start.startswith(mark)), None)
+        with opener(file) if opener else file as unpacked:
+            held = unpacked.read(largest + 1)
+    if len(held) > largest:
+        raise UserError(
+            f"{path} holds more than {largest >> 20} MiB{' once unpacked' if opener else ''}, several times what any "
+            "published one holds; replace it by the published file."
+        )
+    return held
+
+
+def table(path: Path, separators: bytes = b",\n\r") -> bytes:
+    """The bytes of a table whose cells are few enough to be parsed.
+
+    Args:
+        path: the file.
+        separators: the bytes of which each ends or begins a value.
+
+    Raises:
+        UserError: it has too many bytes or cells.
+    """
+    held = content(path)
+    cells = sum(held.count(separator) for separator in separators)
+    if cells > MOST_CELLS:
+        raise UserError(
+            f"{path} holds {cells:,} values, several times what any published one holds; "
+            "replace it by the published file."
+        )
+    return held
