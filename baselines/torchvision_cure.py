@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from torch import library as torch_operators
 
 SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -21,7 +22,7 @@ SCHEMAS = (
 
 
 @cache
-def apply() -> torch.library.Library | None:
+def apply() -> torch_operators.Library | None:
     """Declare the operators if torchvision's own do not load. Call before importing timm, open_clip or transformers.
 
     Returns:
@@ -37,7 +38,7 @@ def apply() -> torch.library.Library | None:
             return None
         except OSError:
             continue
-    library = torch.library.Library("torchvision", "DEF")
+    library = torch_operators.Library("torchvision", "DEF")
     for schema in SCHEMAS:
         library.define(schema)
     return library

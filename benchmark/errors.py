@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from offclip.names import nearest
 
-__all__ = ["UserError", "nearest"]
+__all__ = ["Stopped", "UserError", "nearest"]
 
 
 class UserError(Exception):
     """A problem in the input, the settings or the machine that its user can mend."""
+
+
+class Stopped(UserError):
+    """Nothing is wrong: the work was asked to stop, and the same command goes on with it."""

@@ -2,7 +2,7 @@
 
 The stage always runs, because a stage that DVC restores from its cache repeats no side effect. It
 creates what a store lacks and changes nothing that is there; an unreachable store fails nothing.
-MLflow is imported below this package alone.
+MLflow is imported below this package alone. live.py and follow.py show a training while it runs.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmark import evidence, files, layout, provenance, settings
+from benchmark import files, layout, settings
 from benchmark.progress import say
-from benchmark.tracking import records
 
 SQLITE = "sqlite:///"
 
@@ -32,6 +31,9 @@ def run() -> None:
     Raises:
         UserError: nothing was measured yet.
     """
+    from benchmark import evidence, provenance
+    from benchmark.tracking import records, store
+
     configured = settings.load()
     found = evidence.load(configured)
     wanted = records.collect(found)
@@ -44,9 +46,6 @@ def run() -> None:
         "mlflow.source.git.commit": provenance.commit().partition("+")[0],
     }
     uri = tracking_uri(configured.tracking.uri)
-
-    from benchmark.tracking import store
-
     outcome = store.upsert(wanted, uri, configured.tracking.experiment, tags)
     files.write_json(layout.TRACKED, records.listing(configured.tracking.experiment, wanted))
     say(f"MLflow at {uri}: {outcome.created} runs logged, {outcome.present} were there.")

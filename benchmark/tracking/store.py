@@ -82,11 +82,10 @@ def upsert(wanted: Sequence[Record], uri: str, experiment: str, tags: Mapping[st
         Counts, and for whatever could not be logged the reason in one line; nothing is raised for a
         store that cannot be reached.
     """
-    os.environ.update(environment())
     outcome = Outcome()
     names = [name for record in wanted for name in (record.name, *(c.name for c in record.children))]
     try:
-        client, home = _open(uri, experiment, tags)
+        client, home = open_experiment(uri, experiment, tags.get("cohort", ""), _note(tags))
         known = _known(client, home.experiment_id)
     except Exception as error:
         # MLflow raises its own, SQLAlchemy's, requests' and the file system's errors: all mean "no store".
@@ -132,26 +131,46 @@ def _check_database(uri: str) -> None:
             held.execute("ROLLBACK")
 
 
-def _open(uri: str, experiment: str, tags: Mapping[str, str]) -> tuple[MlflowClient, Experiment]:
+def open_experiment(uri: str, experiment: str, cohort: str, note: str) -> tuple[MlflowClient, Experiment]:
+    """A store's client and an experiment in it, made where it is missing.
+
+    Args:
+        uri: MLflow tracking URI.
+        experiment: its name.
+        cohort: tag that says whether anything in it is the phantom.
+        note: Markdown that MLflow shows above its runs.
+
+    Raises:
+        Exception: MLflow's, SQLAlchemy's, requests' or the file system's, where there is no store.
+    """
+    os.environ.update(environment())
     from mlflow import MlflowClient
 
     _check_database(uri)
-
     for chatty in ("mlflow.store.db.utils", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     client = MlflowClient(tracking_uri=uri)
-    home = client.get_experiment_by_name(experiment)
-    if home is None:
-        # A server keeps artifacts where it was told to; beside a local database they stay in the repository.
-        local = uri.startswith("sqlite:")
-        place = (ARTIFACTS / experiment).resolve().as_uri() if local else None
-        described = {"cohort": tags.get("cohort", ""), "mlflow.note.content": _note(tags)}
-        home = client.get_experiment(client.create_experiment(experiment, artifact_location=place, tags=described))
+    home = client.get_experiment_by_name(experiment) or _make(client, uri, experiment, cohort, note)
     if home.lifecycle_stage != "active":
         raise RuntimeError(
             f"the experiment '{experiment}' was deleted there; restore it or name another in params.yaml"
         )
     return client, home
+
+
+def _make(client: MlflowClient, uri: str, experiment: str, cohort: str, note: str) -> Experiment:
+    from mlflow.exceptions import MlflowException
+
+    # A server keeps artifacts where it was told to; beside a local database they stay in the repository.
+    place = (ARTIFACTS / experiment).resolve().as_uri() if uri.startswith("sqlite:") else None
+    described = {"cohort": cohort, "mlflow.note.content": note}
+    try:
+        return client.get_experiment(client.create_experiment(experiment, artifact_location=place, tags=described))
+    except MlflowException:
+        made = client.get_experiment_by_name(experiment)  # by another process just now, of a job array for example
+        if made is None:
+            raise
+        return made
 
 
 def _note(tags: Mapping[str, str]) -> str:
@@ -217,7 +236,7 @@ def _create(
     metrics = [Metric(name, value, now, 0) for name, value in record.metrics.items()]
     metrics += [Metric(name, value, now, step) for name, points in record.curves.items() for step, value in points]
     client.log_batch(run_id, params=[Param(k, v) for k, v in record.params.items()])
-    for part in _chunks(metrics, BATCH):
+    for part in chunks(metrics, BATCH):
         client.log_batch(run_id, metrics=part)
     if record.datasets:
         client.log_inputs(run_id, datasets=[_input(use) for use in record.datasets])
@@ -249,7 +268,8 @@ def _input(use: DatasetUse) -> Any:
     return DatasetInput(dataset, [InputTag("mlflow.data.context", use.context)])
 
 
-def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """Parts of at most ``size``, in order."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 

@@ -12,8 +12,10 @@ and the hooks would exchange it at the first visit.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -21,6 +23,22 @@ from torch import Tensor
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 from benchmark.errors import UserError
+
+PATIENCE = timedelta(minutes=10)
+"""How long a process waits for the others in one exchange, e.g. while the first writes a checkpoint."""
+
+
+@contextmanager
+def _exchange() -> Iterator[None]:
+    """Turn the loss of another process into a sentence; one that was killed is noticed at once."""
+    try:
+        yield
+    except RuntimeError as error:  # gloo has no exception of its own
+        raise UserError(
+            "Another process of this run was lost (killed, out of memory, or cut off; its own message says more). "
+            "The last good checkpoint is kept; run the same command again to go on. "
+            f"[{str(error).strip().splitlines()[0][:200]}]"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -48,7 +66,8 @@ class World:
             return tensor
         with torch.no_grad():
             whole = tensor.new_empty((self.size * tensor.shape[0], *tensor.shape[1:]))
-            dist.all_gather_into_tensor(whole, tensor.detach().contiguous())
+            with _exchange():
+                dist.all_gather_into_tensor(whole, tensor.detach().contiguous())
         return whole
 
     def sum(self, tensors: Iterable[Tensor]) -> None:
@@ -60,7 +79,8 @@ class World:
             by_dtype.setdefault(tensor.dtype, []).append(tensor)
         for group in by_dtype.values():
             flat = _flatten_dense_tensors(group)
-            dist.all_reduce(flat)
+            with _exchange():
+                dist.all_reduce(flat)
             for tensor, summed in zip(group, _unflatten_dense_tensors(flat, group), strict=True):
                 tensor.copy_(summed)
 
@@ -77,14 +97,16 @@ class World:
             return value
         device = "cuda" if dist.get_backend() == "nccl" else "cpu"
         tensor = torch.tensor(value, dtype=torch.float64, device=device)
-        dist.all_reduce(tensor, operation)
-        return float(tensor)
+        with _exchange():
+            dist.all_reduce(tensor, operation)
+            return float(tensor)
 
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite each tensor with that of rank 0."""
         if self.size > 1:
-            for tensor in tensors:
-                dist.broadcast(tensor, 0)
+            with _exchange():
+                for tensor in tensors:
+                    dist.broadcast(tensor, 0)
 
 
 ALONE = World()
@@ -98,7 +120,7 @@ def start(device: torch.device) -> World:
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     return World(dist.get_rank(), dist.get_world_size())
 
 

@@ -35,6 +35,10 @@ class History:
         for column, values in vars(self).items():
             values.append(row[column])
 
+    def last(self) -> dict[str, float]:
+        """The newest row."""
+        return {column: values[-1] for column, values in vars(self).items()}
+
     def write(self, path: Path) -> None:
         """history.parquet of docs/files.md."""
         import pandas as pd

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmark.errors import UserError
+from benchmark.errors import Stopped, UserError
 from benchmark.settings import BudgetSettings, TrainingSettings
 from benchmark.training import budget, determinism, ledger, schedule
 from benchmark.training.checkpoint import StateFolder, room_on_disk
@@ -33,6 +33,8 @@ VALIDATION_PAIRS = 256
 VALIDATION_BATCH = 64
 Save = Callable[[nn.Module, Path], None]
 """Writes a model's weights, e.g. baselines.base.save."""
+Watch = Callable[[Mapping[str, float]], None]
+"""Is shown the row of the history after each step, e.g. tracking.live.Curves."""
 
 
 def optimizer_for(parameters: list[nn.Parameter], training: TrainingSettings) -> torch.optim.Optimizer:
@@ -132,12 +134,12 @@ class Run:
         if largest > studies:
             raise UserError(f"`training.batch_size` is {largest}, but only {studies} studies train.")
 
-    def to_the_end(self, interruption: Interruption) -> None:
+    def to_the_end(self, interruption: Interruption, watch: Watch) -> None:
         """Take steps until the budget is spent; snapshots and checkpoints on the way.
 
         Raises:
-            UserError: the loss is not finite, the disk is full, or the run was asked to stop; the
-                checkpoint says where to go on.
+            UserError: the loss is not finite, the disk is full, another process was lost, or (Stopped) the run
+                was asked to stop; the checkpoint says where to go on.
         """
         if state := self.folder.load():
             self._restore(state)
@@ -149,12 +151,13 @@ class Run:
                 if not self.account.affords(costs[size]):
                     break
                 display.update(self._step(size, costs[size]))
+                watch(self.history.last())
                 reason = interruption.reason() if self.world.size == 1 else self._agree(interruption)
                 if reason or time.monotonic() - saved >= self.training.checkpoint_seconds:
                     self._checkpoint()
                     saved = time.monotonic()
                 if reason:
-                    raise UserError(
+                    raise Stopped(
                         f"{reason} after step {self.account.steps} ({self.account.progress:.1%} of the budget); "
                         "run the same command again to go on."
                     )

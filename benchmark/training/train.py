@@ -17,6 +17,7 @@ from benchmark import files, layout
 from benchmark.captions.sampler import CaptionSampler
 from benchmark.errors import UserError
 from benchmark.settings import BudgetSettings, TrainingSettings
+from benchmark.tracking.live import Curves, Subject
 from benchmark.training import data, determinism, distributed, ledger
 from benchmark.training import device as computing
 from benchmark.training.checkpoint import StateFolder, room_on_disk
@@ -128,13 +129,22 @@ def run(system: str, seed: int, max_minutes: float | None = None) -> None:
             return
         with Interruption(max_minutes) as interruption:
             current = build_run(plan, training, seed, device, world)
-            current.to_the_end(interruption)
-            account = current.finish()
-        if world.is_main:
-            _write_ledger(current.folder, plan, training, seed, device, world, account)
-            current.folder.finish()
+            with Curves(_subject(plan, training, current.folder), wanted=world.is_main) as curves:
+                current.to_the_end(interruption, curves)
+                account = current.finish()
+                if world.is_main:
+                    _write_ledger(current.folder, plan, training, seed, device, world, account)
+                    current.folder.finish()
     finally:
         distributed.stop()
+
+
+def _subject(plan: Plan, training: TrainingSettings, folder: StateFolder) -> Subject:
+    """Whose the live curves are: what may be a path (checkpoints, options of a model) is left out."""
+    params = {key: plan.values[key] for key in ("model", "objective", "captions")}
+    params |= {f"budget.{key}": value for key, value in plan.budget.model_dump().items()}
+    params |= {f"training.{key}": value for key, value in training.model_dump().items()}
+    return Subject(folder.system, folder.seed, folder.identity, params)
 
 
 def _write_ledger(
