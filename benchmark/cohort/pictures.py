@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 Gray = NDArray[np.uint8]
 Policy = Literal["published", "faithful", "draft"]
 DICOM_SUFFIXES = (".dicom", ".dcm")
+FORMATS = ("PNG", "JPEG")
+"""Pillow would open a dozen more by their first bytes, some of them with other programs."""
+MOST_BYTES = 1 << 30
+"""A DICOM file is read whole."""
 MOST_PIXELS = 100_000_000
 """No radiograph has more (the largest have 30 million); a file that says so would fill the memory."""
 
@@ -93,7 +97,7 @@ def decode_image(path: Path, policy: Policy, size: int) -> tuple[Gray, int, int]
     # Pillow, not OpenCV: OpenCV returns a truncated file as a half-grey picture without an error.
     from PIL import Image
 
-    with Image.open(path) as image:
+    with Image.open(path, formats=FORMATS) as image:
         width, height = image.size
         _check_size(height, width)
         if policy == "draft" and image.format == "JPEG":
@@ -137,12 +141,19 @@ def decode_dicom(path: Path, policy: Policy) -> Gray:
     """Decode a single-frame grey DICOM file of any transfer syntax that pydicom's plugins know.
 
     Raises:
-        ValueError: colour, several frames, more than 16 bits, or pixel data shorter than rows x columns.
+        ValueError: colour, several frames, more than 16 bits, pixel data shorter than rows x columns, or a deflated
+            data set, which pydicom would unpack whatever its size.
     """
     import pydicom
+    from pydicom.filereader import read_file_meta_info
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
 
     from benchmark.cohort import jpeg  # noqa: F401  registers a decoder
 
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"it has {path.stat().st_size:,} bytes, more than any radiograph")
+    if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        raise ValueError("its data set is deflated, which no radiograph of these releases is")
     dataset = pydicom.dcmread(path)
     _check_size(int(dataset.Rows), int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1))
     stored = dataset.pixel_array
