@@ -46,8 +46,7 @@ class CLIP(TwoTowers):
 
     def pair_logits(self, images: ImageFeatures, texts: TextFeatures) -> list[Tensor]:
         """One matrix: cosine times the learnable scale."""
-        cosine = functional.normalize(images.pooled, dim=-1) @ functional.normalize(texts.pooled, dim=-1).T
-        return [cosine * self.logit_scale.exp().clamp(max=LARGEST_SCALE)]
+        return [self.cosine(images, texts) * self.logit_scale.exp().clamp(max=LARGEST_SCALE)]
 
     def heatmaps(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
         """Cosine of each cell's embedding with the text's."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.attention import Layer
+from baselines.precision import unrounded, widened
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,12 @@ class Fusion(nn.Module):
         Returns:
             [B, Q] raw scores.
         """
-        return self.mlp_head(self.dropout(self.decode(memory, queries))).squeeze(-1)
+        *hidden, last = self.mlp_head
+        x = self.dropout(self.decode(memory, queries))
+        for layer in hidden:
+            x = layer(x)
+        with unrounded(x.device):
+            return last(widened(x)).squeeze(-1)
 
     def decode(self, memory: Memory, queries: Tensor) -> Tensor:
         """What the queries have become behind the last layer: [B, Q, D]."""

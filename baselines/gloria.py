@@ -74,7 +74,6 @@ class GLoRIA(TwoTowers):
     def pair_logits(self, images: ImageFeatures, texts: TextFeatures) -> list[Tensor]:
         """The global and the local matrix."""
         options = self.options
-        cosine = functional.normalize(images.pooled, dim=-1) @ functional.normalize(texts.pooled, dim=-1).T
         local = local_similarity(
             texts.words,
             images.grid.flatten(1, 2),
@@ -82,7 +81,7 @@ class GLoRIA(TwoTowers):
             options.attention_temperature,
             options.word_temperature,
         )
-        return [options.score_temperature * cosine, options.score_temperature * local]
+        return [options.score_temperature * self.cosine(images, texts), options.score_temperature * local]
 
     def similarity(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
         """Mean of both matrices, in chunks of pictures."""

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from baselines.base import Baseline, ImageFeatures, TextBatch, TextFeatures
+from baselines.precision import unrounded, widened
 from baselines.towers import build_towers
 
 
@@ -60,6 +62,13 @@ class TwoTowers(Baseline):
         features: TextFeatures = self.text(tokens)
         words = self.text_projection(features.words) * features.mask[..., None]
         return TextFeatures(self.text_projection(features.pooled), words, features.mask)
+
+    @staticmethod
+    def cosine(images: ImageFeatures, texts: TextFeatures) -> Tensor:
+        """Cosines of all pictures' and all texts' pooled embeddings: [B, T]."""
+        with unrounded(images.pooled.device):
+            pictures, sentences = (functional.normalize(widened(one.pooled), dim=-1) for one in (images, texts))
+            return pictures @ sentences.T
 
 
 def _projection(before: int, after: int | None, hidden: bool) -> nn.Module:
