@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
+import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from benchmark.errors import UserError
 
@@ -22,8 +24,15 @@ LARGEST_REPORT = 1 << 20
 """Bytes of one report; the longest published ones have some thousands."""
 MOST_CELLS = 40_000_000
 """Separators in a table."""
-PACKED: dict[bytes, Callable[..., IO[bytes]]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+PACKED: dict[bytes, Callable[[BinaryIO], io.BufferedIOBase]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ": lzma.LZMAFile,
+}
 """First bytes of a packed file -> what unpacks it; names lie (browsers unpack a download and keep its ``.gz``)."""
+
+UNREADABLE = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+"""What is raised for a file that is cut short, spoilt, of another kind, a folder, or not to be read by this user."""
 
 
 def content(path: Path, largest: int = LARGEST_TABLE) -> bytes:
@@ -31,7 +40,7 @@ def content(path: Path, largest: int = LARGEST_TABLE) -> bytes:
 
     Raises:
         UserError: there are more than ``largest``.
-        OSError, EOFError, zlib.error, lzma.LZMAError: it cannot be read.
+        UNREADABLE: it cannot be read.
     """
     with open(path, "rb") as file:
         start = file.read(max(map(len, PACKED)))

@@ -7,6 +7,7 @@ output of any model as a CSV; `endpoint` asks an OpenAI-compatible server and ke
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import time
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from benchmark import files, layout
+from benchmark import bounded, files, layout
 from benchmark.errors import UserError
 from benchmark.progress import track
 from benchmark.settings import CaptionSettings, EndpointSettings
@@ -70,22 +71,22 @@ class TablePrompter:
         """Read the table.
 
         Raises:
-            UserError: it is missing, lacks a column, or names no study.
+            UserError: it is missing or unreadable, or lacks a column.
         """
         self._clauses: dict[str, list[str]] = {}
         self.path = path
         try:
-            with open(path, newline="", encoding="utf-8") as handle:
-                rows = csv.DictReader(handle)
-                found = rows.fieldnames or []
-                if not {"study_id", "prompted"} <= set(found):
-                    raise UserError(f"{path}: expected the columns study_id and prompted, found {', '.join(found)}.")
-                for row in rows:
-                    self._clauses.setdefault(row["study_id"], []).extend(_clauses(row["prompted"] or ""))
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"{path} cannot be read as CSV in UTF-8 ({error}); export it again.") from None
+            text = bounded.table(path).decode("utf-8-sig")  # spreadsheets write a byte order mark
+            rows = csv.DictReader(io.StringIO(text, newline=""))
+            found = rows.fieldnames or []
+            if not {"study_id", "prompted"} <= set(found):
+                raise UserError(f"{path}: expected the columns study_id and prompted, found {', '.join(found[:12])}.")
+            for row in rows:
+                self._clauses.setdefault(row["study_id"], []).extend(_clauses(row["prompted"] or ""))
         except FileNotFoundError:
             raise UserError(f"{path} (params.yaml: captions.table) was not found; name an existing CSV.") from None
+        except (*bounded.UNREADABLE, csv.Error) as error:
+            raise UserError(f"{path} cannot be read as CSV in UTF-8 ({error}); export it again.") from None
 
     def __call__(self, study_ids: Sequence[str], reports: Sequence[Sequence[str]]) -> Iterator[Prompted]:
         """Yield what the table holds; a study that it lacks has no prompted form.

@@ -10,11 +10,8 @@ from __future__ import annotations
 import importlib
 import io
 import json
-import lzma
 import os
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -43,8 +40,6 @@ LONGEST_HEADER = 1 << 16
 """Bytes in which a table's first row must end; the published ones have some hundreds."""
 LONGEST_PATH = 250
 """Bytes of a picture's path; file systems refuse names above 255."""
-UNREADABLE = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, lzma.LZMAError)
-"""What the readers of tables and archives raise for a file that is cut short, spoilt or of another kind."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +161,7 @@ def read_table(path: Path, columns: Iterable[str], optional: Iterable[str] = ())
                 )
         used = [column for column in header if column in {*wanted, *optional}]
         table = pd.read_csv(io.BytesIO(content), usecols=used, dtype=str, keep_default_na=False, engine="c")
-    except UNREADABLE as error:
+    except bounded.UNREADABLE as error:
         raise unreadable(path, "CSV", error) from None
     return pd.DataFrame({name: table[name].str.strip() for name in used})
 
@@ -188,7 +183,7 @@ def _csv(path: Path) -> tuple[bytes, list[str]]:
         if len(start) < len(content) and not {*b"\n\r"} & {*start}:
             raise ValueError(f"its first row does not end within {LONGEST_HEADER >> 10} KiB")
         return content, list(pd.read_csv(io.BytesIO(start), nrows=0).columns)
-    except UNREADABLE as error:
+    except bounded.UNREADABLE as error:
         raise unreadable(path, "CSV", error) from None
 
 
@@ -201,7 +196,7 @@ def read_json(path: Path, expected: type) -> Any:
     """
     try:
         value = json.loads(bounded.table(path, b",[{").decode())
-    except (*UNREADABLE, RecursionError) as error:
+    except (*bounded.UNREADABLE, RecursionError) as error:
         raise unreadable(path, "JSON", error) from None
     if not isinstance(value, expected):
         raise UserError(

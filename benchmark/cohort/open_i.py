@@ -194,7 +194,7 @@ def read_studies(source: Path) -> Iterator[Study]:
         for path in sorted(source.glob("*.xml")):
             try:
                 xml = bounded.content(path, bounded.LARGEST_REPORT)
-            except adapter.UNREADABLE as error:
+            except bounded.UNREADABLE as error:
                 raise adapter.unreadable(path, "XML", error) from None
             yield parse_study(xml, str(path))
         return
@@ -208,7 +208,7 @@ def read_studies(source: Path) -> Iterator[Study]:
                     handle = archive.extractfile(member)
                     assert handle is not None  # of a regular file there is one
                     yield parse_study(handle.read(), name)
-    except (*adapter.UNREADABLE, tarfile.TarError) as error:
+    except (*bounded.UNREADABLE, tarfile.TarError) as error:
         raise adapter.unreadable(source, "a tar archive", error) from None
 
 

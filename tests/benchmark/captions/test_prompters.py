@@ -172,3 +172,13 @@ def test_params_name_the_backend() -> None:
         prompter(CaptionSettings(prompting="endpoint"), False)
     settings = CaptionSettings(prompting="endpoint", endpoint=EndpointSettings(url="http://localhost:1", model="m"))
     assert isinstance(prompter(settings, False), EndpointPrompter)
+
+
+def test_a_table_that_a_spreadsheet_exported_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    (tmp_path / "prompted.csv").write_text("\ufeffstudy_id,prompted\n5,There is a mass.\n", encoding="utf-8")
+    assert [p.free for p in TablePrompter(tmp_path / "prompted.csv")(["5"], [["Mass"]])] == [["There is a mass."]]
+
+
+def test_a_folder_where_the_table_is_expected_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"cannot be read as CSV in UTF-8 \(.*Is a directory"):
+        TablePrompter(tmp_path)
