@@ -84,7 +84,7 @@ def contact_sheet(found: Evidence, folder: Path) -> Picture | None:
                 axis.set_axis_off()
             for axis, (row, title) in zip(line, chosen, strict=False):
                 axis.imshow(pictures[row], cmap="gray", vmin=0, vmax=255)
-                axis.set_title(title, fontsize=4.5, pad=2)
+                axis.set_title(title, fontsize=4, pad=2)
             line[0].text(
                 -0.08, 0.5, names.dataset(dataset), rotation=90, va="center", ha="right", transform=line[0].transAxes
             )
@@ -139,10 +139,7 @@ def _contacts(index: pd.DataFrame) -> list[tuple[int, str]]:
 
 def _findings(study: pd.Series) -> str:
     """The labels that are positive, as many as a title holds; an abnormal study may have none of the scored ones."""
-    found = [
-        str(column).removeprefix(LABEL)
-        for column, value in study.items()
-        if str(column).startswith(LABEL) and value == 1
-    ]
+    labels = study[study.index.str.startswith(LABEL)]
+    found = [str(name).removeprefix(LABEL) for name in labels.index[labels.fillna(0).astype(int) == 1]]
     more = [f"and {len(found) - NAMED} more"] if len(found) > NAMED else []
     return "\n".join([*found[:NAMED], *more]) or "abnormal"
