@@ -25,7 +25,17 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("benchmark", "baselines", "offclip")
 PLUMBING = frozenset(
     f"benchmark/{name}.py"
-    for name in ("__init__", "errors", "files", "layout", "progress", "settings", "tracking/__init__", "tracking/live")
+    for name in (
+        "__init__",
+        "errors",
+        "files",
+        "layout",
+        "memory",
+        "progress",
+        "settings",
+        "tracking/__init__",
+        "tracking/live",
+    )
 )
 """Reached by training and unable to change a weight; the settings themselves are in the plan by value."""
 ENTRIES = ("offclip/objective.py", "benchmark/training/train.py")
