@@ -11,6 +11,8 @@ import bz2
 import gzip
 import io
 import lzma
+import os
+import stat
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +44,8 @@ def content(path: Path, largest: int = LARGEST_TABLE) -> bytes:
         UserError: there are more than ``largest``.
         UNREADABLE: it cannot be read.
     """
+    if not stat.S_ISREG(os.stat(path).st_mode):  # to open a named pipe would wait for ever
+        raise OSError("it is no regular file")
     with open(path, "rb") as file:
         start = file.read(max(map(len, PACKED)))
         file.seek(0)

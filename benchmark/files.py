@@ -43,8 +43,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield part
         if part.is_dir():
-            if path.exists():
-                shutil.rmtree(path)
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             os.replace(part, path)
         else:
             with open(part, "rb") as handle:

@@ -61,9 +61,10 @@ def examine(dataset: str, values: Settings, clock: Clock = time.perf_counter) ->
     chosen = values.datasets[dataset]
     if chosen.is_phantom:
         return _phantom(dataset, values)
-    root = Path(chosen.root)
+    root = Path(chosen.root).expanduser()
+    grounding = Path(chosen.grounding).expanduser() if chosen.grounding else None
     try:
-        cohort = adapter.reader(dataset, quick=True)(root, chosen, Path(chosen.grounding) if chosen.grounding else None)
+        cohort = adapter.reader(dataset, quick=True)(root, chosen, grounding)
     except UserError as error:
         return Diagnosis(dataset, False, {"root": str(root), "problem": str(error)})
     if cohort.index.empty:

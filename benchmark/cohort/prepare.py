@@ -33,10 +33,15 @@ def run(dataset: str) -> None:
         UserError: the tree is not as published, or more than ``cohort.max_missing`` of it is unusable.
     """
     values = settings.load()
-    pointer = files.read_json(layout.raw(dataset) / "pointer.json")
+    written = layout.raw(dataset) / "pointer.json"
+    pointer = files.read_json(written)
+    if not (isinstance(pointer, dict) and {"root", "phantom"} <= pointer.keys()):
+        raise UserError(f"{written} names no root; delete {written.parent} and run `dvc repro` again.")
     grounding = values.datasets[dataset].grounding or pointer.get("grounding")
     root = Path(pointer["root"])
-    cohort = adapter.reader(dataset)(root, values.datasets[dataset], Path(grounding) if grounding else None)
+    cohort = adapter.reader(dataset)(
+        root, values.datasets[dataset], Path(grounding).expanduser() if grounding else None
+    )
     write(
         dataset,
         cohort,

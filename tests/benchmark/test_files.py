@@ -67,6 +67,14 @@ def test_a_folder_is_replaced_whole(tmp_path):
     assert [path.name for path in target.iterdir()] == ["new"]
 
 
+def test_a_folder_takes_the_place_of_a_file(tmp_path):
+    target = tmp_path / "folder"
+    target.write_text("in its way")
+    with files.replacing(target) as part:
+        part.mkdir()
+    assert target.is_dir()
+
+
 def test_the_same_value_gives_the_same_bytes(tmp_path):
     files.write_json(tmp_path / "1", {"a": 1, "b": [0.1]})
     files.write_json(tmp_path / "2", {"b": [0.1], "a": 1})

@@ -174,3 +174,15 @@ def test_labels_outside_the_published_values_are_refused(tmp_path: Path) -> None
         adapter.label_column(values, tmp_path / "t.csv")
     parsed = adapter.label_column(values[:4], tmp_path / "t.csv")
     assert parsed.tolist() == [1, pd.NA, -1, 0]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["named pipe", "folder"])
+def test_what_is_no_file_where_the_table_is_expected_is_refused_at_once(
+    miniature: tuple[str, Path], read: Read, make: Callable[[Path], None]
+) -> None:
+    dataset, root = miniature
+    path = root / TABLES[dataset][0]
+    path.unlink()
+    make(path)
+    with pytest.raises(UserError, match=r"cannot be read as CSV \(it is no regular file\); download it again"):
+        read(dataset, root)

@@ -95,3 +95,11 @@ def test_too_small_a_disk_is_said(here: Path) -> None:
     values = configure(here, {})
     diagnoses = [doctor.examine(dataset, values) for dataset in layout.DATASETS]
     assert doctor.render(diagnoses, values, free_bytes=1000).endswith("There is NOT ENOUGH DISK.")
+
+
+def test_a_root_below_the_home_folder_is_found_as_the_stage_finds_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(here))
+    miniatures.padchest(here / "release")
+    assert doctor.examine("padchest", configure(here, {"padchest": "~/release"})).ready

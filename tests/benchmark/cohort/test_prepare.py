@@ -231,3 +231,12 @@ def test_a_missing_pointer_says_what_to_run(workplace: Workplace, capsys: pytest
     (workplace.root / "pointer.json").unlink()
     assert workplace.prepare() == 2
     assert "pointer.json is missing; run `dvc repro`" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"root": "."}'])
+def test_a_pointer_that_names_no_root_is_refused(
+    workplace: Workplace, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (layout.raw("padchest") / "pointer.json").write_text(content)
+    assert workplace.prepare() == 2
+    assert "pointer.json names no root; delete data/raw/padchest and run `dvc repro` again" in capsys.readouterr().err
