@@ -12,6 +12,7 @@ and the hooks would exchange it at the first visit.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from benchmark.errors import UserError
 
 PATIENCE = timedelta(minutes=10)
 """How long a process waits for the others in one exchange, e.g. while the first writes a checkpoint."""
+PLACE = re.compile(r"^\[[^]]*\] ")
+"""Where in gloo's sources an error arose."""
 
 
 @contextmanager
@@ -34,10 +37,10 @@ def _exchange() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # gloo has no exception of its own
+        reason = PLACE.sub("", str(error).strip()).partition(". ")[0].partition("\n")[0]
         raise UserError(
-            "Another process of this run was lost (killed, out of memory, or cut off; its own message says more). "
-            "The last good checkpoint is kept; run the same command again to go on. "
-            f"[{str(error).strip().splitlines()[0][:200]}]"
+            f"Another process of this run was lost ({reason}). The last good checkpoint is kept; see what ended "
+            "that process, then run the same command again to go on."
         ) from error
 
 
@@ -67,7 +70,7 @@ class World:
         with torch.no_grad():
             whole = tensor.new_empty((self.size * tensor.shape[0], *tensor.shape[1:]))
             with _exchange():
-                dist.all_gather_into_tensor(whole, tensor.detach().contiguous())
+                dist.all_gather(list(whole.chunk(self.size)), tensor.detach().contiguous())
         return whole
 
     def sum(self, tensors: Iterable[Tensor]) -> None:

@@ -37,6 +37,10 @@ Watch = Callable[[Mapping[str, float]], None]
 """Is shown the row of the history after each step, e.g. tracking.live.Curves."""
 
 
+class NotFinite(UserError):
+    """A loss or a gradient is infinite or NaN."""
+
+
 def optimizer_for(parameters: list[nn.Parameter], training: TrainingSettings) -> torch.optim.Optimizer:
     """Adam or AdamW over the parameters that learn; decay spares scales and biases (fewer than two dimensions)."""
     learning = [p for p in parameters if p.requires_grad]
@@ -82,19 +86,19 @@ class Learner:
         """Backward, clip, update; returns the loss.
 
         Raises:
-            UserError: the loss or the gradient is not finite; nothing was updated.
+            NotFinite: the loss or the gradient is not finite; nothing was updated.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.optimizer.zero_grad(set_to_none=True)
         loss = float(self.backward(batch, seed))
         if not math.isfinite(loss):
-            raise UserError(f"the loss became {loss}")
+            raise NotFinite(f"the loss became {loss}")
         self.scaler.unscale_(self.optimizer)
         if self.training.clip_norm is not None:
             norm = nn.utils.clip_grad_norm_(self.parameters, self.training.clip_norm, foreach=True)
             if not self.scaler.is_enabled() and not bool(torch.isfinite(norm)):
-                raise UserError("the gradient became infinite or NaN")
+                raise NotFinite("the gradient became infinite or NaN")
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return loss
@@ -180,7 +184,7 @@ class Run:
         self.learner.model.train()
         try:
             loss = self.learner.step(batch, rate, (self.seed, determinism.DROPOUT, number))
-        except UserError as error:
+        except NotFinite as error:
             raise UserError(
                 f"Training {self.folder.system}-{self.seed} stopped at step {number + 1}: {error} at learning rate "
                 f"{rate:g}. The last good checkpoint is kept in {self.folder.root}; lower `training.learning_rate` "

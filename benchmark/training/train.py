@@ -123,11 +123,12 @@ def run(system: str, seed: int, max_minutes: float | None = None) -> None:
     plan = Plan.read(system)
     device, training = computing.setup(plan.training)
     world = distributed.start(device)
-    try:
-        if plan.values["checkpoint"]:
-            _take_released(plan, training, seed, device)
-            return
-        with Interruption(max_minutes) as interruption:
+    # torchrun sends SIGTERM to the others when it loses a process: what happened is told first.
+    with Interruption(max_minutes) as interruption:
+        try:
+            if plan.values["checkpoint"]:
+                _take_released(plan, training, seed, device)
+                return
             current = build_run(plan, training, seed, device, world)
             with Curves(_subject(plan, training, current.folder), wanted=world.is_main) as curves:
                 current.to_the_end(interruption, curves)
@@ -135,8 +136,8 @@ def run(system: str, seed: int, max_minutes: float | None = None) -> None:
                 if world.is_main:
                     _write_ledger(current.folder, plan, training, seed, device, world, account)
                     current.folder.finish()
-    finally:
-        distributed.stop()
+        finally:
+            distributed.stop()
 
 
 def _subject(plan: Plan, training: TrainingSettings, folder: StateFolder) -> Subject:
