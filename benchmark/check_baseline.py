@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark import files, layout, settings
+from benchmark import files, layout, plan, settings
 from benchmark.errors import UserError, nearest
 from benchmark.progress import say
 
@@ -234,10 +235,13 @@ def subject_of(name: str, values: settings.Settings) -> Subject:
     """
     from baselines import base
 
-    system = values.systems.get(name)
+    system, models = values.systems.get(name), plan.models()
+    file = f"baselines/{system.model if system else name}.py"
+    if (system.model if system else name) not in models and (plan.ROOT / file).is_file():
+        raise UserError(f"{file} defines no function `build`; docs/adding-a-baseline.md says what it should return.")
     if system is None:
-        if name not in base.names():
-            known = [*values.systems, *base.names()]
+        if name not in models:
+            known = [*values.systems, *models]
             raise UserError(
                 f"'{name}' is neither a system of {layout.PARAMS} nor a file of baselines/{nearest(name, known) or '.'}"
             )
@@ -254,6 +258,12 @@ def subject_of(name: str, values: settings.Settings) -> Subject:
         build()
     except ValueError as error:
         raise UserError(f"{name}: {error}") from None
+    except Exception as error:  # a newcomer's model may fail in any way
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        raise UserError(
+            f"{name} could not be built: {type(error).__name__}: {' '.join(str(error).split())[:300]} "
+            f"({at.filename}, line {at.lineno}); mend it before training."
+        ) from None
     return Subject(build, system.objective, system.objective_options, values.cohort.size)
 
 

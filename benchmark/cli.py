@@ -10,20 +10,40 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
+import math
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
 
 from benchmark import layout
 from benchmark.errors import UserError, nearest
 from benchmark.progress import say
 
 Arguments = Callable[[argparse.ArgumentParser], None]
+Number = TypeVar("Number", int, float)
 
 
 def _no_arguments(parser: argparse.ArgumentParser) -> None:
     """A command without arguments."""
+
+
+def _at_least(least: Number, most: float = math.inf) -> Callable[[str], Number]:
+    """Reads a number of the kind of ``least`` that is neither below it nor above ``most``."""
+
+    def number(text: str) -> Number:
+        try:
+            value = type(least)(text)
+        except ValueError:
+            value = type(least)(-1)
+        if not least <= value <= most or value == math.inf:
+            upper = "" if most == math.inf else f" and at most {most}"
+            raise argparse.ArgumentTypeError(f"expected a number of at least {least}{upper}, found '{text}'")
+        return value
+
+    return number
 
 
 def _dataset(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +68,7 @@ def _run(parser: argparse.ArgumentParser) -> None:
 
 def _train(parser: argparse.ArgumentParser) -> None:
     _run(parser)
-    parser.add_argument("--max-minutes", type=float, help="stop after a checkpoint; run again to go on")
+    parser.add_argument("--max-minutes", type=_at_least(0.0), help="stop after a checkpoint; run again to go on")
 
 
 def _check_baseline(parser: argparse.ArgumentParser) -> None:
@@ -70,11 +90,13 @@ def _verify(parser: argparse.ArgumentParser) -> None:
 
 
 def _ui(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=int, default=5000, help="port to serve on (5000)")
+    parser.add_argument("--port", type=_at_least(1, 65_535), default=5000, help="port to serve on (5000)")
 
 
 def _calibrate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--simulations", type=int, default=3000, help="simulated studies per setting (default 3000)")
+    parser.add_argument(
+        "--simulations", type=_at_least(1), default=3000, help="simulated studies per setting (default 3000)"
+    )
 
 
 @dataclass(frozen=True)
@@ -129,8 +151,16 @@ REFUSED = {
     errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
     errno.EROFS: "the folder is read-only; make it writable, or work in another one",
     errno.EACCES: "access is denied; correct the permissions, or work in another folder",
+    errno.EPERM: "access is denied; correct the permissions, or work in another folder",
+    errno.ENOTDIR: "a file stands where a folder is expected; move it out of the way",
+    errno.EEXIST: "a file stands where a folder is expected; move it out of the way",
+    errno.EISDIR: "a folder stands where a file is expected; move it out of the way",
+    errno.ELOOP: "its symbolic links lead in a circle; mend them",
+    errno.ENAMETOOLONG: "its name is too long for this file system; work in a folder with a shorter path",
 }
 """What the operating system refuses and its user can mend. Files are written whole or not at all (files.py)."""
+MADE = ("plan", "data", "runs", "scores", "probe", "results", "reports", "tracked.json")
+"""Where stages write; what is missing there was not made yet."""
 
 
 INTERRUPTED = 130
@@ -188,6 +218,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 2
     except OSError as error:
+        missing = Path(str(error.filename or error))  # Arrow's errors hold the path alone
+        if isinstance(error, FileNotFoundError) and missing.parts[:1] and missing.parts[0] in MADE:
+            say(f"error: {missing} is missing; run `dvc repro` to make it.")
+            return 2
         if error.errno not in REFUSED:
             raise
         say(f"error: {error.filename or 'A file could not be written'}: {REFUSED[error.errno]}.")

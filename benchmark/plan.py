@@ -97,6 +97,8 @@ def _parse(path: str) -> ast.Module:
         return ast.parse((ROOT / path).read_text(encoding="utf-8"))
     except SyntaxError as error:
         raise UserError(f"{path}, line {error.lineno}: {error.msg}; mend it before training.") from None
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a zero byte
+        raise UserError(f"{path} cannot be read as Python ({error}); mend it, or move it out of the way.") from None
 
 
 def reachable(entries: list[str]) -> list[str]:
@@ -203,12 +205,16 @@ def _check(chosen: settings.Settings) -> None:
         raise UserError(f"`compare` and `ablation` both name {sorted(both)}; a system belongs to one of them.")
     if not chosen.compare or not chosen.seeds:
         raise UserError("`compare` and `seeds` must each name at least one.")
-    if any(seed < 0 for seed in [*chosen.seeds, *chosen.ablation_seeds]):
-        raise UserError("`seeds` and `ablation_seeds` must be zero or more.")
     try:
         encoder_options(chosen.encoders)
     except ValueError as error:
         raise UserError(f"params.yaml: {error}") from None
+    init = chosen.encoders.get("image", {}).get("init")
+    if init and Path(init).parent != layout.PRETRAINED and not Path(init).is_file():
+        raise UserError(
+            f"`encoders.image.init`: {init} does not exist; name a file of weights, or {layout.PRETRAINED}/"
+            "image.safetensors, which stage `pretrain` makes."
+        )
     for listed in ("references", "ablation_references"):
         for name in getattr(chosen.statistics, listed):
             if name not in chosen.systems:

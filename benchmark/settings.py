@@ -7,7 +7,7 @@ part they need, so that DVC can tell which stage a change concerns (see dvc.yaml
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -20,16 +20,20 @@ PUBLISHED_CROP = 224 / 256
 """Side of the picture that ``training.augment: published`` leaves, part of ``cohort.size``."""
 
 
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""What every random generator in use takes."""
+
+
 class Strict(BaseModel):
     """A frozen settings object that refuses unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DatasetSettings(Strict):
     """Where one dataset lies and which of its label sets is scored."""
 
-    root: str = PHANTOM_ROOT
+    root: str = Field(PHANTOM_ROOT, min_length=1)
     """``phantom``, or the folder of the published release."""
     labels: Literal["published", "all", "exact"] = "all"
     grounding: str | None = None
@@ -46,7 +50,7 @@ class DatasetSettings(Strict):
 class PhantomSettings(Strict):
     """The embedded cohort: how many studies of each layout, from which seed."""
 
-    seed: int = 2025
+    seed: Seed = 2025
     picture_size: int = Field(256, ge=32, le=4096)
     """Longest side of a rendered picture, pixels."""
     studies: dict[str, int]
@@ -76,7 +80,7 @@ class EndpointSettings(Strict):
 class CaptionSettings(Strict):
     """Report -> sentences -> prompted form -> normal/abnormal -> kept."""
 
-    seed: int = 7
+    seed: Seed = 7
     prompting: Literal["rules", "table", "endpoint"] = "rules"
     prompted_share: float = Field(0.5, ge=0, le=1)
     """Share of sampled training captions taken in the prompted form, the rest as dictated."""
@@ -162,7 +166,7 @@ class ScoringSettings(Strict):
 class SupervisionSettings(Strict):
     """A network of the same image tower that learns from targets instead of text."""
 
-    seed: int = 0
+    seed: Seed = 0
     samples: int = Field(ge=1)
     """Training pictures seen."""
     learning_rate: float = Field(6e-3, gt=0)
@@ -182,7 +186,7 @@ class ProbeSettings(SupervisionSettings):
 class StatisticsSettings(Strict):
     """Intervals."""
 
-    seed: int = 11
+    seed: Seed = 11
     replicates: int = Field(2000, ge=10)
     level: float = Field(0.95, gt=0, lt=1)
     interval: Literal["percentile", "logit", "bca"] = "logit"
@@ -218,8 +222,8 @@ class Settings(Strict):
     budget: BudgetSettings
     compare: list[str]
     ablation: list[str]
-    seeds: list[int]
-    ablation_seeds: list[int]
+    seeds: list[Seed]
+    ablation_seeds: list[Seed]
     systems: dict[str, SystemSettings]
     scoring: ScoringSettings
     probe: ProbeSettings
@@ -309,6 +313,8 @@ def load(path: Path = layout.PARAMS) -> Settings:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} was not found; run from the repository's root.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); restore it from the repository.") from None
     except RecursionError:
         raise UserError(f"{path} is nested beyond reading; restore it from the repository.") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that no calendar has

@@ -30,7 +30,10 @@ def create(directory: Path, profile: str, source: Path) -> None:
     if directory.resolve() == source.resolve():
         raise UserError("The workspace must not be the repository itself; name another folder, for example .quick.")
     changes = profiles.read(profile, source / profiles.PROFILES)
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{directory} cannot be made a folder ({error.strerror}); name another place.") from None
     for name in COPIED:
         target = directory / name
         if target.is_dir():

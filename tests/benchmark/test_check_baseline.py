@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ from benchmark import check_baseline, layout, settings
 from benchmark.check_baseline import Subject
 from benchmark.errors import UserError
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 ENCODERS: dict[str, dict[str, Any]] = {
     "image": {"kind": "conv", "width": 8, "dim": 16},
     "text": {"kind": "words", "dim": 16},
@@ -115,3 +120,28 @@ def test_a_system_is_checked_with_its_own_model_and_objective() -> None:
     subject = check_baseline.subject_of("offclip", settings.load())
     assert subject.objective == "off_clip"
     assert type(subject.model()).__name__ == "CARZero"
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (b"def build(:", r"baselines/mine\.py, line 1: invalid syntax; mend it"),
+        (b"# \xff", r"baselines/mine\.py cannot be read as Python"),
+        (b"x = 1", r"baselines/mine\.py defines no function `build`; docs/adding-a-baseline\.md"),
+        (b"import gone\ndef build(*_): ...", r"mine could not be built: ModuleNotFoundError: No module named 'gone'"),
+        (b"def build(*_):\n    raise RuntimeError('boom')", r"RuntimeError: boom \(.*mine\.py, line 2\); mend it"),
+    ],
+)
+def test_a_file_that_cannot_be_a_baseline_is_refused_in_a_sentence(
+    tmp_path: Path, source: bytes, sentence: str
+) -> None:
+    """In a workspace of its own: the file must lie in the package."""
+    for name in ("benchmark", "baselines", "offclip"):
+        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / layout.PARAMS, tmp_path)
+    (tmp_path / "baselines/mine.py").write_bytes(source)
+    command = [sys.executable, "-m", "benchmark", "check-baseline", "mine"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert re.search(sentence, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr

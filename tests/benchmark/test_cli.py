@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -96,3 +97,60 @@ def test_a_reader_that_goes_away_is_no_error(reported):
         running.stdout.close()
         running.stdin.close()
         assert running.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ui", "--port", "70000"],
+        ["ui", "--port", "x"],
+        ["calibrate", "--simulations", "0"],
+        ["train", "--system", "clip", "--seed", "0", "--max-minutes", "nan"],
+        ["train", "--system", "clip", "--seed", "0", "--max-minutes", "-1"],
+    ],
+)
+def test_a_number_out_of_range_is_refused(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2
+    assert f"expected a number of at least {'0.0' if 'train' in arguments else 1}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["pretrain"], ["captions"], ["probe"], ["measure"], ["report"], ["track"]])
+def test_a_stage_whose_input_was_not_made_yet_says_what_to_run(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
+    assert cli.main(command) == 2
+    assert re.search(r"is missing; run `(dvc repro|python -m benchmark)", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("way", [["data"], ["data/raw"], ["data/raw/padchest"], ["params.yaml"]])
+def test_a_file_or_folder_in_the_way_is_a_sentence(way, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    release = tmp_path / "release"
+    release.mkdir()
+    profile = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    profile["datasets"]["padchest"]["root"] = str(release)
+    Path("params.yaml").write_text(yaml.safe_dump(profile))
+    for path in map(Path, way):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.name == "params.yaml":
+            path.unlink()
+            path.mkdir()
+        else:
+            path.write_text("in the way")
+    status = cli.main(["raw", "padchest"])
+    said = capsys.readouterr().err
+    if way == ["data/raw/padchest"]:  # the stage's own output: replaced
+        assert status == 0
+    else:
+        assert status == 2
+        assert re.search("a file stands where a folder is expected|cannot be read", said)
+
+
+@pytest.mark.parametrize("place", ["/proc/nowhere", "params.yaml"])
+def test_a_workspace_where_none_can_be_is_refused(place, monkeypatch, capsys):
+    monkeypatch.chdir(REPOSITORY)
+    assert cli.main(["workspace", place, "--profile", "smoke"]) == 2
+    assert f"{place} cannot be made a folder" in capsys.readouterr().err
