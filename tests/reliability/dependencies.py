@@ -12,8 +12,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 HEAD = """# Dependencies and their licences
 
 What `pyproject.toml` names, with the licence that the installed package declares. `constraints.txt` pins these and all
-that they need to the versions that were tested; `make audit` checks that they fit together and, where the network
-allows, asks `pip-audit` for known vulnerabilities. Made by `python -m tests.reliability.dependencies`.
+that they need to the versions that were tested; `make audit` checks that they fit together and asks `pip-audit` for the
+known vulnerabilities of exactly these. It asks pypi.org: a mirror without advisories is reported as no answer, not as
+no vulnerability. Made by `python -m tests.reliability.dependencies`.
 
 | package | licence | needed |
 |---|---|---|

@@ -8,9 +8,11 @@ import os
 import random
 import re
 import sqlite3
+import threading
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -23,9 +25,8 @@ from tests.reliability.life import PATIENCE, RUNNING, Life
 pytestmark = pytest.mark.chaos
 KILLS_PER_STAGE = 3
 """At least so many in each stage of dvc.yaml, at least one in each of its datasets or systems."""
-LONGEST_WAIT = 6.0
-"""Seconds after a stage's start within which the first attempt strikes; a stage that was quicker is run again with half
-of it."""
+ALWAYS = ("plan", "track")
+"""Stages that every `dvc repro` runs."""
 STAGES = tuple(yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
 TIMED = ("ledger.csv", "costs.csv", "provenance.csv")
 """Tables that hold timings, which no machine repeats, or the hash of dvc.lock, which names the ledgers that do."""
@@ -37,34 +38,52 @@ REFUSED = re.compile(r"is busy, it is being blocked by|Unable to acquire lock")
 class Struck:
     """What was done to the killed pipeline."""
 
-    kills: Counter[str]
+    kills: Counter[str] = field(default_factory=Counter)
     """Stage as in dvc.yaml -> kills."""
     orphans: int = 0
     lives: int = 0
     refused: int = 0
+    finished: set[str] = field(default_factory=set)
+    """Stages that came to their end (datasets and systems apart)."""
 
 
 def name_of(instance: str) -> str:
     return instance.partition("@")[0]
 
 
-def strike(folder: Path, instance: str, moments: random.Random, done: Struck, *, orphan: bool) -> None:
-    """Force one stage to run and kill it at a random moment after its start, until one attempt was quick enough."""
-    wait = LONGEST_WAIT
-    for _ in range(12):
+def strike(folder: Path, instance: str, seconds: float, moments: random.Random, done: Struck, *, orphan: bool) -> None:
+    """Start `dvc repro` and kill it at a random moment of one stage; where it was quicker, in the stage after that.
+
+    Args:
+        folder: the workspace.
+        instance: the stage to strike in; one that has come to its end is forced to run again.
+        seconds: how long it takes.
+        moments: chance.
+        done: what was done so far.
+        orphan: kill `dvc` alone and let its stage live on.
+    """
+    for _ in range(8):
         done.lives += 1
-        life = Life(folder, f"{done.lives:03d}", "--force", "--single-item", instance)
-        if next(life.stages(), None) == instance:
-            time.sleep(moments.uniform(0, wait))
-            if not life.ended:
-                life.kill(orphan=orphan)
-                done.kills[name_of(instance)] += 1
-                done.orphans += orphan
-                return
-        # It was over before, or a stage that outlived its `dvc` was in its way.
-        assert life.process.wait() == 0 or done.orphans, life.text()[-3000:]
-        done.refused += life.process.returncode != 0
-        wait /= 2
+        again = ("--force", "--single-item", instance) if instance in done.finished else ()
+        life = Life(folder, f"{done.lives:03d}", *again)
+        if instance in life.stages():
+            time.sleep(moments.uniform(0, seconds))
+            seconds *= 0.8
+        over = life.ended
+        if not over:
+            life.kill(orphan=orphan)
+        *finished, last = life.started() or [""]
+        if not over:
+            done.kills[name_of(last)] += 1
+            done.orphans += orphan
+        elif life.process.returncode == 0:
+            finished.append(last)
+        else:  # a stage that outlived its `dvc` was in its way
+            assert done.orphans, life.text()[-3000:]
+            done.refused += 1
+        done.finished |= {*finished} - {*ALWAYS}
+        if last == instance and not over:
+            return
     raise AssertionError(f"{instance} was never struck, see {life.log}")
 
 
@@ -85,22 +104,46 @@ def instances(folder: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def put_through(folder: Path, done: Struck) -> None:
-    """Run the pipeline stage by stage, killing each before it may end."""
+def put_through(folder: Path, durations: Callable[[str], float], done: Struck) -> None:
+    """Run the pipeline as often as it takes to kill it in every stage, then once to its end."""
     moments = random.Random(8)
     for instance in instances(folder):
         alone = "@" not in instance or name_of(instance).endswith("_ablation")
         for attempt in range(KILLS_PER_STAGE if alone else 1):
             # Once a stage `dvc` dies and the stage itself goes on, beside the one that is started next.
-            strike(folder, instance, moments, done, orphan=attempt == 1 and instance not in ("plan", "track"))
-        for _ in range(3):  # the survivor of a lone `dvc` may be in the way
-            done.lives += 1
-            life = Life(folder, f"{done.lives:03d}", "--single-item", instance)
-            if life.process.wait(PATIENCE) == 0:
-                break
-            done.refused += 1
-        assert life.process.returncode == 0, f"{life.log}: {life.text()[-3000:]}"
-    Life(folder, "last").finish()
+            orphan = attempt == 1 and instance not in ALWAYS
+            strike(folder, instance, durations(instance), moments, done, orphan=orphan)
+    for name in ("last", "last again"):  # the survivor of a lone `dvc` may be in the way
+        last = Life(folder, name)
+        if last.process.wait(PATIENCE) == 0:
+            return
+        done.refused += 1
+    raise AssertionError(f"{last.log}: {last.text()[-3000:]}")
+
+
+class Watched:
+    """A pipeline that runs undisturbed, and how long its stages take."""
+
+    def __init__(self, life: Life) -> None:
+        self.life = life
+        self.begun: dict[str, float] = {}
+        """Stage -> when it began; "" -> when all was over."""
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        for stage in self.life.stages():
+            self.begun[stage] = time.monotonic()
+        self.begun[""] = time.monotonic()
+
+    def seconds(self, instance: str) -> float:
+        """How long the stage took; waits for its end."""
+        while True:
+            order = list(self.begun)
+            if instance in order[:-1]:
+                return self.begun[order[order.index(instance) + 1]] - self.begun[instance]
+            assert "" not in self.begun, f"{instance} is none of the stages that ran: {self.life.text()[-3000:]}"
+            time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -110,14 +153,14 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Str
     undisturbed, killed = home / "undisturbed", home / "killed"
     for folder in (undisturbed, killed):
         workspace.create(folder, "smoke", REPOSITORY)
-    reference, done = Life(undisturbed, "000"), Struck(Counter())
+    reference, done = Life(undisturbed, "000"), Struck()
     try:
         next(reference.stages())
         with reference.paused():  # in the middle of its first stage, so that the second cannot be the quicker one
             second = Life(undisturbed, "second")
             assert second.process.wait(PATIENCE) != 0
             assert REFUSED.search(second.text()), second.text()[-3000:]
-        put_through(killed, done)
+        put_through(killed, Watched(reference).seconds, done)
         reference.finish()
         assert set(map(name_of, reference.started())) == set(STAGES)
     finally:
@@ -127,13 +170,13 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Str
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Hash of every result that must not depend on what happened on the way; half-written ones are none."""
+    """Hash of every result that must not depend on what happened on the way."""
     listed = [path for name in COMPARED for path in sorted((folder / name).rglob("*")) if path.is_file()]
     listed += sorted(folder.glob("runs/*/*.safetensors"))
     return {
         str(path.relative_to(folder)): files.sha256_file(path)
         for path in listed
-        if path.with_suffix(".csv").name not in TIMED and not any(part.endswith(".part") for part in path.parts)
+        if path.with_suffix(".csv").name not in TIMED
     }
 
 
@@ -151,6 +194,14 @@ def test_forty_kills_over_all_stages_change_no_byte(
     reference, survivors = contents(undisturbed), contents(killed)
     assert len(reference) > 100
     assert {name for name in reference | survivors if reference.get(name) != survivors.get(name)} == set()
+
+
+def test_nothing_unfinished_is_left(pipelines: tuple[Path, Path, Struck]) -> None:
+    """Neither a temporary file nor a checkpoint: only what DVC and the renderer keep is hidden."""
+    for folder in pipelines[:2]:
+        found = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
+        hidden = [path for path in found if re.search(r"(^|/)\.", path) or path.endswith(".part")]
+        assert [path for path in hidden if not path.startswith((".dvc", "data/raw/.anatomy"))] == []
 
 
 def test_every_run_is_logged_once_however_often_tracking_was_killed(pipelines: tuple[Path, Path, Struck]) -> None:
@@ -176,5 +227,5 @@ def test_files_dated_decades_apart_are_still_what_they_were(pipelines: tuple[Pat
             date = moments.choice(dates)
             os.utime(path, (date, date))
     said = Life(undisturbed, "dated").finish()
-    assert sorted(RUNNING.findall(said)) == ["plan", "track"]
+    assert sorted(RUNNING.findall(said)) == sorted(ALWAYS)
     assert contents(undisturbed) == before
