@@ -1,7 +1,8 @@
 """``python -m benchmark.tracking.follow``: the process that logs a training's points; live.py starts it.
 
 Standard input: a line of JSON that says whose curves follow, a line a point, and how the training ended. Without that
-last line the training was killed, and its run says so. Standard output: one sentence if the store cannot be logged to.
+last line the training was killed, and its run says so. Standard output: where a server shows the run, or why there is
+none, a sentence each.
 The runs lie in an experiment of their own: the record that ``track`` makes of a whole run stays the only truth.
 """
 
@@ -54,6 +55,9 @@ class LiveRun:
             _create(self._client, home.experiment_id, name, tags, subject["params"]),
             0,
         )
+        if uri.startswith(("http://", "https://")):
+            page = f"{uri.rstrip('/')}/#/experiments/{home.experiment_id}/runs/{self._id}/model-metrics"
+            _say(f"the curves of {name}: {page}")
 
     def log(self, points: Iterable[Message]) -> None:
         """Add points; those of steps that were logged before an interruption are there already."""
@@ -116,13 +120,14 @@ def follow(inbox: SimpleQueue[Message]) -> None:
             # MLflow raises its own, SQLAlchemy's, requests' and the file system's errors: all mean "no store".
             ask_again = time.monotonic() + PAUSE_SECONDS
             if not said:
-                print(_sentence(error), flush=True)
+                text = " ".join(str(error).split())[:200]
+                _say(f"no live curves, and the training goes on without them: {type(error).__name__}: {text}")
             said = True
 
 
-def _sentence(error: Exception) -> str:
-    text = " ".join(str(error).split())[:200]
-    return f"{type(error).__name__}: {CREDENTIALS.sub('', text)}"
+def _say(sentence: str) -> None:
+    """To the training, which prints it."""
+    print(CREDENTIALS.sub("", sentence), file=sys.__stdout__, flush=True)
 
 
 def _read(inbox: SimpleQueue[Message]) -> None:
@@ -138,6 +143,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     os.nice(5)  # the training goes first, but where it takes every core, less than this would never be served
     os.environ.update({**PATIENCE, **os.environ})
+    sys.stdout = sys.stderr  # MLflow prints where a run is to be seen when it ends
     inbox: SimpleQueue[Message] = SimpleQueue()
     threading.Thread(target=_read, args=(inbox,), daemon=True).start()
     follow(inbox)

@@ -47,7 +47,7 @@ class _Follower:
 
     process: subprocess.Popen[bytes]
     points: IO[bytes]
-    complaints: IO[bytes]
+    words: IO[bytes]
 
     @classmethod
     def start(cls) -> _Follower:
@@ -60,21 +60,21 @@ class _Follower:
             bufsize=0,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
-        points, complaints = process.stdin, process.stdout
+        points, words = process.stdin, process.stdout
         assert points is not None
-        assert complaints is not None
-        for pipe in (points, complaints):
+        assert words is not None
+        for pipe in (points, words):
             os.set_blocking(pipe.fileno(), False)
-        return cls(process, points, complaints)
+        return cls(process, points, words)
 
     def tell(self, message: Mapping[str, Any]) -> None:
         """One line; below PIPE_BUF, so that a write is whole or raises BlockingIOError."""
         os.write(self.points.fileno(), json.dumps(message).encode() + b"\n")
 
     def hear(self) -> str:
-        """What it could not do, if it said so by now."""
+        """What it had to say by now: a sentence a line."""
         try:
-            return os.read(self.complaints.fileno(), 1 << 16).decode(errors="replace").strip()
+            return os.read(self.words.fileno(), 1 << 16).decode(errors="replace").strip()
         except BlockingIOError:
             return ""
 
@@ -152,14 +152,14 @@ class Curves:
         except BlockingIOError:
             pass  # a point less: it empties the pipe at once, so it has been stopped for long
         except OSError:
-            said = self._follower.hear() or "the process that logs them ended"
+            said = self._follower.hear() or "the process that logs live curves ended"
             self._follower.end(0)
             self._follower = None
             self._repeat(said)
 
     def _repeat(self, said: str) -> None:
-        if said:
-            say(f"MLflow: no live curves, and the training goes on without them: {said}")
+        for sentence in said.splitlines():
+            say(f"MLflow: {sentence}")
 
 
 def _status(kind: type[BaseException] | None) -> str:

@@ -6,11 +6,13 @@ import json
 import math
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,7 +24,7 @@ import torch
 
 from benchmark import files, layout
 from benchmark.errors import Stopped, UserError
-from benchmark.tracking import live
+from benchmark.tracking import live, store
 from benchmark.training import checkpoint, loop, train
 from tests.benchmark.training import workplace
 
@@ -181,6 +183,49 @@ def test_a_loss_that_is_not_a_number_is_a_failed_run(folder: Path, monkeypatch: 
     assert curve(folder, run, "loss")[-1][0] == 7
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an MLflow server."""
+    root = tmp_path_factory.mktemp("server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{root / 'served.db'}"]
+    command += ["--port", str(port), "--workers", "1"]
+    with open(root / "server.log", "w") as log:
+        process = subprocess.Popen(
+            command, cwd=root, env=store.environment(), stdout=log, stderr=log, start_new_session=True
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{address}/health", timeout=5)
+                break
+            except OSError:
+                assert process.poll() is None, (root / "server.log").read_text()
+                time.sleep(0.5)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def test_a_server_shows_the_curves_at_the_address_that_is_said(
+    folder: Path, plain: Path, server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(live.URI, server)
+    train.run("clip", 0)
+    client = mlflow.MlflowClient(server)
+    (run,) = client.search_runs([client.get_experiment_by_name("off-clip (live)").experiment_id])
+    assert run.info.status == "FINISHED"
+    assert [point.step for point in client.get_metric_history(run.info.run_id, "training/loss")][-1] == STEPS
+    said = [line for line in capsys.readouterr().err.splitlines() if "MLflow" in line]
+    page = f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/model-metrics"
+    assert said == [f"MLflow: the curves of CLIP, seed 0: {page}"]
+    assert_same_training(folder, plain)
+
+
 @contextmanager
 def unreachable(root: Path) -> Iterator[str]:
     """An address at which nobody answers the call."""
@@ -210,7 +255,7 @@ def broken(root: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("store", "seconds", "sentence"),
+    ("faulty", "seconds", "sentence"),
     [
         (unreachable, 60.0, "no live curves, and the training goes on without them: MlflowException"),
         (locked, 60.0, "no live curves, and the training goes on without them: OperationalError: database is locked"),
@@ -223,11 +268,11 @@ def test_a_store_that_cannot_be_logged_to_is_one_sentence_and_the_training_the_s
     plain: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    store: Any,
+    faulty: Any,
     seconds: float,
     sentence: str,
 ) -> None:
-    with store(folder) as uri:
+    with faulty(folder) as uri:
         monkeypatch.setenv(live.URI, uri)
         monkeypatch.setattr(live, "FINISH_SECONDS", seconds)
         began = time.monotonic()
