@@ -34,7 +34,10 @@ def run() -> None:
     path = layout.RESULTS / "auc.csv"
     if not path.is_file():
         raise UserError(f"{path} is missing; run `dvc repro` to make it.")
-    rows = main_rows(pd.read_csv(path, keep_default_na=False))
+    try:
+        rows = main_rows(pd.read_csv(path, keep_default_na=False))
+    except (ValueError, AttributeError) as error:  # AttributeError: a column is missing
+        raise UserError(f"{path} cannot be read ({error}); run `dvc repro` to make it again.") from None
     title = "PHANTOM cohort: drawn pictures, not patients" if chosen.is_phantom else "Published datasets"
     table = Table("dataset", "system", *COLUMNS.values(), title=title)
     for dataset in [name for name in layout.EVALUATION_DATASETS if name in set(rows.dataset)]:

@@ -154,3 +154,13 @@ def test_a_workspace_where_none_can_be_is_refused(place, monkeypatch, capsys):
     monkeypatch.chdir(REPOSITORY)
     assert cli.main(["workspace", place, "--profile", "smoke"]) == 2
     assert f"{place} cannot be made a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"a,b\n1,2\n"])
+def test_a_summary_of_a_spoilt_table_is_refused(content, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
+    Path("results").mkdir()
+    Path("results/auc.csv").write_bytes(content)
+    assert cli.main(["summary"]) == 2
+    assert "results/auc.csv cannot be read" in capsys.readouterr().err
