@@ -13,7 +13,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,12 @@ def _remove(part: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
     else:
         part.unlink(missing_ok=True)
+
+
+def sweep(folders: Iterable[Path]) -> None:
+    """Remove what killed processes left in the folders: a stage that DVC restores writes nothing there itself."""
+    for folder in filter(Path.is_dir, folders):
+        _sweep(folder.resolve())
 
 
 @functools.cache  # once a process: a folder of answers can hold hundreds of thousands

@@ -38,6 +38,8 @@ PLUMBING = frozenset(
     )
 )
 """Reached by training and unable to change a weight; the settings themselves are in the plan by value."""
+SWEPT = (".", "data", "data/raw", "data/cohort", "runs", "scores", "reports")
+"""Where stages write. This stage runs first in every `dvc repro`."""
 ENTRIES = ("offclip/objective.py", "benchmark/training/train.py")
 
 
@@ -252,6 +254,7 @@ def run() -> None:
     chosen = settings.load()
     _check(chosen)
     names = [*chosen.compare, *chosen.ablation]
+    files.sweep(map(Path, SWEPT))
     folder = layout.plan("_").parent
     for stale in set(folder.glob("*")) - {layout.plan(name) for name in names}:
         shutil.rmtree(stale) if stale.is_dir() else stale.unlink()

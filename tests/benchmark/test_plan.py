@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -228,3 +229,18 @@ def test_an_endpoint_for_credentialed_reports_is_refused_before_a_report_is_read
     write(values)
     with pytest.raises(UserError, match="would send credentialed report text"):
         plan.run()
+
+
+def test_planning_removes_what_killed_processes_left(folder: Path) -> None:
+    write(workplace.params())
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for name in ("scores", "data/cohort", "runs/.state"):
+        Path(name).mkdir(parents=True)
+    left = [Path(f"scores/.clip-0.{gone.pid}.part"), Path(f"data/cohort/.padchest.{gone.pid}.part")]
+    kept = [Path("data/cohort/.padchest.part"), Path(f"scores/.clip-1.{os.getppid()}.part")]
+    for path in [*left, *kept]:
+        path.mkdir()
+    plan.run()
+    assert [path for path in [*left, *kept] if path.exists()] == kept
+    assert Path("runs/.state").is_dir()
