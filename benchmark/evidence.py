@@ -65,6 +65,9 @@ def _read_csv(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path, dtype={"seed": str})
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
+    except ValueError as error:  # pandas' words for a file that is no table
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(f"{path} cannot be read ({reason}); run `dvc repro measure` to make it again.") from None
     for name in table.columns:
         if table[name].dtype == object or pd.api.types.is_string_dtype(table[name]):
             table[name] = table[name].fillna("").astype(object)

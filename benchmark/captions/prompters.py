@@ -78,9 +78,12 @@ class TablePrompter:
         try:
             text = bounded.table(path).decode("utf-8-sig")  # spreadsheets write a byte order mark
             rows = csv.DictReader(io.StringIO(text, newline=""))
-            found = rows.fieldnames or []
-            if not {"study_id", "prompted"} <= set(found):
-                raise UserError(f"{path}: expected the columns study_id and prompted, found {', '.join(found[:12])}.")
+            if missing := sorted({"study_id", "prompted"} - set(rows.fieldnames or [])):
+                # Not what is there instead: without its header line the table begins with a report.
+                raise UserError(
+                    f"{path}: expected the columns study_id and prompted, but its first row lacks "
+                    f"{' and '.join(missing)}; add it."
+                )
             for row in rows:
                 self._clauses.setdefault(row["study_id"], []).extend(_clauses(row["prompted"] or ""))
         except FileNotFoundError:

@@ -155,8 +155,9 @@ def read_table(path: Path, columns: Iterable[str], optional: Iterable[str] = ())
         for column in wanted:
             if column not in header:
                 found = ", ".join(map(name_shown, header[:12])) + (" ..." if len(header) > 12 else "")
+                told = [name for name in header if name_shown(name) == name]
                 raise UserError(
-                    f"{path}: expected a column '{column}', found {found}{nearest(column, header) or '.'} "
+                    f"{path}: expected a column '{column}', found {found}{nearest(column, told) or '.'} "
                     "The layout expected is in docs/datasets.md."
                 )
         used = [column for column in header if column in {*wanted, *optional}]

@@ -142,12 +142,12 @@ def read_masks(path: Path, image_ids: set[str]) -> list[dict[str, object]]:
                 code = str(mask["counts"])
                 encoded = {"size": [rows_of_mask, columns_of_mask], "counts": code}
                 if not covers(code, rows_of_mask, columns_of_mask):
-                    raise ValueError(f"its runs do not cover {rows_of_mask} x {columns_of_mask} pixels")
+                    raise ValueError("its runs do not cover its size")
                 left, top, width, height = (float(value) for value in coco.toBbox(encoded))
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError):  # what they say may quote the entry
                 raise UserError(
                     f"{path}: the mask of '{name}' in entry {number} was expected as "
-                    f'{{"size": [h, w], "counts": RLE}} ({error}); download it again.'
+                    '{"size": [h, w], "counts": RLE} whose runs cover h x w pixels; download it again.'
                 ) from None
             if image_id in image_ids and width > 0 and height > 0:
                 rows.append(

@@ -211,9 +211,12 @@ def _grounded(entry: dict[str, Any], findings: dict[str, int]) -> Iterator[dict[
     for sentence in entry.get("findings", []):
         names = {" ".join(str(name).lower().split()) for name in sentence.get("labels", [])}
         for box in [*sentence.get("boxes", []), *(sentence.get("extra_boxes") or [])]:
-            x_min, y_min, x_max, y_max = (float(corner) for corner in box)
+            try:
+                x_min, y_min, x_max, y_max = (float(corner) for corner in box)
+            except ValueError:  # it would quote what stands there
+                raise ValueError("found a box that is not four numbers") from None
             if not (0 <= x_min < x_max <= 1 and 0 <= y_min < y_max <= 1):
-                raise ValueError(f"found {box}")
+                raise ValueError(f"found [{x_min:g}, {y_min:g}, {x_max:g}, {y_max:g}]")
             corners = {"x_min": x_min, "y_min": y_min, "x_max": x_max, "y_max": y_max}
             for name in sorted(names & findings.keys()):
                 yield {"image_id": entry["ImageID"], "finding": name, "kind": "fraction", **corners}

@@ -63,6 +63,12 @@ def read(dataset: str, split: str) -> Cohort:
         pictures = np.load(folder / "images.npy", mmap_mode="r")
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing; run `dvc repro prepare@{dataset}`.") from None
+    except (OSError, EOFError, ValueError) as error:  # Arrow's and NumPy's words for a spoilt file
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(
+            f"{folder}: index.parquet or images.npy cannot be read ({reason}); delete the folder and run "
+            f"`dvc repro prepare@{dataset}`."
+        ) from None
     if pictures.dtype != np.uint8 or pictures.ndim != 3 or len(pictures) != len(index):
         raise UserError(
             f"{folder / 'images.npy'} holds {pictures.dtype} {pictures.shape}, index.parquet has {len(index)} rows; "

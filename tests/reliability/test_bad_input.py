@@ -115,6 +115,15 @@ def test_many_more_spoilt_tables_of_each_kind(release: Release, table: str, trie
     spoil_a_table(release, table, seed, tried)
 
 
+@pytest.mark.parametrize("release", ["mimic_cxr"], indirect=True)
+def test_a_header_that_ran_into_its_first_row_suggests_no_identifier(release: Release) -> None:
+    path = release.root / "mimic-cxr-2.0.0-chexpert.csv.gz"
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).replace(b"es\n1", b"1", 1)))
+    with pytest.raises(UserError, match="expected a column 'Support Devices'") as error:
+        prepare.run("mimic_cxr")
+    assert "10000032" not in str(error.value)
+
+
 def edited(release: Release, table: str, old: str, new: str) -> None:
     path = release.root / table
     unzip, zipped = (gzip.decompress, gzip.compress) if path.suffix == ".gz" else (bytes, bytes)

@@ -96,7 +96,7 @@ def test_a_wrong_table_is_one_sentence(tmp_path: Path) -> None:
         TablePrompter(tmp_path / "none.csv")
     path = tmp_path / "llm.csv"
     path.write_text("study,prompt\n")
-    with pytest.raises(UserError, match="expected the columns study_id and prompted, found study, prompt"):
+    with pytest.raises(UserError, match="study_id and prompted, but its first row lacks prompted and study_id"):
         TablePrompter(path)
     path.write_text("study_id,prompted\nx,There is edema.\n")
     with pytest.raises(UserError, match="column study_id"):

@@ -47,3 +47,11 @@ def test_a_cohort_that_does_not_fit_together_is_refused(here: Path, broken: str)
     files.write_parquet(folder / "index.parquet", index)
     with pytest.raises(UserError, match=message):
         cohort.read("vindr_cxr", split)
+
+
+@pytest.mark.parametrize("name", ["index.parquet", "images.npy"])
+@pytest.mark.parametrize("spoilt", [b"", b"\x00" * 50, b"PAR1 and no more"])
+def test_a_spoilt_file_is_one_sentence(here: Path, name: str, spoilt: bytes) -> None:
+    (layout.cohort("vindr_cxr") / name).write_bytes(spoilt)
+    with pytest.raises(UserError, match=r"index\.parquet or images\.npy cannot be read.*dvc repro prepare@vindr_cxr"):
+        cohort.read("vindr_cxr", "test")
