@@ -1,8 +1,8 @@
 """Whole files or none: every write goes to a temporary neighbour and is renamed into place.
 
 ``os.replace`` is atomic on one file system, so a reader (or a run resumed after ``kill -9``) never
-meets half a file. The temporary name starts with a dot, holds the process that writes it and ends in ``.part``; what
-a killed process left is removed by the next one that writes into that folder.
+meets half a file. The temporary name starts with a dot, holds the machine and process that write it and ends in
+``.part``; what a killed process left is removed by the next one of that machine that writes into that folder.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-TEMPORARY = re.compile(r"\..+\.([1-9][0-9]*)\.part")
-"""``.<name>.<process>.part``."""
+MACHINE = re.sub(r"[^A-Za-z0-9-]", "-", platform.node())
+TEMPORARY = re.compile(rf"\..+\.{MACHINE}\.([1-9][0-9]*)\.part")
+"""``.<name>.<machine>.<process>.part`` of this machine: whether another's process lives cannot be seen from here."""
 
 
 @contextmanager
@@ -39,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path.parent.resolve())
-    part = path.parent / f".{path.name}.{os.getpid()}.part"
+    part = temporary(path)
     try:
         yield part
         if part.is_dir():
@@ -51,6 +53,11 @@ def replacing(path: Path) -> Iterator[Path]:
             os.replace(part, path)
     finally:
         _remove(part)
+
+
+def temporary(path: Path) -> Path:
+    """The hidden neighbour of ``path`` that this process writes before it renames it."""
+    return path.parent / f".{path.name}.{MACHINE}.{os.getpid()}.part"
 
 
 def _remove(part: Path) -> None:
@@ -69,7 +76,7 @@ def sweep(folders: Iterable[Path]) -> None:
 
 @functools.cache  # once a process: a folder of answers can hold hundreds of thousands
 def _sweep(folder: Path) -> None:
-    """Remove the temporaries of processes that are gone; another machine's count as gone."""
+    """Remove the temporaries of this machine's processes that are gone."""
     for entry in os.scandir(folder):
         if (temporary := TEMPORARY.fullmatch(entry.name)) and not _runs(int(temporary[1])):
             _remove(Path(entry.path))

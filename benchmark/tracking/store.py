@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark import files
 from benchmark.progress import track
 from benchmark.tracking.records import Artifact, DatasetUse, Record
 
@@ -131,6 +133,27 @@ def _check_database(uri: str) -> None:
             held.execute("ROLLBACK")
 
 
+def _make_database(uri: str) -> None:
+    """Make a local database that is missing, all its tables or none.
+
+    MLflow makes them one by one and goes on from no half: killed in between, the database would be refused for ever.
+    """
+    from mlflow import MlflowClient
+
+    path = Path(uri.removeprefix(SQLITE))
+    if not uri.startswith(SQLITE) or path.exists():
+        return
+    files.sweep([path.parent])
+    place = files.temporary(path)
+    place.mkdir(parents=True)  # a folder, for SQLite keeps a journal beside a database
+    try:
+        MlflowClient(tracking_uri=f"{SQLITE}{place / path.name}").search_experiments(max_results=1)
+        if not path.exists():  # another process, of a job array for example, may have been quicker
+            os.replace(place / path.name, path)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
 def open_experiment(uri: str, experiment: str, cohort: str, note: str) -> tuple[MlflowClient, Experiment]:
     """A store's client and an experiment in it, made where it is missing.
 
@@ -149,6 +172,7 @@ def open_experiment(uri: str, experiment: str, cohort: str, note: str) -> tuple[
     _check_database(uri)
     for chatty in ("mlflow.store.db.utils", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    _make_database(uri)
     client = MlflowClient(tracking_uri=uri)
     home = client.get_experiment_by_name(experiment) or _make(client, uri, experiment, cohort, note)
     if home.lifecycle_stage != "active":

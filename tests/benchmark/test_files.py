@@ -51,10 +51,13 @@ def test_what_a_killed_process_left_is_removed_by_the_next_that_writes_there(tmp
     assert len(left) == 1
     assert left[0].startswith(".clip-0.")
     (target.parent / ".clip-1.part").touch()  # a name without a process is another's: an unfinished cache
-    running = target.parent / f".clip-2.{os.getppid()}.part"
-    running.touch()
+    running = target.parent / f".clip-2.{files.MACHINE}.{os.getppid()}.part"
+    elsewhere = target.parent / left[0].replace(files.MACHINE, "another-node")
+    for path in (running, elsewhere):
+        path.touch()
     files.write_text(target.parent / "other", "whole")
-    assert {path.name for path in target.parent.iterdir()} == {"other", ".clip-1.part", running.name}
+    kept = {"other", ".clip-1.part", running.name, elsewhere.name}
+    assert {path.name for path in target.parent.iterdir()} == kept
 
 
 def test_a_folder_is_replaced_whole(tmp_path):

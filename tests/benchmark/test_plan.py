@@ -237,8 +237,9 @@ def test_planning_removes_what_killed_processes_left(folder: Path) -> None:
     gone.wait()
     for name in ("scores", "data/cohort", "runs/.state"):
         Path(name).mkdir(parents=True)
-    left = [Path(f"scores/.clip-0.{gone.pid}.part"), Path(f"data/cohort/.padchest.{gone.pid}.part")]
-    kept = [Path("data/cohort/.padchest.part"), Path(f"scores/.clip-1.{os.getppid()}.part")]
+    dead, alive = f"{files.MACHINE}.{gone.pid}.part", f"{files.MACHINE}.{os.getppid()}.part"
+    left = [Path(f"scores/.clip-0.{dead}"), Path(f"data/cohort/.padchest.{dead}")]
+    kept = [Path("data/cohort/.padchest.part"), Path(f"scores/.clip-1.{alive}")]
     for path in [*left, *kept]:
         path.mkdir()
     plan.run()

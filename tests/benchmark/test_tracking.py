@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -160,6 +162,20 @@ def test_an_unreachable_store_fails_nothing_and_the_next_run_logs(tracked, monke
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     tracking.run()
     assert f"0 runs logged, {RUNS} were there" in capsys.readouterr().err
+
+
+def test_killed_while_the_database_is_made_there_is_none_and_the_next_run_makes_it(tmp_path):
+    """MLflow makes its tables one by one, and would refuse a database that has half of them for ever."""
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    code = "import sys; from benchmark.tracking import store; store.open_experiment(sys.argv[1], 'x', '', '')"
+    making = subprocess.Popen([sys.executable, "-c", code, uri])
+    while not any(half.stat().st_size for half in tmp_path.glob(".mlflow.db.*.part/mlflow.db")):
+        assert making.poll() is None
+    making.kill()
+    making.wait()
+    assert not (tmp_path / "mlflow.db").exists()
+    assert store.open_experiment(uri, "x", "", "")[1].name == "x"
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
 def test_the_pages_open_on_training_runs(tracked):
