@@ -31,7 +31,11 @@ STAGES = tuple(yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-
 TIMED = ("ledger.csv", "costs.csv", "provenance.csv")
 """Tables that hold timings, which no machine repeats, or the hash of dvc.lock, which names the ledgers that do."""
 COMPARED = ("results", "reports/tables", "plan", "data/cohort", "data/captions", "data/pretrained", "probe", "scores")
-SPOILT_LOCK = re.compile(r"Unable to read RWLock-file")
+CUT_SHORT = {
+    re.compile(r"Unable to read RWLock-file"): ".dvc/tmp/rwlock",
+    re.compile(r"dvc\.lock' (validation failed|is invalid)"): "dvc.lock",
+}
+"""What DVC says -> which of its own files it was writing when it was killed."""
 REFUSED = re.compile(r"is busy, it is being blocked by|Unable to acquire lock")
 
 
@@ -45,7 +49,7 @@ class Struck:
     lives: int = 0
     refused: int = 0
     locks: int = 0
-    """How often DVC's own lock was cut short."""
+    """How often a file of DVC's own was cut short."""
     finished: set[str] = field(default_factory=set)
     """Stages that came to their end (datasets and systems apart)."""
 
@@ -94,12 +98,12 @@ def strike(folder: Path, instance: str, seconds: float, moments: random.Random, 
 
 
 def mended(folder: Path, life: Life, done: Struck) -> bool:
-    """Do what docs/reliability.md says of a lock that DVC was writing when it was killed; whether that was it."""
-    if not SPOILT_LOCK.search(life.text()):
-        return False
-    (folder / ".dvc/tmp/rwlock").unlink()
-    done.locks += 1
-    return True
+    """Do what docs/reliability.md says of a file that DVC was writing when it was killed; whether that was it."""
+    spoilt = [file for said, file in CUT_SHORT.items() if said.search(life.text())]
+    for file in spoilt:
+        (folder / file).unlink()
+    done.locks += len(spoilt)
+    return bool(spoilt)
 
 
 def instances(folder: Path) -> list[str]:
@@ -202,7 +206,7 @@ def test_forty_kills_over_all_stages_change_no_byte(
     with capsys.disabled():
         total, kinds = done.kills.total(), ", ".join(f"{name} {count}" for name, count in done.kills.items())
         print(f"\nkills survived: {total} ({done.orphans} of `dvc` alone) in {done.lives} lives: {kinds}")
-        print(f"refused beside a survivor: {done.refused}; DVC's lock cut short: {done.locks}")
+        print(f"refused beside a survivor: {done.refused}; DVC's own files cut short: {done.locks}")
     assert set(done.kills) == set(STAGES)
     assert min(done.kills.values()) >= KILLS_PER_STAGE
     assert done.kills.total() >= 40
