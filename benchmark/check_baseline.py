@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import files, layout, plan, settings
-from benchmark.errors import UserError, nearest
+from benchmark.errors import UserError, nearest, one_line
 from benchmark.progress import say
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def check(subject: Subject) -> Iterator[tuple[str, bool, str]]:
             yield name, False, str(broken)
         except Exception as error:
             # A newcomer's model may fail in any way; each way is a finding, and the other checks still run.
-            yield name, False, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            yield name, False, one_line(error, 300)
 
 
 def subject_of(name: str, values: settings.Settings) -> Subject:
@@ -261,7 +261,7 @@ def subject_of(name: str, values: settings.Settings) -> Subject:
     except Exception as error:  # a newcomer's model may fail in any way
         at = traceback.extract_tb(error.__traceback__)[-1]
         raise UserError(
-            f"{name} could not be built: {type(error).__name__}: {' '.join(str(error).split())[:300]} "
+            f"{name} could not be built: {one_line(error, 300)} "
             f"({at.filename}, line {at.lineno}); mend it before training."
         ) from None
     return Subject(build, system.objective, system.objective_options, values.cohort.size)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from offclip.names import nearest
 
-__all__ = ["Stopped", "UserError", "nearest"]
+__all__ = ["Stopped", "UserError", "nearest", "one_line"]
 
 
 class UserError(Exception):
@@ -18,3 +18,8 @@ class UserError(Exception):
 
 class Stopped(UserError):
     """Nothing is wrong: the work was asked to stop, and the same command goes on with it."""
+
+
+def one_line(error: BaseException, longest: int = 200) -> str:
+    """Kind and words of somebody else's error, at most ``longest`` characters of them, for a sentence of ours."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:longest]}"

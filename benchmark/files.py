@@ -78,7 +78,7 @@ def sweep(folders: Iterable[Path]) -> None:
 def _sweep(folder: Path) -> None:
     """Remove the temporaries of this machine's processes that are gone."""
     for entry in os.scandir(folder):
-        if (temporary := TEMPORARY.fullmatch(entry.name)) and not _runs(int(temporary[1])):
+        if (found := TEMPORARY.fullmatch(entry.name)) and not _runs(int(found[1])):
             _remove(Path(entry.path))
 
 

@@ -19,6 +19,8 @@ from collections.abc import Iterable
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from benchmark.errors import one_line
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -120,8 +122,7 @@ def follow(inbox: SimpleQueue[Message]) -> None:
             # MLflow raises its own, SQLAlchemy's, requests' and the file system's errors: all mean "no store".
             ask_again = time.monotonic() + PAUSE_SECONDS
             if not said:
-                text = " ".join(str(error).split())[:200]
-                _say(f"no live curves, and the training goes on without them: {type(error).__name__}: {text}")
+                _say(f"no live curves, and the training goes on without them: {one_line(error)}")
             said = True
 
 

@@ -11,14 +11,16 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import files
+from benchmark.errors import one_line
 from benchmark.progress import track
+from benchmark.tracking import SQLITE
 from benchmark.tracking.records import Artifact, DatasetUse, Record
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment
 
 HASH, LOGGED = "content_hash", "logged"
-SQLITE = "sqlite:///"
 LOCK_SECONDS = 5.0
 """How long a database that another process writes to is waited for."""
 BATCH = 1000
@@ -91,7 +92,7 @@ def upsert(wanted: Sequence[Record], uri: str, experiment: str, tags: Mapping[st
         known = _known(client, home.experiment_id)
     except Exception as error:
         # MLflow raises its own, SQLAlchemy's, requests' and the file system's errors: all mean "no store".
-        outcome.failed = [(name, _one_line(error)) for name in names]
+        outcome.failed = [(name, one_line(error)) for name in names]
         return outcome
     clock = _Clock(wanted)
     for record in track(list(wanted), "logging to MLflow"):
@@ -120,14 +121,19 @@ def page(uri: str, experiment: str) -> str:
     return f"/#/experiments/{home.experiment_id}/runs?workflowType=machine_learning" if home else ""
 
 
+def _local(uri: str) -> Path | None:
+    """The file of a SQLite store; None for any other."""
+    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+
 def _check_database(uri: str) -> None:
     """Ask a local database whether it can be written to: MLflow would ask a locked or broken one for minutes.
 
     Raises:
         sqlite3.Error: it is locked, or no database.
     """
-    path = Path(uri.removeprefix(SQLITE))
-    if uri.startswith(SQLITE) and path.exists():
+    path = _local(uri)
+    if path and path.exists():
         with closing(sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)) as held:
             held.execute("BEGIN IMMEDIATE")
             held.execute("ROLLBACK")
@@ -140,8 +146,8 @@ def _make_database(uri: str) -> None:
     """
     from mlflow import MlflowClient
 
-    path = Path(uri.removeprefix(SQLITE))
-    if not uri.startswith(SQLITE) or path.exists():
+    path = _local(uri)
+    if path is None or path.exists():
         return
     files.sweep([path.parent])
     place = files.temporary(path)
@@ -239,7 +245,7 @@ def _ensure(
             client.delete_run(run_id)
         run_id = _create(client, home, record, {**record.tags, **tags, HASH: key}, clock, parent)
     except Exception as error:
-        outcome.failed.append((record.name, _one_line(error)))
+        outcome.failed.append((record.name, one_line(error)))
         return None
     outcome.created += 1
     return run_id
@@ -296,8 +302,3 @@ def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     """Parts of at most ``size``, in order."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def _one_line(error: BaseException) -> str:
-    text: Iterable[str] = str(error).split()
-    return f"{type(error).__name__}: {' '.join(text)[:200]}"
