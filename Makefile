@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
 STAMP := .venv/.installed
 
-.PHONY: help reproduce quick test chaos audit check format bench calibrate ui clean
+.PHONY: help reproduce quick test chaos audit check format bench coverage ui clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -51,10 +51,11 @@ audit: $(STAMP)  ## dependencies: do they fit, their licences, known vulnerabili
 	@timeout 120 pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off || \
 	  echo "pip-audit found something above, or had no answer: it needs the advisories of pypi.org"
 
-check: $(STAMP)  ## ruff and types
+check: $(STAMP)  ## ruff, types, and who may import whom
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports --no-cache | tail -n +12
 
 format: $(STAMP)  ## format and fix the code
 	ruff format .
@@ -65,8 +66,8 @@ bench: $(STAMP)  ## benchmarks, ratios against plain references in one run (unde
 	python -m pytest tests/benchmarks --benchmark-only --benchmark-quiet --benchmark-json=.benchmarks/latest.json
 	@python -m tests.benchmarks.table .benchmarks/latest.json
 
-calibrate: $(STAMP)  ## do the intervals cover what they promise? (minutes)
-	python -m benchmark calibrate
+coverage: $(STAMP)  ## do the intervals cover what they promise? (minutes)
+	python -m benchmark coverage
 
 ui: $(STAMP)  ## browse the runs in MLflow, at the address that it prints
 	python -m benchmark ui

@@ -1,6 +1,6 @@
 """Multi-head attention to tokens whose keys and values were made beforehand, and the pre-norm layer around it.
 
-CARZero's head uses the layer across picture and text (baselines/fusion.py), the small text tower within a text
+CARZero's head uses the layer across image and text (baselines/fusion.py), the small text tower within a text
 (baselines/towers/words.py). Parameter names follow the released checkpoints. Source: Vaswani et al., arXiv 1706.03762.
 """
 

@@ -69,10 +69,10 @@ class TextBatch(Rows):
 
 @dataclass(frozen=True)
 class ImageFeatures(Rows):
-    """A picture after its tower."""
+    """An image after its tower."""
 
     pooled: Tensor
-    """[B, D] the whole picture."""
+    """[B, D] the whole image."""
     grid: Tensor
     """[B, h, w, D] its places, row-major from the top left."""
     border: int = 0
@@ -102,7 +102,7 @@ class Recipe:
 
 
 class Baseline(nn.Module):
-    """What scores pictures against texts. Subclasses implement the first four methods and ``heatmaps``."""
+    """What scores images against texts. Subclasses implement the first four methods and ``heatmaps``."""
 
     recipe: Recipe
     vocabulary: list[str] | None = None
@@ -121,7 +121,7 @@ class Baseline(nn.Module):
         raise NotImplementedError
 
     def pair_logits(self, images: ImageFeatures, texts: TextFeatures) -> list[Tensor]:
-        """Score every picture with every text: one or more [B_images, B_texts]; the objective sums over them."""
+        """Score every image with every text: one or more [B_images, B_texts]; the objective sums over them."""
         raise NotImplementedError
 
     def similarity(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
@@ -129,7 +129,7 @@ class Baseline(nn.Module):
         return torch.stack(self.pair_logits(images, texts)).mean(0)
 
     def heatmaps(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
-        """[B_images, B_texts, h, w] float: where in the picture the text is; covers the whole input picture."""
+        """[B_images, B_texts, h, w] float: where in the image the text is; covers the whole input image."""
         raise NotImplementedError
 
     @property

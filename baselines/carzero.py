@@ -1,4 +1,4 @@
-"""CARZero: pictures and texts scored by cross-attention, both ways (arXiv 2402.17417).
+"""CARZero: images and texts scored by cross-attention, both ways (arXiv 2402.17417).
 
 OFF-CLIP trains this very model with another objective and other captions, so it has no file of its own.
 """
@@ -31,7 +31,7 @@ class CARZero(TwoTowers):
         self.fusion = Fusion(self.dim, fusion)
 
     def image_memory(self, images: ImageFeatures, asked: int | None = None) -> Memory:
-        """The whole picture in slot 0, then its cells; ``asked``: see ``Fusion.remember``."""
+        """The whole image in slot 0, then its cells; ``asked``: see ``Fusion.remember``."""
         return self.fusion.remember(torch.cat([images.pooled[:, None], images.grid.flatten(1, 2)], dim=1), None, asked)
 
     def text_memory(self, texts: TextFeatures, asked: int | None = None) -> Memory:
@@ -40,7 +40,7 @@ class CARZero(TwoTowers):
         return self.fusion.remember(torch.cat([texts.pooled[:, None], texts.words], dim=1), mask, asked)
 
     def pair_logits(self, images: ImageFeatures, texts: TextFeatures) -> list[Tensor]:
-        """Image-to-text (texts ask the picture's cells) and text-to-image (pictures ask the text's words)."""
+        """Image-to-text (texts ask the image's cells) and text-to-image (images ask the text's words)."""
         return self._score(images, texts, self.text_memory(texts, len(images)))
 
     def _score(self, images: ImageFeatures, texts: TextFeatures, text_memory: Memory) -> list[Tensor]:
@@ -49,7 +49,7 @@ class CARZero(TwoTowers):
         return [image_to_text, text_to_image.T]
 
     def similarity(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
-        """Mean of both directions; keys and values are computed once, pairs go through in chunks of pictures."""
+        """Mean of both directions; keys and values are computed once, pairs go through in chunks of images."""
         text_memory = self.text_memory(texts, len(images))
         size = max(1, PAIRS_AT_ONCE // max(len(texts), 1))
         chunks = [images[start : start + size] for start in range(0, len(images), size)]

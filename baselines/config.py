@@ -34,7 +34,7 @@ class VitOptions:
 
     kind: ClassVar[str] = "vit"
     size: int = 224
-    """Side of the square input, pixels; a larger picture is cropped about its centre."""
+    """Side of the square input, pixels; a larger image is cropped about its centre."""
     patch: int = 16
     dim: int = 768
     depth: int = 12

@@ -1,6 +1,6 @@
 """GLoRIA: cosine of the wholes, and of each word with the regions it attends to (Huang et al., ICCV 2021).
 
-A word attends to the cells of the picture; its score is the cosine with what it found; a text's local score is the
+A word attends to the cells of the image; its score is the cosine with what it found; a text's local score is the
 soft maximum over its words. Two matrices: global and local.
 """
 
@@ -33,7 +33,7 @@ class GLoRIAOptions:
 
 
 def attend(words: Tensor, cells: Tensor, mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """What each word of each text finds in each picture.
+    """What each word of each text finds in each image.
 
     Each cell first shares itself among the words of the text (softmax over words), then each word shares itself
     among the cells (softmax over cells, sharpened).
@@ -84,7 +84,7 @@ class GLoRIA(TwoTowers):
         return [options.score_temperature * self.cosine(images, texts), options.score_temperature * local]
 
     def similarity(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
-        """Mean of both matrices, in chunks of pictures."""
+        """Mean of both matrices, in chunks of images."""
         size = max(1, PAIRS_AT_ONCE // max(len(texts), 1))
         chunks = (images[start : start + size] for start in range(0, len(images), size))
         return torch.cat([super(GLoRIA, self).similarity(chunk, texts) for chunk in chunks])

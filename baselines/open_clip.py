@@ -46,7 +46,7 @@ class OpenCLIPOptions:
 
 
 class OpenCLIP(Baseline):
-    """An open_clip model behind the contract; pictures are resized and normalised as it was trained."""
+    """An open_clip model behind the contract; images are resized and normalised as it was trained."""
 
     mean: Tensor
     std: Tensor
@@ -76,7 +76,7 @@ class OpenCLIP(Baseline):
         return TextBatch(ids, ids != 0)
 
     def encode_images(self, pixels: Tensor) -> ImageFeatures:
-        """The whole picture, and its patches where the tower has some (else one cell, the whole)."""
+        """The whole image, and its patches where the tower has some (else one cell, the whole)."""
         if pixels.shape[-1] != self.size:
             size = (self.size, self.size)
             pixels = functional.interpolate(pixels, size, mode=self.interpolation, antialias=True).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Scores keep float32 under autocast: rounded to bfloat16's eight bits, pictures that differ would tie."""
+"""Scores keep float32 under autocast: rounded to bfloat16's eight bits, images that differ would tie."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class TwoTowers(Baseline):
         return self.text.tokenize(texts)
 
     def encode_images(self, pixels: Tensor) -> ImageFeatures:
-        """The whole picture and its cells in the shared space."""
+        """The whole image and its cells in the shared space."""
         features: ImageFeatures = self.image(pixels)
         return ImageFeatures(
             self.image_projection(features.pooled), self.image_projection(features.grid), features.border
@@ -65,10 +65,10 @@ class TwoTowers(Baseline):
 
     @staticmethod
     def cosine(images: ImageFeatures, texts: TextFeatures) -> Tensor:
-        """Cosines of all pictures' and all texts' pooled embeddings: [B, T]."""
+        """Cosines of all images' and all texts' pooled embeddings: [B, T]."""
         with unrounded(images.pooled.device):
-            pictures, sentences = (functional.normalize(widened(one.pooled), dim=-1) for one in (images, texts))
-            return pictures @ sentences.T
+            unit_images, sentences = (functional.normalize(widened(one.pooled), dim=-1) for one in (images, texts))
+            return unit_images @ sentences.T
 
 
 def _projection(before: int, after: int | None, hidden: bool) -> nn.Module:

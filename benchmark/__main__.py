@@ -8,7 +8,7 @@ import sys
 from types import FrameType
 
 from benchmark.cli import main
-from benchmark.errors import UserError
+from benchmark.common.errors import UserError
 
 
 def end_after_the_sentence(number: int, frame: FrameType | None) -> None:

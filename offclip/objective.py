@@ -149,7 +149,7 @@ class OffClipObjective(nn.Module):
 class InfoNCEOffDiagonal(nn.Module):
     """InfoNCE over the whole batch + the off-diagonal term: what the term adds without the abnormal InfoNCE's cut.
 
-    InfoNCE still pushes normal pictures from other normal texts, so the two disagree there; that is the question.
+    InfoNCE still pushes normal images from other normal texts, so the two disagree there; that is the question.
     """
 
     def __init__(self, off_diagonal_weight: float = 1.0, abnormal_pairs: AbnormalPairs = "ignore", **term: Any):

@@ -45,7 +45,7 @@ def prompt_sentence(sentence: str) -> str:
 def prompt_report(sentences: Sequence[str]) -> list[str]:
     """Every sentence of one report in prompted form, read in the report's context.
 
-    "No acute disease" in a report that affirms nothing means a normal picture and becomes "There is no finding."; in a
+    "No acute disease" in a report that affirms nothing means a normal image and becomes "There is no finding."; in a
     report that affirms a finding it stays "There is no acute finding.", as a writer who has read the whole
     report would put it.
     """

@@ -37,7 +37,7 @@ higher one lets stock phrases that only accompany abnormal findings ("in the int
 
 
 def rule_features(sentence: str) -> tuple[float, ...]:
-    """What the rules read: affirms a finding, only denies, is silent, speaks of the whole picture, mixes both."""
+    """What the rules read: affirms a finding, only denies, is silent, speaks of the whole image, mixes both."""
     found = mentions(sentence)
     affirmed = any(not mention.denied for mention in found)
     denied = any(mention.denied for mention in found)

@@ -24,7 +24,7 @@ OTHER_SECTIONS = (
     ),
     *("notification", "recommendation", "recommendations", "addendum", "dose", "date", "type of examination", "note"),
 )
-"""Headings under which something else than the picture is described."""
+"""Headings under which something else than the image is described."""
 PREAMBLE = ("", "final report", "wet read")
 ABBREVIATIONS = frozenset(
     ("dr", "mr", "mrs", "ms", "vs", "e.g", "i.e", "approx", "cf", "al", "st", "a.m", "p.m", "fig", "no")
@@ -50,11 +50,11 @@ _WORD = re.compile(r"[a-z0-9]+(?:\.[0-9]+)?")
 
 
 def report_body(report: str) -> str:
-    """Return the part of a report that describes the picture, in the order of the report.
+    """Return the part of a report that describes the image, in the order of the report.
 
     That is what stands under FINDINGS, under headings of no other known meaning ("PORTABLE AP CHEST:"; MIMIC-CXR
     writes headings in capitals and a colon) and under IMPRESSION. Reports without either of the first two
-    describe the picture in paragraphs of their own: there, text before the first heading and every paragraph but the
+    describe the image in paragraphs of their own: there, text before the first heading and every paragraph but the
     first under a heading such as COMPARISON counts as description.
     """
     parts: list[tuple[str, str]] = []

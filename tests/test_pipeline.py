@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark import layout, workspace
+from benchmark.pipeline import layout, workspace
 from tests.reliability import leaks
 
 REPOSITORY = Path(__file__).parents[1]

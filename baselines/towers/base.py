@@ -10,7 +10,7 @@ from baselines.base import ImageFeatures, TextBatch, TextFeatures
 
 
 class ImageTower(nn.Module):
-    """Pictures to features of width ``dim``."""
+    """Images to features of width ``dim``."""
 
     dim: int
 

@@ -1,8 +1,8 @@
 """A small convolutional image tower that learns from scratch in minutes on two CPU cores.
 
 A 4x4 stride-2 stem, then two stride-2 stages with one residual block (He et al., arXiv 1512.03385) each:
-a 64 px picture becomes an 8x8 grid. Filters are standardised instead of activations (Brock et al., arXiv 2101.08692),
-which learns as quickly as batch normalisation here and keeps a picture's features independent of its batch.
+a 64 px image becomes an 8x8 grid. Filters are standardised instead of activations (Brock et al., arXiv 2101.08692),
+which learns as quickly as batch normalisation here and keeps an image's features independent of its batch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from baselines.towers.pooling import MeanMaxHead
 STRIDE = 8
 """Pixels of the input per cell of the grid."""
 FLAT = 0.05
-"""Spread below which a picture counts as flat and is not blown up."""
+"""Spread below which an image counts as flat and is not blown up."""
 GAIN = 1.7
 """Makes relu keep the variance of a normal input: sqrt(2 / (1 - 1 / pi))."""
 
@@ -58,7 +58,7 @@ class Residual(nn.Module):
 
 
 def _standardised(pixels: Tensor) -> Tensor:
-    """Each picture with mean 0 and about unit spread: exposure and gain differ between detectors, anatomy does not."""
+    """Each image with mean 0 and about unit spread: exposure and gain differ between detectors, anatomy does not."""
     # Several times as quick on a CPU as torch.std_mean over two dimensions.
     centred = pixels - pixels.mean((2, 3), keepdim=True)
     return centred / (centred.square().mean((2, 3), keepdim=True).sqrt() + FLAT)
@@ -88,9 +88,9 @@ class ConvTower(ImageTower):
 
     @torch.no_grad()
     def standardise(self, pixels: Tensor) -> None:
-        """Give the pooled features mean 0 and variance 1 over some pictures.
+        """Give the pooled features mean 0 and variance 1 over some images.
 
-        At random filters all pictures look nearly the same to the head, and learning stands still until it has found
+        At random filters all images look nearly the same to the head, and learning stands still until it has found
         the difference, or dies (data-dependent initialisation: Salimans and Kingma, arXiv 1602.07868).
 
         Args:
@@ -105,7 +105,7 @@ class ConvTower(ImageTower):
         """[B, 1, S, S] float in [0, 1]; S a multiple of 8."""
         batch, _, height, width = pixels.shape
         if height % STRIDE or width % STRIDE:
-            raise ValueError(f"pictures must have sides that are multiples of {STRIDE}, found {height}x{width}.")
+            raise ValueError(f"images must have sides that are multiples of {STRIDE}, found {height}x{width}.")
         y = torch.linspace(-1, 1, height, device=pixels.device, dtype=pixels.dtype)[:, None].expand(height, width)
         x = torch.linspace(-1, 1, width, device=pixels.device, dtype=pixels.dtype)[None, :].expand(height, width)
         place = torch.stack([y, x]).expand(batch, 2, height, width)

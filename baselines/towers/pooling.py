@@ -1,6 +1,6 @@
 """From the features of places (or words) to one vector and one vector each, in one space.
 
-The same linear head is read in two ways, so that a place's embedding is the embedding of a picture made of that
+The same linear head is read in two ways, so that a place's embedding is the embedding of an image made of that
 place alone; heatmaps of models without attention rest on this.
 """
 

@@ -1,6 +1,6 @@
 """The published image tower: ViT-B/16 (Dosovitskiy et al., arXiv 2010.11929) as timm builds it.
 
-Class token = the whole picture, patch tokens = its cells, both after the final LayerNorm; no projection.
+Class token = the whole image, patch tokens = its cells, both after the final LayerNorm; no projection.
 Source: CARZero (arXiv 2402.17417), section 3.1; the release starts from the MRM / M3AE encoder.
 """
 
@@ -55,7 +55,7 @@ class VitTower(ImageTower):
         border, rest = divmod(height - size, 2 * patch)
         if height != width or border < 0 or rest:
             raise ValueError(
-                f"pictures must be square with a side of {size} plus a multiple of {2 * patch} pixels, "
+                f"images must be square with a side of {size} plus a multiple of {2 * patch} pixels, "
                 f"found {height}x{width}; set `cohort.size`."
             )
         margin = border * patch

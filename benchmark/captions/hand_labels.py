@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
-from benchmark.cohort import partition
-from benchmark.cohort.materials import OpenIReport
+from benchmark.materials import partition
+from benchmark.materials.open_i_report import OpenIReport
 from offclip.sentences import normalise, report_body, sentence_hash, split_sentences
 
 DRAW_SEED = 20251121

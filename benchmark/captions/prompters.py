@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from benchmark import bounded, files, layout
-from benchmark.errors import UserError
-from benchmark.progress import track
-from benchmark.settings import CaptionSettings, EndpointSettings
+from benchmark.common import bounded, files
+from benchmark.common.errors import UserError
+from benchmark.common.progress import track
+from benchmark.pipeline import layout
+from benchmark.pipeline.settings import CaptionSettings, EndpointSettings
 from offclip.prompting import prompt_report
 from offclip.sentences import split_sentences
 

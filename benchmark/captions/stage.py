@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark import files, layout, settings
 from benchmark.captions import hand_labels, quality
 from benchmark.captions.prompters import Prompter, prompter
-from benchmark.cohort import materials
-from benchmark.errors import UserError
-from benchmark.progress import say
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.common.progress import say
+from benchmark.materials import contents
+from benchmark.pipeline import layout, settings
 from offclip.sentence_classifier import SentenceClassifier
 from offclip.sentences import normalise, report_body, split_sentences
 from offclip.text_filter import filter_report
@@ -141,7 +142,7 @@ def run() -> None:
     training = sentences[sentences["study_id"].isin(training_ids)]
     patients = training["study_id"].map(index.drop_duplicates("study_id").set_index("study_id")["patient_id"])
     words = vocabulary([*training["text"], *training["prompted"]], [*patients, *patients], chosen.min_patients)
-    drawn = hand_labels.draw(hand_labels.evaluation_sentences(materials.open_i_reports()))
+    drawn = hand_labels.draw(hand_labels.evaluation_sentences(contents.open_i_reports()))
     labels = hand_labels.read_labels()
     if not any(hand_labels.label_of(sentence.text, labels) is not None for sentence in drawn):
         raise UserError(

@@ -1,1 +1,1 @@
-"""Raw trees and adapters: public materials, the phantom, one adapter per dataset, the picture cache."""
+"""From a release, or the phantom, to an index with cached images: the stages `raw` and `prepare`."""

@@ -1,7 +1,7 @@
 """Stage ``prepare``: raw tree -> index.parquet, regions.parquet, images.npy, card.json of one dataset.
 
-The adapter reads the tables, the cache decodes the pictures, and what could not be used is left out of *every* file at
-once, counted and named: a missing picture never shifts another row's label.
+The adapter reads the tables, the cache decodes the images, and what could not be used is left out of *every* file at
+once, counted and named: a missing image never shifts another row's label.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark import files, layout, settings
-from benchmark.cohort import adapter, cache, schema
-from benchmark.cohort.adapter import Cohort, Exclusion
-from benchmark.errors import UserError
-from benchmark.progress import say
-from benchmark.settings import CohortSettings
+from benchmark.cohort import contract, schema
+from benchmark.cohort.contract import Cohort, Exclusion
+from benchmark.cohort.decoding import cache
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.common.progress import say
+from benchmark.pipeline import layout, settings
+from benchmark.pipeline.settings import CohortSettings
 
 EXAMPLES = 5
 OVERHANG = 0.01
-"""Share of the picture's side by which a box may stick out and is clipped (rounding in the releases)."""
+"""Share of the image's side by which a box may stick out and is clipped (rounding in the releases)."""
 
 
 def run(dataset: str) -> None:
@@ -39,7 +41,7 @@ def run(dataset: str) -> None:
         raise UserError(f"{written} names no root; delete {written.parent} and run `dvc repro` again.")
     grounding = values.datasets[dataset].grounding or pointer.get("grounding")
     root = Path(pointer["root"])
-    cohort = adapter.reader(dataset)(
+    cohort = contract.reader(dataset)(
         root, values.datasets[dataset], Path(grounding).expanduser() if grounding else None
     )
     write(
@@ -63,7 +65,7 @@ def write(
     phantom: bool,
     share_examples: bool,
 ) -> schema.Card:
-    """Decode the pictures of a cohort and write its folder in one step.
+    """Decode the images of a cohort and write its folder in one step.
 
     Args:
         dataset: its name.
@@ -71,22 +73,22 @@ def write(
         root: folder the index's paths are relative to.
         options: size, decode policy, workers and ``max_missing``.
         target: the cohort's folder; replaced whole, or left as it was on an error.
-        phantom: the pictures are rendered.
+        phantom: the images are rendered.
         share_examples: names may be written into the card.
 
     Raises:
-        UserError: nothing is left, or more than ``max_missing`` of the pictures (or of the regions) is unusable.
+        UserError: nothing is left, or more than ``max_missing`` of the images (or of the regions) is unusable.
     """
     if cohort.index.empty:
         reasons = "; ".join(f"{len(item.names)} {item.reason}" for item in cohort.exclusions) or "the tables are empty"
-        raise UserError(f"{dataset}: no picture of {root} is left to use ({reasons}).")
+        raise UserError(f"{dataset}: no image of {root} is left to use ({reasons}).")
     # Looking names up takes seconds, decoding hours: a download that is not complete fails before it begins.
     named = phantom or share_examples
     absent = [f"{root / path} not on disk" for path in cohort.index["path"] if not os.path.isfile(root / path)]
     incomplete = [item for item in cohort.exclusions if item.incomplete]
     absent += [f"study {name}: {item.reason}" for item in incomplete for name in item.names]
     total = len(cohort.index) + sum(len(item.names) for item in incomplete)
-    _refuse_above(dataset, len(absent), total, "pictures", absent, options.max_missing, named)
+    _refuse_above(dataset, len(absent), total, "images", absent, options.max_missing, named)
     part = target.parent / f".{target.name}.part"
     outcome = cache.build(
         root,
@@ -101,7 +103,7 @@ def write(
     regions, outside = to_pixels(cohort.regions[cohort.regions["image_id"].isin(index["image_id"])], index)
     _refuse_above(dataset, len(outside), len(regions) + len(outside), "regions", outside, options.max_missing, named)
     if outside:
-        exclusions.append(Exclusion("region outside its picture", tuple(outside)))
+        exclusions.append(Exclusion("region outside its image", tuple(outside)))
     index, regions = schema.check_index(index), schema.check_regions(regions, index)
     with files.replacing(target) as folder:
         folder.mkdir()
@@ -115,28 +117,28 @@ def write(
         )
         files.write_json(folder / "card.json", card.as_json())
     shutil.rmtree(part, ignore_errors=True)
-    say(f"{dataset}: {len(index)} pictures of {card.counts.patients} patients, {len(regions)} regions -> {target}")
+    say(f"{dataset}: {len(index)} images of {card.counts.patients} patients, {len(regions)} regions -> {target}")
     return card
 
 
 def _drop_failures(
     dataset: str, cohort: Cohort, outcome: cache.Outcome, root: Path, max_missing: float, named: bool
 ) -> tuple[pd.DataFrame, list[Exclusion]]:
-    """Index of the decoded pictures with their sizes, and all exclusions; refuses above ``max_missing``."""
+    """Index of the decoded images with their sizes, and all exclusions; refuses above ``max_missing``."""
     index = cohort.index.assign(height=outcome.heights, width=outcome.widths)
     columns = [name for name in index if name not in ("height", "width")]
     at = columns.index("view") + 1
     index = index[[*columns[:at], "height", "width", *columns[at:]]]
     failed = pd.Series(outcome.failures, dtype=str)
     listed = [f"{root / cohort.index['path'].iloc[row]} {reason}" for row, reason in outcome.failures.items()]
-    _refuse_above(dataset, len(failed), len(index), "pictures", listed, max_missing, named)
+    _refuse_above(dataset, len(failed), len(index), "images", listed, max_missing, named)
     exclusions = list(cohort.exclusions)
     for reason, rows in failed.groupby(failed.str.split(":").str[0], sort=True):
-        exclusions.append(Exclusion(f"picture {reason}", tuple(index["image_id"].iloc[rows.index])))
+        exclusions.append(Exclusion(f"image {reason}", tuple(index["image_id"].iloc[rows.index])))
     for line in listed if named else ():
         say(f"{dataset}: left out: {line}")
     if listed and not named:
-        say(f"{dataset}: left out: {len(listed)} pictures, listed in {list_privately(dataset, listed)}")
+        say(f"{dataset}: left out: {len(listed)} images, listed in {list_privately(dataset, listed)}")
     return index.drop(index=list(outcome.failures)).reset_index(drop=True), exclusions
 
 
@@ -161,13 +163,13 @@ def list_privately(dataset: str, listed: list[str]) -> Path:
 
 
 def to_pixels(regions: pd.DataFrame, index: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Regions in pixels of their pictures, clipped to them, and a line for each that lies outside.
+    """Regions in pixels of their images, clipped to them, and a line for each that lies outside.
 
-    A box may stick out by ``OVERHANG`` of the side; a mask must have its picture's size.
+    A box may stick out by ``OVERHANG`` of the side; a mask must have its image's size.
 
     Args:
         regions: an adapter's regions.
-        index: index with ``height`` and ``width`` that holds all their pictures.
+        index: index with ``height`` and ``width`` that holds all their images.
     """
     size = (
         index.set_index("image_id")[["height", "width"]].astype(float).loc[regions["image_id"]].reset_index(drop=True)
@@ -185,11 +187,11 @@ def to_pixels(regions: pd.DataFrame, index: pd.DataFrame) -> tuple[pd.DataFrame,
         regions[[low, high]] = corners.clip(lower=0).clip(upper=side, axis=0).astype("float32")
     regions.loc[fraction, "kind"] = "box"
     lines = [
-        f"{row.image_id} {row.finding} ({row.x_min:g}, {row.y_min:g}, {row.x_max:g}, {row.y_max:g}) in a picture of "
+        f"{row.image_id} {row.finding} ({row.x_min:g}, {row.y_min:g}, {row.x_max:g}, {row.y_max:g}) in an image of "
         f"{extent.width:g} x {extent.height:g}"
         for row, extent in zip(regions[outside].itertuples(), size[outside].itertuples(), strict=True)
     ]
-    return regions.loc[~outside, list(adapter.REGION_COLUMNS)].reset_index(drop=True), lines
+    return regions.loc[~outside, list(contract.REGION_COLUMNS)].reset_index(drop=True), lines
 
 
 def _fingerprint(folder: Path) -> str:
@@ -219,7 +221,7 @@ def make_card(
         release=cohort.release,
         findings=cohort.findings,
         counts=schema.Counts(
-            pictures=len(index),
+            images=len(index),
             studies=int(index["study_id"].nunique()),
             patients=int(index["patient_id"].nunique()),
             normal=int((index["normal"] == 1).sum()),

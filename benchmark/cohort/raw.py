@@ -11,9 +11,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from benchmark import files, layout, settings
-from benchmark.errors import UserError
-from benchmark.progress import say, track
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.common.progress import say, track
+from benchmark.pipeline import layout, settings
 
 TABLES = (".csv", ".csv.gz", ".json", ".json.gz", ".tgz", ".tar.gz", ".zip", ".txt")
 """Endings of tables at the top of a release and one folder below it."""
@@ -59,33 +60,34 @@ def render(dataset: str, chosen: settings.Settings) -> None:
     """Render one phantom dataset into data/raw/<dataset>/, whole or not at all."""
     import pandas as pd
 
-    from benchmark.cohort import materials
-    from benchmark.cohort.phantom import cohort, studies
+    from benchmark.cohort.phantom import rendering as cohort
+    from benchmark.cohort.phantom import studies
+    from benchmark.materials import contents
 
     phantom = chosen.phantom
     if dataset not in phantom.studies:
         raise UserError(f"params.yaml: phantom.studies lacks {dataset}; say how many studies to render.")
-    writer = importlib.import_module(f"benchmark.cohort.phantom.write_{dataset}")
-    planned = studies.choose(dataset, materials.open_i_reports(), phantom.studies[dataset], phantom.seed)
+    writer = importlib.import_module(f"benchmark.cohort.phantom.layouts.{dataset}")
+    planned = studies.choose(dataset, contents.open_i_reports(), phantom.studies[dataset], phantom.seed)
     target = layout.raw(dataset)
     with files.replacing(target) as part:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         jobs = [
-            cohort.Job(study, repeat, phantom.picture_size, phantom.seed, part, writer.write_picture)
+            cohort.Job(study, repeat, phantom.image_size, phantom.seed, part, writer.write_image)
             for study in planned
             for repeat in range(writer.repeats(study, phantom.seed))
         ]
         made = cohort.rendered(jobs, chosen.cohort.workers)
-        pictures = list(track(made, f"rendering {dataset} (PHANTOM)", total=len(jobs)))
-        writer.write_tables(planned, pictures, part, phantom.seed)
+        images = list(track(made, f"rendering {dataset} (PHANTOM)", total=len(jobs)))
+        writer.write_tables(planned, images, part, phantom.seed)
         provenance = pd.DataFrame(
             {
-                "image_id": [picture["image_id"] for picture in pictures],
-                "study": [picture["number"] for picture in pictures],
-                "report": [planned[picture["number"]].report.uid for picture in pictures],
-                "planned": [[f.kind for f in planned[picture["number"]].findings] for picture in pictures],
-                "drawn": [picture["drawn"] for picture in pictures],
+                "image_id": [image["image_id"] for image in images],
+                "study": [image["number"] for image in images],
+                "report": [planned[image["number"]].report.uid for image in images],
+                "planned": [[f.kind for f in planned[image["number"]].findings] for image in images],
+                "drawn": [image["drawn"] for image in images],
             }
         )
         files.write_parquet(part / "provenance.parquet", provenance)

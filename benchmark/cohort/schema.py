@@ -11,22 +11,22 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from benchmark.cohort.adapter import cell_shown
-from benchmark.errors import UserError
+from benchmark.artifacts.cohort import LABEL
+from benchmark.cohort.privacy import cell_shown
+from benchmark.common.errors import UserError
 
 SPLITS = ("train", "validate", "test")
 VIEWS = ("PA", "AP", "frontal", "unknown", "lateral", "costal")
 KINDS = ("box", "mask", "zone")
 SIDES = ("left", "right", "bilateral", "")
 THIRDS = ("upper", "middle", "lower", "")
-LABEL = "label:"
 
 
 @dataclass(frozen=True)
 class Counts:
     """How much a cohort holds."""
 
-    pictures: int
+    images: int
     studies: int
     patients: int
     normal: int
@@ -59,7 +59,7 @@ class Card:
     labels: str
     grounding_truth: Literal["box", "mask", "zone", "none"]
     regions: int
-    cluster: Literal["patient", "picture"]
+    cluster: Literal["patient", "image"]
     exclusions: tuple[ExclusionCount, ...]
     notes: tuple[str, ...]
     decode: str
@@ -114,7 +114,7 @@ def check_index(index: pd.DataFrame) -> pd.DataFrame:
 
 
 def check_regions(regions: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
-    """Return the regions when they keep the contract and belong to pictures and findings of ``index``.
+    """Return the regions when they keep the contract and belong to images and findings of ``index``.
 
     Raises:
         UserError: the first broken rule, with column and row.

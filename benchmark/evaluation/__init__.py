@@ -1,1 +1,1 @@
-"""Prompts, zero-shot scores, grounding and the supervised ceiling."""
+"""Prompts, zero-shot scores, grounding and the supervised reference: the stages `score` and `probe`."""

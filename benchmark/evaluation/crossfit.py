@@ -1,8 +1,8 @@
 """A linear head on frozen features, cross-fitted within one evaluation set: is a finding visible in them at all?
 
 Findings that the training labels do not name (scoliosis, calcification ...) have no other honest source of labels
-than the evaluation sets themselves. Patients are split into folds; a picture's score comes from the head that was
-fitted on the other folds, so no picture is scored by a head that saw its patient. This is a diagnostic of the
+than the evaluation sets themselves. Patients are split into folds; an image's score comes from the head that was
+fitted on the other folds, so no image is scored by a head that saw its patient. This is a diagnostic of the
 features, never a competitor of the zero-shot systems.
 """
 
@@ -22,15 +22,15 @@ INVERSE_PENALTY = 0.01
 def out_of_fold(
     features: NDArray[np.float32], labels: NDArray[np.float32], patients: NDArray[np.str_], seed: int
 ) -> NDArray[np.float32]:
-    """Scores of every picture from heads that never saw its patient.
+    """Scores of every image from heads that never saw its patient.
 
-    Each head's scores are put in units of their spread over its own training pictures, so that folds can be ranked
+    Each head's scores are put in units of their spread over its own training images, so that folds can be ranked
     together.
 
     Args:
         features: (n, d).
         labels: (n,) of 0 and 1; NaN and -1 are not trained on, but are scored.
-        patients: (n,) the cluster of each picture.
+        patients: (n,) the cluster of each image.
         seed: of the folds.
 
     Returns:

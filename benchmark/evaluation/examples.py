@@ -1,6 +1,6 @@
-"""Which pictures illustrate the heatmaps: chosen from the cohort alone, so that every system shows the same ones.
+"""Which images illustrate the heatmaps: chosen from the cohort alone, so that every system shows the same ones.
 
-Per dataset the three findings with the most grounded pictures; of each, the picture whose identifier has the
+Per dataset the three findings with the most grounded images; of each, the image whose identifier has the
 smallest SHA-256. No score, hit or label of a system has a say, so no example can be picked because it looks good.
 """
 
@@ -13,19 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark import files
+from benchmark.common import files
 from benchmark.evaluation.pointing import Pointed
 from benchmark.evaluation.regions import Region
 
 PER_DATASET = 3
-RULE = "of the three findings with the most grounded pictures, the picture whose identifier has the smallest SHA-256"
+RULE = "of the three findings with the most grounded images, the image whose identifier has the smallest SHA-256"
 
 
 def choose(regions: Sequence[Region], count: int = PER_DATASET) -> list[Region]:
-    """Pick ``count`` examples of one dataset, each another picture where possible.
+    """Pick ``count`` examples of one dataset, each another image where possible.
 
     Args:
-        regions: the dataset's grounding truth, one per picture and finding.
+        regions: the dataset's grounding truth, one per image and finding.
         count: findings to show; fewer where the dataset has fewer.
     """
     most = Counter(region.finding for region in regions)

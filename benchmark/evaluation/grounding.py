@@ -1,6 +1,6 @@
-"""Does a heatmap point at the finding? Pointing game, contrast-to-noise ratio and mean IoU for one picture.
+"""Does a heatmap point at the finding? Pointing game, contrast-to-noise ratio and mean IoU for one image.
 
-Pointing game (Zhang et al., IJCV 2018): the first maximum, in row-major order, over the picture's own pixels; a hit
+Pointing game (Zhang et al., IJCV 2018): the first maximum, in row-major order, over the image's own pixels; a hit
 when it lies in, or within ``tolerance`` pixels of, any ground-truth region of that finding. CNR and mIoU over the
 thresholds 0.1 to 0.5 after Boecking et al. (BioViL, ECCV 2022), with two differences that are ours: CNR keeps its
 sign, because a map that is bright everywhere but on the finding must not count as contrast, and a map is scaled to
@@ -21,9 +21,9 @@ from benchmark.evaluation.regions import Region
 from benchmark.evaluation.surface import Floats, Integers, Placement, Surface
 
 THRESHOLDS = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
-PICTURE_LINES = 128
+IMAGE_LINES = 128
 REGION_LINES = 64
-"""mIoU counts on at most this many rows and columns over the picture and over a region's bounding box."""
+"""mIoU counts on at most this many rows and columns over the image and over a region's bounding box."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,18 @@ class Grounding:
     cnr: float
     miou: float
     size: float
-    """Region area over picture area."""
+    """Region area over image area."""
 
 
 def measure(
     heatmaps: NDArray[np.floating], regions: Sequence[Region], placement: Placement, tolerance: float = 0.0
 ) -> list[Grounding]:
-    """Measure the heatmaps of one picture against their regions.
+    """Measure the heatmaps of one image against their regions.
 
     Args:
         heatmaps: (regions, h, w) over the cached square, one for each region's finding; finite.
-        regions: of this picture, in the order of the heatmaps.
-        placement: where the picture lies in the square.
+        regions: of this image, in the order of the heatmaps.
+        placement: where the image lies in the square.
         tolerance: pixels of the original by which the maximum may miss a region.
     """
     surface = Surface.of(heatmaps, placement)
@@ -73,7 +73,7 @@ def measure(
 def _contrast_to_noise(surface: Surface, regions: Sequence[Region], placement: Placement) -> Floats:
     """(mean inside - mean outside) / sqrt(variance inside + variance outside), over pixels, (maps,); exact.
 
-    0 for a constant map and for a region that covers the whole picture: neither has any contrast.
+    0 for a constant map and for a region that covers the whole image: neither has any contrast.
     """
     everywhere = np.array([[0, 0, placement.height, placement.width]])
     pixels = placement.height * placement.width
@@ -95,14 +95,14 @@ def _mean_iou(
 ) -> Floats:
     """Mean over thresholds of |map above and region| / |map above or region|, (maps,).
 
-    Areas above a threshold are counted on two grids of pixels, one over the picture and a finer one over the
+    Areas above a threshold are counted on two grids of pixels, one over the image and a finer one over the
     region's bounding box; the region's own area is exact. A constant map is above no threshold.
     """
     cuts = lowest[:, None] + (highest - lowest)[:, None] * THRESHOLDS  # (maps, thresholds)
     cuts = np.where((highest > lowest)[:, None], cuts, np.inf).astype(np.float32)
     pixels = placement.height * placement.width
     whole = surface.sampled(
-        _lines(0, placement.height, PICTURE_LINES)[None], _lines(0, placement.width, PICTURE_LINES)[None]
+        _lines(0, placement.height, IMAGE_LINES)[None], _lines(0, placement.width, IMAGE_LINES)[None]
     )
     above = pixels * np.stack([(whole > cut[:, None, None]).mean(axis=(1, 2)) for cut in cuts.T], axis=1)
     both = np.zeros_like(above)
@@ -127,7 +127,7 @@ def _lines(lower: int, upper: int, most: int) -> Integers:
 
 def _chance(region: Region, placement: Placement, tolerance: float) -> float:
     """Share of an evaluation grid within ``tolerance`` pixels of the region."""
-    rows, columns = _lines(0, placement.height, 4 * PICTURE_LINES), _lines(0, placement.width, 4 * PICTURE_LINES)
+    rows, columns = _lines(0, placement.height, 4 * IMAGE_LINES), _lines(0, placement.width, 4 * IMAGE_LINES)
     inside = region.contains(rows, columns)
     if not inside.any():  # smaller than the grid's spacing
         return region.area / (placement.height * placement.width)

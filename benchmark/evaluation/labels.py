@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmark.evaluation.cohort import Cohort
-from benchmark.training import augment
-from benchmark.training.supervised import Supervised, Targets
+from benchmark.artifacts.cohort import Cohort
+from benchmark.compute import augment
+from benchmark.compute.supervised import Supervised, Targets
 
 
 def targets_of(cohort: Cohort) -> Targets:
@@ -32,13 +32,13 @@ def targets_of(cohort: Cohort) -> Targets:
 def predict(
     model: Supervised, cohort: Cohort, batch_size: int, device: torch.device
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits (n, labels), and frozen features (n, 3 D): the pooled picture, mean and maximum over its cells."""
+    """Logits (n, labels), and frozen features (n, 3 D): the pooled image, mean and maximum over its cells."""
     logits, features = [], []
     for start in range(0, len(cohort.rows), batch_size):
         rows = cohort.rows[start : start + batch_size]
-        pixels = augment.to_unit(torch.from_numpy(np.ascontiguousarray(cohort.pictures[rows])).to(device))
-        output, images = model(pixels)
-        cells = images.grid.flatten(1, 2)  # (B, h*w, D)
+        pixels = augment.to_unit(torch.from_numpy(np.ascontiguousarray(cohort.images[rows])).to(device))
+        output, encoded = model(pixels)
+        cells = encoded.grid.flatten(1, 2)  # (B, h*w, D)
         logits.append(output.float().cpu().numpy())
-        features.append(torch.cat([images.pooled, cells.mean(1), cells.amax(1)], dim=1).float().cpu().numpy())
+        features.append(torch.cat([encoded.pooled, cells.mean(1), cells.amax(1)], dim=1).float().cpu().numpy())
     return np.concatenate(logits), np.concatenate(features)

@@ -1,4 +1,4 @@
-"""Where a model points in the pictures of a batch that have ground truth: heatmaps, measured against their regions."""
+"""Where a model points in the images of a batch that have ground truth: heatmaps, measured against their regions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from baselines.base import ImageFeatures, TextFeatures
+from benchmark.artifacts.cohort import Cohort
 from benchmark.evaluation import grounding
-from benchmark.evaluation.cohort import Cohort
 from benchmark.evaluation.grounding import Grounding
 from benchmark.evaluation.regions import Region
 from benchmark.evaluation.surface import Placement
@@ -24,13 +24,13 @@ TYPES = {"hit": "int8", "chance": "float32", "cnr": "float32", "miou": "float32"
 
 @dataclass(frozen=True, eq=False)
 class Pointed:
-    """One finding of one picture: where it is and where the model points."""
+    """One finding of one image: where it is and where the model points."""
 
     region: Region
     heatmap: NDArray[np.float32]
     """(h, w) over the cached square."""
     row: int
-    """The picture's row in images.npy."""
+    """The image's row in images.npy."""
     placement: Placement
     result: Grounding
 
@@ -45,12 +45,12 @@ class Pointed:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What is asked of the pictures of one dataset, and the truth."""
+    """What is asked of the images of one dataset, and the truth."""
 
     findings: list[str]
     """Grounded findings, in the order of ``texts``."""
     texts: TextFeatures
-    by_picture: dict[str, list[Region]]
+    by_image: dict[str, list[Region]]
     tolerance: float
     """Of the pointing game, pixels of the original."""
 
@@ -58,7 +58,7 @@ class Question:
     def of(
         cls, scorer: Scorer, regions: Sequence[Region], sentence_of: dict[str, str], tolerance: float
     ) -> Question | None:
-        """Ask for every finding that some picture has a region of; None where none has.
+        """Ask for every finding that some image has a region of; None where none has.
 
         Args:
             scorer: the model.
@@ -69,20 +69,20 @@ class Question:
         if not regions:
             return None
         findings = sorted({region.finding for region in regions})
-        by_picture: dict[str, list[Region]] = {}
+        by_image: dict[str, list[Region]] = {}
         for region in regions:
-            by_picture.setdefault(region.image_id, []).append(region)
-        return cls(findings, scorer.encode([sentence_of[finding] for finding in findings]), by_picture, tolerance)
+            by_image.setdefault(region.image_id, []).append(region)
+        return cls(findings, scorer.encode([sentence_of[finding] for finding in findings]), by_image, tolerance)
 
 
 def point(
-    scorer: Scorer, cohort: Cohort, place: slice, images: ImageFeatures, question: Question, what: str
+    scorer: Scorer, cohort: Cohort, place: slice, features: ImageFeatures, question: Question, what: str
 ) -> list[Pointed]:
     """Measure the heatmaps of one batch.
 
     Args:
         scorer: the model.
-        cohort: the pictures.
+        cohort: the images.
         place: which of them, by position in the index, ``images`` are.
         images: their features.
         question: findings and truth.
@@ -92,23 +92,23 @@ def point(
         UserError: a heatmap is not finite.
     """
     batch = cohort.index.iloc[place]
-    grounded = [i for i, image_id in enumerate(batch["image_id"]) if image_id in question.by_picture]
+    grounded = [i for i, image_id in enumerate(batch["image_id"]) if image_id in question.by_image]
     if not grounded:
         return []
-    own = [question.by_picture[batch["image_id"].iloc[i]] for i in grounded]
+    own = [question.by_image[batch["image_id"].iloc[i]] for i in grounded]
     findings = [
         finding for finding in question.findings if any(r.finding == finding for regions in own for r in regions)
     ]
     device = scorer.model.device
     asked = torch.tensor([question.findings.index(finding) for finding in findings], device=device)
-    maps = scorer.heatmaps(images[torch.tensor(grounded, device=device)], question.texts[asked])
+    maps = scorer.heatmaps(features[torch.tensor(grounded, device=device)], question.texts[asked])
     found = []
-    for i, regions, of_picture in zip(grounded, own, maps, strict=True):
-        heatmaps = of_picture[[findings.index(region.finding) for region in regions]]
+    for i, regions, of_image in zip(grounded, own, maps, strict=True):
+        heatmaps = of_image[[findings.index(region.finding) for region in regions]]
         names = [f"{region.image_id}, {region.finding}" for region in regions]
         require_finite(heatmaps.reshape(len(regions), -1), f"{what}, heatmaps", names, range(heatmaps[0].size))
         height, width = int(batch["height"].iloc[i]), int(batch["width"].iloc[i])
-        placement = Placement.of(height, width, cohort.pictures.shape[1])
+        placement = Placement.of(height, width, cohort.images.shape[1])
         measured = grounding.measure(heatmaps, regions, placement, question.tolerance)
         for region, heatmap, result in zip(regions, heatmaps, measured, strict=True):
             found.append(Pointed(region, heatmap, int(batch.index[i]), placement, result))

@@ -13,14 +13,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark import files, layout, settings
-from benchmark.evaluation import cohort as cohorts
+from benchmark.artifacts import cohort as cohorts
+from benchmark.artifacts.cohort import Cohort
+from benchmark.common import files
+from benchmark.common.progress import track
+from benchmark.compute import device as computing
+from benchmark.compute import supervised
 from benchmark.evaluation import counterparts, crossfit, labels
-from benchmark.evaluation.cohort import Cohort
 from benchmark.evaluation.zero_shot import require_finite
-from benchmark.progress import track
-from benchmark.training import device as computing
-from benchmark.training import supervised
+from benchmark.pipeline import layout, settings
 
 
 def ceiling(
@@ -34,7 +35,7 @@ def ceiling(
     """Both probes on one evaluation set.
 
     Args:
-        cohort: the pictures and their labels.
+        cohort: the images and their labels.
         logits: (n, findings + 1) of the supervised network, ``normal`` last.
         features: (n, d), frozen.
         trained: the training labels in the order of the logits, without ``normal``.
@@ -78,10 +79,10 @@ def run() -> None:
     chosen = settings.load()
     device, training = computing.setup(chosen.training)
     learnt = cohorts.read(layout.TRAINING_DATASET, "train")
-    pictures = np.asarray(learnt.pictures[learnt.rows])
+    images = np.asarray(learnt.images[learnt.rows])
     targets = labels.targets_of(learnt)
     model = supervised.train(
-        pictures, targets, chosen.encoders, chosen.probe, training, device, "training the supervised probe"
+        images, targets, chosen.encoders, chosen.probe, training, device, "training the supervised probe"
     )
     sources, minimum = {}, chosen.statistics.min_positives
     with files.replacing(layout.PROBE) as folder:

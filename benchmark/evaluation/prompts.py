@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from benchmark import files
-from benchmark.errors import UserError
-from benchmark.settings import Strict
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.pipeline.settings import Strict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,11 +103,11 @@ def fold(similarities: np.ndarray, prompts: Sequence[Prompt]) -> dict[str, np.nd
     """Sentence similarities -> score columns.
 
     Args:
-        similarities: float32 (pictures, sentences), columns in the order of ``sentences_of(prompts)``.
+        similarities: float32 (images, sentences), columns in the order of ``sentences_of(prompts)``.
         prompts: the columns wanted.
 
     Returns:
-        Column name -> float32 (pictures,): the similarity itself, or the mean over an ensemble's sentences.
+        Column name -> float32 (images,): the similarity itself, or the mean over an ensemble's sentences.
     """
     place = {sentence: i for i, sentence in enumerate(sentences_of(prompts))}
     columns = {}

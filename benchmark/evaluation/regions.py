@@ -2,7 +2,7 @@
 
 A box is one rectangle, a zone one or two, a mask (COCO run-length code) one per run of a pixel column. All measures
 of grounding.py are sums over rectangles, so one form serves VinDr-CXR and PadChest-GR boxes, CheXlocalize masks and
-the zone test. Regions of one finding in one picture are united.
+the zone test. Regions of one finding in one image are united.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ import numpy as np
 import pandas as pd
 from pycocotools import mask as coco
 
-from benchmark.errors import UserError
-from benchmark.evaluation import zones
+from benchmark.artifacts.cohort import Cohort
+from benchmark.common.errors import UserError
+from benchmark.evaluation import lung_template as zones
 from benchmark.evaluation.surface import Integers
+from benchmark.pipeline import layout
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """Where one finding lies in one picture."""
+    """Where one finding lies in one image."""
 
     image_id: str
     finding: str
@@ -54,15 +56,15 @@ class Region:
 
 
 def box_pixels(x_min: float, y_min: float, x_max: float, y_max: float, height: int, width: int) -> Integers:
-    """The pixels whose centres lie in a half-open box, clipped to the picture, as (1, 4); at least one pixel.
+    """The pixels whose centres lie in a half-open box, clipped to the image, as (1, 4); at least one pixel.
 
     Raises:
-        ValueError: the box is inverted, not finite, or lies outside the picture.
+        ValueError: the box is inverted, not finite, or lies outside the image.
     """
     if not (x_min < x_max and y_min < y_max and np.isfinite([x_min, y_min, x_max, y_max]).all()):
         raise ValueError(f"a box needs x_min < x_max and y_min < y_max; found {x_min}, {y_min}, {x_max}, {y_max}")
     if x_max <= 0 or y_max <= 0 or x_min >= width or y_min >= height:
-        raise ValueError(f"the box {x_min}, {y_min}, {x_max}, {y_max} lies outside its {width} x {height} picture")
+        raise ValueError(f"the box {x_min}, {y_min}, {x_max}, {y_max} lies outside its {width} x {height} image")
     top, bottom = _span(y_min, y_max, height)
     left, right = _span(x_min, x_max, width)
     return np.array([[top, left, bottom, right]], np.int64)
@@ -107,7 +109,7 @@ def disjoint(rectangles: Integers) -> Integers:
 
 
 def _pixels(rows: list[Any], kind: str, height: int, width: int) -> Integers:
-    """The united pixels of regions.parquet rows of one picture, finding and kind."""
+    """The united pixels of regions.parquet rows of one image, finding and kind."""
     if kind == "mask":
         return mask_pixels([row.rle for row in rows], height, width)
     if kind == "box":
@@ -115,6 +117,11 @@ def _pixels(rows: list[Any], kind: str, height: int, width: int) -> Integers:
     else:
         parts = [zones.rectangles(row.side, row.zone, height, width) for row in rows]
     return disjoint(np.concatenate(parts))
+
+
+def of(cohort: Cohort) -> list[Region]:
+    """The grounding truth of a cohort's images, in the order of the index, then of the findings."""
+    return list(read(layout.cohort(cohort.dataset) / "regions.parquet", cohort.index, cohort.findings))
 
 
 def read(path: Path, index: pd.DataFrame, findings: list[str]) -> Iterator[Region]:
@@ -128,13 +135,13 @@ def read(path: Path, index: pd.DataFrame, findings: list[str]) -> Iterator[Regio
         findings: the dataset's scored vocabulary.
 
     Raises:
-        UserError: a row names an unknown picture or an unusable region; the sentence says which.
+        UserError: a row names an unknown image or an unusable region; the sentence says which.
     """
     table = pd.read_parquet(path)
     columns = (list(index["image_id"]), index["height"].tolist(), index["width"].tolist())
     sizes = {name: (place, height, width) for place, (name, height, width) in enumerate(zip(*columns, strict=True))}
     if unknown := sorted(set(table["image_id"]) - set(sizes)):
-        raise UserError(f"{path} names the picture '{unknown[0]}', which index.parquet does not list; run `dvc repro`.")
+        raise UserError(f"{path} names the image '{unknown[0]}', which index.parquet does not list; run `dvc repro`.")
     order = {finding: place for place, finding in enumerate(findings)}
     groups: dict[tuple[int, int], list[Any]] = {}
     for row in cast(Iterator[Any], table.itertuples()):
@@ -149,7 +156,5 @@ def read(path: Path, index: pd.DataFrame, findings: list[str]) -> Iterator[Regio
                 raise ValueError(f"expected one kind of box, mask or zone, found {sorted(kinds)}")
             pixels = _pixels(rows, first.kind, height, width)
         except ValueError as error:
-            raise UserError(
-                f"{path}, row {first.Index}, picture '{first.image_id}', {first.finding}: {error}."
-            ) from None
+            raise UserError(f"{path}, row {first.Index}, image '{first.image_id}', {first.finding}: {error}.") from None
         yield Region(first.image_id, first.finding, first.kind, pixels)

@@ -1,4 +1,4 @@
-"""``python -m benchmark score --system NAME --seed N``: what one trained system says about every picture.
+"""``python -m benchmark score --system NAME --seed N``: what one trained system says about every image.
 
 One process restores the model once and scores the four evaluation sets, the validation split (thresholds are fitted
 there) and, on the evaluation sets, the snapshots of the budget curve. It reads data/cohort, data/captions and runs/,
@@ -16,16 +16,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmark import files, layout, plan, settings
-from benchmark.evaluation import cohort as cohorts
-from benchmark.evaluation import examples, pointing, prompts
-from benchmark.evaluation.cohort import Cohort
+from benchmark.artifacts import cohort as cohorts
+from benchmark.artifacts.cohort import Cohort
+from benchmark.common import files
+from benchmark.common.progress import track
+from benchmark.evaluation import examples, pointing, prompts, regions
 from benchmark.evaluation.pairs import validation_pairs
 from benchmark.evaluation.pointing import Pointed, Question, point
 from benchmark.evaluation.prompts import Prompt
 from benchmark.evaluation.regions import Region
 from benchmark.evaluation.zero_shot import Scorer, require_finite
-from benchmark.progress import track
+from benchmark.pipeline import layout, settings
 
 SNAPSHOT = re.compile(r"snapshot-\d+\.safetensors")
 
@@ -35,17 +36,17 @@ def score(
     cohort: Cohort,
     columns: list[Prompt],
     what: str,
-    regions: Sequence[Region] = (),
+    truth: Sequence[Region] = (),
     tolerance: float = 0.0,
 ) -> tuple[pd.DataFrame, list[Pointed]]:
-    """Score every picture against every prompt, and ground ``regions`` while its features are at hand.
+    """Score every image against every prompt, and ground ``truth`` while its features are at hand.
 
     Args:
         scorer: the model.
-        cohort: the pictures.
+        cohort: the images.
         columns: of ``prompts.resolve``.
         what: for error messages, e.g. ``carzero-0 on vindr_cxr``.
-        regions: the grounding truth; none is measured where there is none.
+        truth: the grounding truth; none is measured where there is none.
         tolerance: of the pointing game, pixels of the original.
 
     Returns:
@@ -57,22 +58,15 @@ def score(
     sentences = prompts.sentences_of(columns)
     texts = scorer.encode(sentences)
     sentence_of = {prompt.column.removeprefix("finding:"): prompt.sentences[0] for prompt in columns}
-    question = Question.of(scorer, regions, sentence_of, tolerance)
+    question = Question.of(scorer, truth, sentence_of, tolerance)
     similarities = np.empty((len(cohort.rows), len(sentences)), np.float32)
     pointed: list[Pointed] = []
-    for place, images in scorer.batches(cohort.pictures, cohort.rows):
-        similarities[place] = scorer.similarity(images, texts)
+    for place, features in scorer.batches(cohort.images, cohort.rows):
+        similarities[place] = scorer.similarity(features, texts)
         if question:
-            pointed += point(scorer, cohort, place, images, question, what)
+            pointed += point(scorer, cohort, place, features, question, what)
     require_finite(similarities, what, cohort.image_ids, sentences)
     return pd.DataFrame({"image_id": cohort.image_ids, **prompts.fold(similarities, columns)}), pointed
-
-
-def _code_hash(model: str) -> str:
-    """SHA-256 over every source file that scoring reaches, and the prompts."""
-    reached = plan.reachable(["benchmark/evaluation/score.py", f"baselines/{model}.py"])
-    sources = [*reached, prompts.PATH.relative_to(plan.ROOT).as_posix()]
-    return files.sha256_json({name: files.sha256_file(plan.ROOT / name) for name in sources})
 
 
 def run(system: str, seed: int) -> None:
@@ -86,7 +80,8 @@ def run(system: str, seed: int) -> None:
         UserError: an input is missing or does not fit, or a score is not finite.
     """
     chosen = settings.load()
-    resolved = files.read_json(layout.plan(system))
+    plans = layout.plan(system), layout.stage_plan("score")
+    code_hashes = [files.read_json(path)["code_hash"] for path in plans]
     torch.set_num_threads(chosen.scoring.threads)
     trained, name = layout.run(system, seed), f"{system}-{seed}"
     scorer = Scorer.restore(trained / "model.safetensors", chosen.scoring)
@@ -108,7 +103,7 @@ def run(system: str, seed: int) -> None:
                 test,
                 asked[test.dataset],
                 f"{name} on {test.dataset}",
-                test.regions(),
+                regions.of(test),
                 chosen.scoring.tolerance_px,
             )
             files.write_parquet(folder / f"{test.dataset}.parquet", table)
@@ -124,7 +119,7 @@ def run(system: str, seed: int) -> None:
                 "prompts_hash": prompts.digest(asked),
                 "cohort_hash": {c.dataset: c.card["fingerprint"] for c in (validation, *tests)},
                 "weights_hash": files.sha256_file(trained / "model.safetensors"),
-                "code_hash": _code_hash(resolved["model"]),
+                "code_hash": files.sha256_json(code_hashes),
                 "precision": chosen.scoring.precision,
             },
         )

@@ -1,6 +1,6 @@
-"""A heatmap as a bilinear surface over a picture's own pixels, never materialised.
+"""A heatmap as a bilinear surface over an image's own pixels, never materialised.
 
-A heatmap of h x w cells covers the cached square (cohort/cache.py: the picture fitted to S x S pixels, centred,
+A heatmap of h x w cells covers the cached square (cohort/cache.py: the image fitted to S x S pixels, centred,
 zero padded). Upsampling it bilinearly (align_corners=False) to the square, cutting the padding away and reading it
 at every pixel centre of the original gives a surface that is, between four cell centres, a + bt + cs + dts. So its
 maximum over pixels lies at a first or last pixel of such a patch, and sums over rectangles are products of sums
@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.cohort.pictures import placed
+from benchmark.common.placement import placed
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -25,7 +25,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a picture lies inside the cached square: sizes of the original and of its fitted copy, pixels."""
+    """Where an image lies inside the cached square: sizes of the original and of its fitted copy, pixels."""
 
     height: int
     width: int
@@ -37,7 +37,7 @@ class Placement:
 
     @classmethod
     def of(cls, height: int, width: int, size: int) -> Placement:
-        """Where the cache (cohort/pictures.py) puts a picture of this size."""
+        """Where the cache (cohort/images.py) puts an image of this size."""
         return cls(height, width, *placed(height, width, size), size)
 
     def to_square(self, row: float, column: float) -> tuple[float, float]:
@@ -119,7 +119,7 @@ def axis(pixels: int, offset: float, extent: float, cells: int) -> Axis:
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """The upsampled surfaces of several heatmaps of one picture."""
+    """The upsampled surfaces of several heatmaps of one image."""
 
     extended: Floats
     """(maps, h + 2, w + 2): the heatmaps with their edges repeated."""
@@ -128,7 +128,7 @@ class Surface:
 
     @classmethod
     def of(cls, heatmaps: NDArray[np.floating], placement: Placement) -> Surface:
-        """Lay heatmaps (maps, h, w) over the picture that ``placement`` describes."""
+        """Lay heatmaps (maps, h, w) over the image that ``placement`` describes."""
         vertical, horizontal = placement.axes
         extended = np.pad(heatmaps.astype(np.float64), ((0, 0), (1, 1), (1, 1)), mode="edge")
         return cls(extended, axis(*vertical, heatmaps.shape[1]), axis(*horizontal, heatmaps.shape[2]))

@@ -1,7 +1,7 @@
-"""Pictures against sentences with a restored model: sentences are encoded once, pictures once, in batches.
+"""Images against sentences with a restored model: sentences are encoded once, images once, in batches.
 
-The published script scores one picture at a time and encodes every prompt anew for each; the numbers here are the
-same (a test compares a picture scored alone with the same picture in a batch).
+The published script scores one image at a time and encodes every prompt anew for each; the numbers here are the
+same (a test compares an image scored alone with the same image in a batch).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 
 from baselines.base import Baseline, ImageFeatures, TextFeatures, restore
-from benchmark.errors import UserError
-from benchmark.settings import ScoringSettings
-from benchmark.training import device as computing
-from benchmark.training.augment import to_unit
+from benchmark.common.errors import UserError
+from benchmark.compute import device as computing
+from benchmark.compute.augment import to_unit
+from benchmark.pipeline.settings import ScoringSettings
 
 
 @dataclass(frozen=True)
@@ -56,31 +56,31 @@ class Scorer:
             return self.model.encode_texts(self.model.tokenize(list(sentences)).to(self.model.device))
 
     @torch.inference_mode()
-    def batches(self, pictures: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[tuple[slice, ImageFeatures]]:
-        """Features of ``pictures[rows]``, batch by batch, with the places in ``rows`` they belong to.
+    def batches(self, images: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[tuple[slice, ImageFeatures]]:
+        """Features of ``images[rows]``, batch by batch, with the places in ``rows`` they belong to.
 
         Args:
-            pictures: uint8 (n, S, S), may be memory-mapped.
-            rows: which pictures, in the order wanted.
+            images: uint8 (n, S, S), may be memory-mapped.
+            rows: which images, in the order wanted.
         """
         for start in range(0, len(rows), self.batch_size):
             place = slice(start, min(start + self.batch_size, len(rows)))
-            pixels = to_unit(torch.from_numpy(np.ascontiguousarray(pictures[rows[place]])).to(self.model.device))
+            pixels = to_unit(torch.from_numpy(np.ascontiguousarray(images[rows[place]])).to(self.model.device))
             with self._mode():
                 yield place, self.model.encode_images(pixels)
 
     @torch.inference_mode()
-    def similarity(self, images: ImageFeatures, texts: TextFeatures) -> NDArray[np.float32]:
-        """float32 (pictures, sentences)."""
+    def similarity(self, features: ImageFeatures, texts: TextFeatures) -> NDArray[np.float32]:
+        """float32 (images, sentences)."""
         with self._mode():
-            values: NDArray[np.float32] = self.model.similarity(images, texts).float().cpu().numpy()
+            values: NDArray[np.float32] = self.model.similarity(features, texts).float().cpu().numpy()
         return values
 
     @torch.inference_mode()
-    def heatmaps(self, images: ImageFeatures, texts: TextFeatures) -> NDArray[np.float32]:
-        """float32 (pictures, sentences, h, w) over the cached square."""
+    def heatmaps(self, features: ImageFeatures, texts: TextFeatures) -> NDArray[np.float32]:
+        """float32 (images, sentences, h, w) over the cached square."""
         with self._mode():
-            values: NDArray[np.float32] = self.model.heatmaps(images, texts).float().cpu().numpy()
+            values: NDArray[np.float32] = self.model.heatmaps(features, texts).float().cpu().numpy()
         return values
 
 
@@ -90,7 +90,7 @@ def require_finite(values: NDArray[np.floating], what: str, rows: Sequence[str],
     Args:
         values: (rows, columns).
         what: e.g. ``carzero-0 on vindr_cxr``.
-        rows: names of the rows, e.g. picture identifiers.
+        rows: names of the rows, e.g. image identifiers.
         columns: names of the columns, e.g. sentences.
 
     Raises:
@@ -100,6 +100,6 @@ def require_finite(values: NDArray[np.floating], what: str, rows: Sequence[str],
         return
     row, column = np.argwhere(~np.isfinite(values))[0]
     raise UserError(
-        f"{what}: picture '{rows[row]}' and '{columns[column]}' give {values[row, column]}; "
+        f"{what}: image '{rows[row]}' and '{columns[column]}' give {values[row, column]}; "
         "the weights have diverged: train again with a lower learning rate or clip_norm."
     )

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.evidence import Evidence
-from benchmark.reporting import detail, headline, names, select, tables
+from benchmark.artifacts import select
+from benchmark.artifacts.evidence import Evidence
+from benchmark.pipeline.effects import PARTS, Effect, effects, parts
+from benchmark.reporting import detail, headline, names, tables
 from benchmark.reporting.answer import pair
 from benchmark.reporting.document import Document, drawn
 from benchmark.reporting.figures import effects as figure
 from benchmark.reporting.tables import Cell, Column, Table
-from benchmark.statistics.effects import PARTS, Effect, effects, parts
 
 QUANTITIES = (("normal_auc", "prompt"), ("abnormal_auc", ""), ("false_negative_rate", "prompt"), ("pointing", ""))
 
@@ -35,7 +36,7 @@ def build(found: Evidence, figures: Path) -> Document:
             interaction_table(found),
             detail.seeds(found, systems, "ablation_seeds"),
         ),
-        pictures=drawn(effects=figure.draw(found, known, figures)),
+        images=drawn(effects=figure.draw(found, known, figures)),
         words={"answers": [line for q in QUANTITIES[:2] if (line := answer(found, known, *q))]},
     )
 

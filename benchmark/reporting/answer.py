@@ -9,15 +9,16 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.evidence import Evidence
-from benchmark.reporting import headline, materials, names, select, tables
+from benchmark.artifacts import quantities, select
+from benchmark.artifacts.evidence import Evidence
+from benchmark.reporting import materials, names, tables
 from benchmark.reporting.tables import Cell, Column, Table
 
 CHALLENGER, REFERENCE = "offclip", "carzero"
 COSTS = (
     ("abnormal_auc", "", "Abnormal AUC, macro over findings", True),
-    ("false_negative_rate", "prompt", "Abnormal pictures called normal", False),
-    ("false_positive_rate", "prompt", "Normal pictures called abnormal", False),
+    ("false_negative_rate", "prompt", "Abnormal images called normal", False),
+    ("false_positive_rate", "prompt", "Normal images called abnormal", False),
     ("pointing", "", "Pointing game", True),
     ("normal_auc", "one_minus_max", "Normal AUC by 1 − max over findings", True),
     ("normal_auc", "contrast", "Normal AUC by normal − abnormal prompt", True),
@@ -173,8 +174,8 @@ def _difference_cell(found: Evidence, row: select.Row | None, whole: bool) -> Ce
 def _value(found: Evidence, dataset: str, system: str) -> str:
     """A system's normal AUC; over all datasets their mean, whose interval nobody measured."""
     if dataset == "overall":
-        return tables.number(headline.over_datasets(found, system, "normal_auc", "prompt"))
-    row = headline.macro(found, dataset, system, "normal_auc", "prompt")
+        return tables.number(quantities.over_datasets(found, system, "normal_auc", "prompt"))
+    row = quantities.macro(found, dataset, system, "normal_auc", "prompt")
     return tables.estimate(row) if row else tables.MISSING
 
 
@@ -185,7 +186,7 @@ def _banner(found: Evidence) -> str:
     if len(phantom) < len(found.cards):
         return f"PARTLY PHANTOM: {names.join(phantom)} are rendered; the others are the published releases."
     return (
-        "PHANTOM: every picture was rendered from one public CT with drawn findings. The numbers compare methods under "
+        "PHANTOM: every image was rendered from one public CT with drawn findings. The numbers compare methods under "
         "a controlled budget; they say nothing about performance on patients."
     )
 

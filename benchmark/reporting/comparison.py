@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.evidence import Evidence
+from benchmark.artifacts.evidence import Evidence
 from benchmark.reporting import answer, detail, headline, materials, provenance
 from benchmark.reporting.document import Document, drawn
 from benchmark.reporting.figures import examples, forest, histograms, prompts, roc, similarity, training
@@ -44,7 +44,7 @@ def build(found: Evidence, figures: Path) -> Document:
     return Document(
         name="comparison",
         tables=tuple(make(found) for make in TABLES),
-        pictures=drawn(
+        images=drawn(
             forest=forest.draw(found, *asked, figures) if asked else None,
             roc=roc.draw(found, figures),
             histograms=histograms.draw(found, figures),

@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.evidence import Evidence
-from benchmark.reporting import names, select, tables
+from benchmark.artifacts import select
+from benchmark.artifacts.evidence import Evidence
+from benchmark.reporting import names, tables
 from benchmark.reporting.headline import NORMALITY_SCORES
 from benchmark.reporting.tables import Column, Table
 
@@ -36,7 +37,7 @@ def operating(found: Evidence) -> Table:
         [DATASET, SYSTEM, *heads],
         cells,
         data,
-        note="FP: normals called abnormal; FN: abnormals called normal. No threshold has seen an evaluation picture.",
+        note="FP: normals called abnormal; FN: abnormals called normal. No threshold has seen an evaluation image.",
         group_by=0,
     )
 
@@ -153,7 +154,7 @@ def grounding(found: Evidence) -> Table:
 
 
 def embedding(found: Evidence) -> Table:
-    """How tightly normal pictures lie together, and how the blocks of the pair matrix score."""
+    """How tightly normal images lie together, and how the blocks of the pair matrix score."""
     data = select.rows(found.results["embedding"], seed="all", system=found.systems)
     measures = list(dict.fromkeys(data["measure"])) if not data.empty else []
     cells = []
@@ -164,7 +165,7 @@ def embedding(found: Evidence) -> Table:
         )
     return tables.table(
         "embedding",
-        "Geometry of the validation split's pictures and pairs.",
+        "Geometry of the validation split's images and pairs.",
         [Column("Measure", "left"), *[Column(found.label(s)) for s in found.systems]],
         cells,
         data,
@@ -194,7 +195,7 @@ def calibration(found: Evidence) -> Table:
 
 def promises(found: Evidence) -> Table:
     """Whether 95 % intervals cover the truth and tests at 5 % stay at 5 %, on simulated studies."""
-    data = found.results["calibration"]
+    data = found.results["coverage"]
     cells = []
     for (check, setting), group in _grouped(found, data, ["check", "setting"]):
         shown = [CHECKS[check], setting]

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmark.evidence import Evidence
+from benchmark.artifacts.evidence import Evidence
 from benchmark.reporting import names, tables
-from benchmark.reporting.figures.style import Picture
+from benchmark.reporting.figures.style import Plot
 from benchmark.reporting.tables import Table
 
 
@@ -19,7 +19,7 @@ class Document:
     name: str
     """The Typst file and the PDF, without suffix."""
     tables: tuple[Table, ...]
-    pictures: dict[str, Picture]
+    images: dict[str, Plot]
     words: dict[str, Any] = field(default_factory=dict)
     """Sentences composed from the numbers."""
 
@@ -31,8 +31,8 @@ def content(found: Evidence, document: Document) -> dict[str, Any]:
         "warning": sharing(found),
         "tables": {t.name: tables.to_typst(t) for t in document.tables if t.rows},
         "figures": {
-            name: {"file": picture.file, "caption": picture.caption, "alt": picture.alt}
-            for name, picture in document.pictures.items()
+            name: {"file": image.file, "caption": image.caption, "alt": image.alt}
+            for name, image in document.images.items()
         },
         "words": document.words,
     }
@@ -44,13 +44,13 @@ def sharing(found: Evidence) -> str:
         return ""
     return (
         f"WARNING: share_examples is set for {names.join([names.dataset(name) for name in found.shared])}. This report "
-        "shows pictures and identifiers of patients; the data use agreement decides who may see it."
+        "shows images and identifiers of patients; the data use agreement decides who may see it."
     )
 
 
-def drawn(**pictures: Picture | None) -> dict[str, Picture]:
+def drawn(**images: Plot | None) -> dict[str, Plot]:
     """The figures that could be drawn."""
-    return {name: picture for name, picture in pictures.items() if picture is not None}
+    return {name: image for name, image in images.items() if image is not None}
 
 
 def unique(made: Iterable[Table]) -> tuple[Table, ...]:

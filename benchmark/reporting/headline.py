@@ -8,52 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.evidence import Evidence
-from benchmark.reporting import names, select, tables
+from benchmark.artifacts import quantities, select
+from benchmark.artifacts.evidence import Evidence
+from benchmark.reporting import names, tables
 from benchmark.reporting.tables import Cell, Column, Table
 
 REFERENCES = Path(__file__).parent / "references.csv"
 CEILING = "Probe (ceiling)"
 NORMALITY_SCORES = ("prompt", "one_minus_max", "contrast")
-HEADLINE = (("normal_auc", "prompt"), ("abnormal_auc", ""), ("abnormal_auc_visible", ""), ("pointing", ""))
 CEILED = ("normal_auc", "abnormal_auc", "abnormal_auc_visible")
 """Headline quantities that the supervised probe has too."""
-
-
-def macro(found: Evidence, dataset: str, system: str, quantity: str, score: str = "") -> select.Row | None:
-    """A system's headline number on one dataset: mean over seeds, whole budget, macro over findings."""
-    if quantity in ("pointing", "cnr", "miou"):
-        return select.one(
-            found.results["grounding"],
-            dataset=dataset,
-            system=system,
-            seed="all",
-            finding="",
-            measure=quantity,
-            size="all",
-        )
-    return select.one(
-        found.results["auc"],
-        dataset=dataset,
-        system=system,
-        seed="all",
-        quantity=quantity,
-        score=score,
-        finding="",
-        progress=1.0,
-    )
-
-
-def over_datasets(found: Evidence, system: str, quantity: str, score: str = "") -> float:
-    """Mean of ``macro`` over the evaluation datasets; NaN where one of them lacks it."""
-    rows = [macro(found, dataset, system, quantity, score) for dataset in found.datasets]
-    return sum(row["estimate"] if row else float("nan") for row in rows) / max(len(rows), 1)
-
-
-def metrics(found: Evidence) -> dict[str, dict[str, float]]:
-    """reports/metrics.json, the few numbers of `dvc metrics` and `dvc exp show`: system -> quantity -> mean."""
-    means = {s: {q: over_datasets(found, s, q, k) for q, k in HEADLINE} for s in found.systems}
-    return {s: {q: value for q, value in row.items() if pd.notna(value)} for s, row in means.items()}
 
 
 def verdicts(found: Evidence) -> Table:
@@ -92,7 +56,7 @@ def verdicts(found: Evidence) -> Table:
         cells,
         pd.DataFrame(kept),
         note="Direction only: the sign holds, the magnitude is not tested or not met; a magnitude published on real "
-        "radiographs is never tested on PHANTOM pictures. Every dataset apart is in the appendix.",
+        "radiographs is never tested on PHANTOM images. Every dataset apart is in the appendix.",
     )
 
 
@@ -139,7 +103,7 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
     cells: tables.Cells = []
     records = []
     for dataset in found.datasets:
-        measured = {(s, q): macro(found, dataset, s, q, k) for s in systems for q, k in HEADLINE}
+        measured = {(s, q): quantities.macro(found, dataset, s, q, k) for s in systems for q, k in quantities.HEADLINE}
         leaders = {
             q: select.best(
                 {s: row["estimate"] for s in systems if (row := measured[s, q]) is not None},
@@ -149,11 +113,11 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
                 quantity=q,
                 score=k,
             )
-            for q, k in HEADLINE
+            for q, k in quantities.HEADLINE
         }
         for system in systems:
             shown: list[Cell | str] = [names.dataset(dataset), found.label(system)]
-            for q, _ in HEADLINE:
+            for q, _ in quantities.HEADLINE:
                 row = measured[system, q]
                 shown.append(_cell(row, bold=leaders[q] == system))
                 if row is not None:
@@ -186,7 +150,7 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
         pd.DataFrame(records),
         note="Abnormal AUC: macro over all findings; visible findings: over those that the supervised probe can tell. "
         "Bold: significantly better than every other system on that dataset (paired bootstrap, Holm-adjusted "
-        "where declared). Chance: share of the picture that the regions cover. *Published: macro AUC over findings "
+        "where declared). Chance: share of the image that the regions cover. *Published: macro AUC over findings "
         "that the paper reports on the real dataset (CARZero, arXiv 2402.17417, as reprinted in arXiv 2504.07416; "
         "CheXpert over 5 findings).",
         group_by=0,
@@ -246,7 +210,7 @@ def normality(found: Evidence) -> Table:
         for system in found.systems:
             shown = [names.dataset(dataset), found.label(system)]
             for score in NORMALITY_SCORES:
-                row = macro(found, dataset, system, "normal_auc", score)
+                row = quantities.macro(found, dataset, system, "normal_auc", score)
                 mark = " (inverted)" if row is not None and row["estimate"] < 0.5 else ""
                 shown.append(f"{tables.estimate(row)}{mark}" if row else tables.MISSING)
                 if row is not None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark import layout
-from benchmark.evidence import Evidence
+from benchmark.artifacts.evidence import Evidence
+from benchmark.pipeline import layout
 from benchmark.reporting import names, tables
 from benchmark.reporting.tables import Column, Table
 
@@ -120,7 +120,7 @@ def cohort(found: Evidence) -> Table:
                 names.dataset(name),
                 "training" if name == layout.TRAINING_DATASET else "evaluation",
                 f"{'PHANTOM' if card['phantom'] else card['release']}",
-                *[tables.count(counts[key]) for key in ("pictures", "studies", "patients")],
+                *[tables.count(counts[key]) for key in ("images", "studies", "patients")],
                 share,
                 tables.count(dropped),
                 f"{len(card['findings'])} ({card['labels']})",
@@ -128,7 +128,7 @@ def cohort(found: Evidence) -> Table:
                 str(card["cluster"]),
             ]
         )
-    heads = [Column(h) for h in ("Pictures", "Studies", "Patients", "Normal", "Excluded", "Findings")]
+    heads = [Column(h) for h in ("Images", "Studies", "Patients", "Normal", "Excluded", "Findings")]
     return tables.table(
         "cohorts",
         "The cohorts.",
@@ -142,7 +142,7 @@ def cohort(found: Evidence) -> Table:
         ],
         cells,
         pd.DataFrame(records),
-        note="Cluster: what the bootstrap resamples; a picture where the release names no patient.",
+        note="Cluster: what the bootstrap resamples; an image where the release names no patient.",
     )
 
 

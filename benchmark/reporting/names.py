@@ -34,15 +34,15 @@ RULES = {
     "sensitivity_95": "95 % sensitivity",
 }
 GEOMETRY = {
-    "cosine_normal_normal": "Cosine of two normal pictures",
-    "cosine_normal_abnormal": "Cosine of a normal and an abnormal picture",
-    "cosine_abnormal_abnormal": "Cosine of two abnormal pictures",
-    "silhouette_normal": "Silhouette of the normal pictures",
-    "logit_normal_normal": "Logit of a normal picture and another normal caption",
-    "logit_normal_abnormal": "Logit of a normal picture and an abnormal caption",
-    "logit_abnormal_normal": "Logit of an abnormal picture and a normal caption",
-    "logit_abnormal_abnormal": "Logit of an abnormal picture and another abnormal caption",
-    "logit_diagonal": "Logit of a picture and its own caption",
+    "cosine_normal_normal": "Cosine of two normal images",
+    "cosine_normal_abnormal": "Cosine of a normal and an abnormal image",
+    "cosine_abnormal_abnormal": "Cosine of two abnormal images",
+    "silhouette_normal": "Silhouette of the normal images",
+    "logit_normal_normal": "Logit of a normal image and another normal caption",
+    "logit_normal_abnormal": "Logit of a normal image and an abnormal caption",
+    "logit_abnormal_normal": "Logit of an abnormal image and a normal caption",
+    "logit_abnormal_abnormal": "Logit of an abnormal image and another abnormal caption",
+    "logit_diagonal": "Logit of an image and its own caption",
 }
 TRUTHS = {"box": "boxes", "mask": "masks", "zone": "lung zones", "none": "none"}
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark import files
+from benchmark.common import files
 
 DOCUMENTS = Path(__file__).parent / "documents"
 

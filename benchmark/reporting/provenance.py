@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from benchmark import provenance
-from benchmark.evidence import Evidence
+from benchmark.artifacts.evidence import Evidence
+from benchmark.pipeline import provenance
 from benchmark.reporting import names, tables
 from benchmark.reporting.tables import Column, Table
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from benchmark import evidence, files, layout, settings
-from benchmark.progress import say
-from benchmark.reporting import ablation, comparison, document, headline, pdf, tables
+from benchmark.artifacts import evidence, quantities
+from benchmark.common import files
+from benchmark.common.progress import say
+from benchmark.pipeline import layout, settings
+from benchmark.reporting import ablation, comparison, document, pdf, tables
 
 
 def run() -> None:
@@ -26,5 +28,5 @@ def run() -> None:
             for table in made.tables:
                 tables.write(table, table_folder, found.mark)
             pdf.build(made.name, document.content(found, made), figure_folder, target)
-            say(f"{target}: {len(made.tables)} tables, {len(made.pictures)} figures")
-    files.write_json(layout.REPORTS / "metrics.json", headline.metrics(found))
+            say(f"{target}: {len(made.tables)} tables, {len(made.images)} figures")
+    files.write_json(layout.REPORTS / "metrics.json", quantities.metrics(found))

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from benchmark import files
+from benchmark.common import files
 
 Align = Literal["left", "center", "right"]
 MISSING = "–"

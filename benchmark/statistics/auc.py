@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.errors import UserError
+from benchmark.common.errors import UserError
 from benchmark.statistics.buckets import Buckets, Counts
 
 Floats = NDArray[np.float64]

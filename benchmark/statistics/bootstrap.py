@@ -1,4 +1,4 @@
-"""Patients are resampled, all their pictures with them, and every number sees the same draws.
+"""Patients are resampled, all their images with them, and every number sees the same draws.
 
 `draw` makes the multiplicities of each patient once per dataset. A statistic becomes a `Resampled`: its
 estimate, its value in each replicate and each patient's influence on it. Sums, differences and means of
@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.errors import UserError
+from benchmark.common.errors import UserError
 from benchmark.statistics.auc import Floats, Ranking, placements
 from benchmark.statistics.buckets import Counts
 
@@ -86,7 +86,7 @@ def draw(
     """
     names, cluster = np.unique(np.asarray(clusters).astype(str), return_inverse=True)
     if not len(names):
-        raise UserError(f"dataset '{name}': expected at least one picture to resample, found none.")
+        raise UserError(f"dataset '{name}': expected at least one image to resample, found none.")
     generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
     stratum = np.zeros(len(names), bool) if strata is None else np.bincount(cluster, weights=strata) > 0
     counts = np.zeros((len(names), replicates), np.uint16)
@@ -212,7 +212,7 @@ def resampled_aucs(
     labels, scores = np.asarray(labels, float), np.asarray(scores)
     if labels.shape != scores.shape or labels.ndim != 2 or len(labels) != len(draws.cluster):
         raise UserError(
-            f"expected labels and scores of {len(draws.cluster)} pictures, found {labels.shape} and {scores.shape}."
+            f"expected labels and scores of {len(draws.cluster)} images, found {labels.shape} and {scores.shape}."
         )
     names = names or [str(column) for column in range(labels.shape[1])]
     rankings = [Ranking.of(labels[:, k], scores[:, k], names[k], draws.cluster) for k in range(labels.shape[1])]

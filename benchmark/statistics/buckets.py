@@ -43,7 +43,7 @@ class Buckets:
         height = max(1, isqrt(buckets))
         runs = -(-buckets // height)
         row = bucket % height * runs + bucket // height
-        # Pictures of one patient in one bucket become one entry, their number.
+        # Images of one patient in one bucket become one entry, their number.
         once = np.ones(len(row), np.float32)
         matrix = sparse.coo_array((once, (row, cluster)), shape=(height * runs, clusters)).tocsr()
         return cls(matrix, height)

@@ -1,7 +1,7 @@
 """What the papers claim, and the verdict that these numbers allow.
 
 claims.yaml names each claim, its source, the published number, the quantity that tests it and the rule; this
-module reads it and judges. On PHANTOM pictures no magnitude is ever called reproduced: the best verdict there
+module reads it and judges. On PHANTOM images no magnitude is ever called reproduced: the best verdict there
 is "direction only". An interval on the wrong side and one that decides nothing are both "not reproduced"; the
 note tells them apart.
 """
@@ -15,8 +15,8 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmark import layout
-from benchmark.errors import UserError
+from benchmark.common.errors import UserError
+from benchmark.pipeline import layout
 from benchmark.statistics import operating
 
 FILE = Path(__file__).with_name("claims.yaml")
@@ -100,14 +100,14 @@ def verdict(claim: Claim, estimate: float, low: float, high: float, phantom: boo
         estimate: a - b, or a's own number.
         low: lower bound of its interval.
         high: upper bound.
-        phantom: the numbers come from PHANTOM pictures.
+        phantom: the numbers come from PHANTOM images.
     """
     if pd.isna(low) or pd.isna(high):
-        return NOT_TESTABLE, "no interval: too few pictures, or no replicate differs from another"
+        return NOT_TESTABLE, "no interval: too few images, or no replicate differs from another"
     if claim.rule == "value":
         inside = low <= (claim.published or 0.0) <= high
         if phantom:
-            return NOT_TESTABLE, "a published magnitude cannot be met on PHANTOM pictures"
+            return NOT_TESTABLE, "a published magnitude cannot be met on PHANTOM images"
         return (REPRODUCED, "") if inside else (NOT_REPRODUCED, "published number outside the interval")
     bound = -claim.margin if claim.rule == "not_worse" else 0.0
     if high <= bound:
@@ -131,7 +131,7 @@ def judge(
         differences: differences.csv.
         values: auc.csv.
         ledger: ledger.csv, with columns system and parameters.
-        phantom: the numbers come from PHANTOM pictures.
+        phantom: the numbers come from PHANTOM images.
     """
     rows = []
     for claim in claims:
@@ -166,7 +166,7 @@ def _judged(
     if found.empty:
         return {
             "verdict": NOT_TESTABLE,
-            "note": "not measured: a finding of the claim has too few pictures here"
+            "note": "not measured: a finding of the claim has too few images here"
             if claim.findings
             else "not measured: a system of the claim is not in `compare` or `ablation`",
         }

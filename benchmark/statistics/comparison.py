@@ -1,7 +1,7 @@
 """Is one system better than another? p-values of paired differences, and Holm's correction over a family.
 
 Sources: Davison & Hinkley (1997) for bootstrap p-values by inverting an interval; DeLong, DeLong &
-Clarke-Pearson (1988) as a cross-check where a cluster is one picture; Holm (1979).
+Clarke-Pearson (1988) as a cross-check where a cluster is one image; Holm (1979).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The paper says that the off-diagonal term clusters normals; here the mean cosine within and between the
 classes, the silhouette of the normals (Rousseeuw 1987, cosine distance) and the mean logit of each block of
-the picture x caption matrix, in standard deviations of the whole matrix, say how far. Patients of the
-validation split are resampled; a picture is never paired with itself or its own copy.
+the image x caption matrix, in standard deviations of the whole matrix, say how far. Patients of the
+validation split are resampled; an image is never paired with itself or its own copy.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark import layout
-from benchmark.errors import UserError
+from benchmark.artifacts.pairs import chosen_pairs
+from benchmark.common.errors import UserError
+from benchmark.pipeline import layout
 from benchmark.statistics.auc import Floats
 from benchmark.statistics.bootstrap import Draws, Resampled, resampled_ratios
-from benchmark.statistics.inputs import Cohort, read_table
+from benchmark.statistics.inputs import Cohort
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class Stored:
     """What similarity.npz holds of one run."""
 
     embedding: NDArray[np.float32]
-    """(n, D) pictures."""
+    """(n, D) images."""
     logits: NDArray[np.float32]
-    """(n, n) picture x caption."""
+    """(n, n) image x caption."""
 
     @classmethod
     def read(cls, path: Path, normal: NDArray[np.bool_]) -> Stored:
@@ -49,13 +50,8 @@ class Stored:
 
 
 def pairs(cohort: Cohort) -> pd.DataFrame:
-    """patient_id and normal of each pair of similarity.npz, by the rule that chose them (evaluation/pairs.py)."""
-    from benchmark.evaluation.pairs import MOST_PAIRS, captions_of
-
-    captions = captions_of(*[read_table(layout.CAPTIONS / f"{name}.parquet") for name in ("sentences", "studies")])
-    paired = cohort.index[["study_id", "patient_id"]].drop_duplicates("study_id").merge(captions, on="study_id")
-    spread = np.linspace(0, len(paired) - 1, min(MOST_PAIRS, len(paired))).round().astype(int)
-    return paired.iloc[spread][["patient_id", "normal"]]
+    """patient_id and normal of each pair of similarity.npz."""
+    return chosen_pairs(cohort.index)[["patient_id", "normal"]]
 
 
 def pair_mean(values: NDArray, first: NDArray, second: NDArray, draws: Draws) -> Resampled:
@@ -65,7 +61,7 @@ def pair_mean(values: NDArray, first: NDArray, second: NDArray, draws: Draws) ->
         values: (n, n).
         first: (n,) bool, the group of i.
         second: (n,) bool, the group of j.
-        draws: of the n pictures.
+        draws: of the n images.
     """
     pairs = np.outer(first, second) & ~np.eye(len(values), dtype=bool)
     weights = draws.counts[draws.cluster].astype(np.float64)  # (n, R)
@@ -82,10 +78,10 @@ def separation(embedding: NDArray, logits: NDArray, normal: NDArray, draws: Draw
     """Every measure of one run.
 
     Args:
-        embedding: (n, D) picture embeddings, any length.
-        logits: (n, n) picture x caption.
+        embedding: (n, D) image embeddings, any length.
+        logits: (n, n) image x caption.
         normal: (n,) bool.
-        draws: of the n pictures.
+        draws: of the n images.
 
     Raises:
         UserError: fewer than two normals or abnormals, or a value is no number.
@@ -95,7 +91,7 @@ def separation(embedding: NDArray, logits: NDArray, normal: NDArray, draws: Draw
     normal = np.asarray(normal, bool)
     if min(normal.sum(), (~normal).sum()) < 2:
         raise UserError(
-            f"similarity.npz: expected at least two normal and two abnormal pictures, found {normal.sum()} and "
+            f"similarity.npz: expected at least two normal and two abnormal images, found {normal.sum()} and "
             f"{(~normal).sum()}; enlarge the validation split."
         )
     if not (np.isfinite(embedding).all() and np.isfinite(logits).all()):

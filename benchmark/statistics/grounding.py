@@ -1,7 +1,7 @@
 """Grounding with intervals: pointing game, contrast-to-noise and mIoU, per finding, macro and by region size.
 
 The geometry (what counts as a hit) was settled when the heatmaps were scored; here a row of
-pointing.parquet is one picture with one finding, and patients are resampled as everywhere. A pointing rate carries
+pointing.parquet is one image with one finding, and patients are resampled as everywhere. A pointing rate carries
 the chance of a blind hit, so that a table can put it beside the rate. A measure that a row does not offer (NaN) leaves
 the row out.
 """
@@ -38,20 +38,20 @@ def grounded(rows: pd.DataFrame, image_ids: pd.Series, draws: Draws, min_positiv
 
     Args:
         rows: of pointing.parquet: image_id, finding, hit, chance, cnr, miou, size.
-        image_ids: (n,) the pictures that ``draws`` resamples.
-        draws: of the n pictures.
+        image_ids: (n,) the images that ``draws`` resamples.
+        draws: of the n images.
         min_positives: findings with fewer rows get no line and no part in the macro.
     """
-    picture = pd.Index(image_ids).get_indexer(rows["image_id"])
+    image = pd.Index(image_ids).get_indexer(rows["image_id"])
     cuts = rows.drop_duplicates(["image_id", "finding"])["size"].quantile([1 / 3, 2 / 3]).to_numpy(float)
     stratum = np.where(np.isnan(rows["size"]), -1, np.searchsorted(cuts, rows["size"], side="left"))
     lines: list[Grounded] = []
     for measure, column in MEASURES.items():
         values = rows[column].to_numpy(float, na_value=np.nan)
-        lines += _lines(rows, measure, "all", values, np.isfinite(values), picture, draws, min_positives, True)
+        lines += _lines(rows, measure, "all", values, np.isfinite(values), image, draws, min_positives, True)
         for k, size in enumerate(SIZES):
             chosen = np.isfinite(values) & (stratum == k)
-            lines += _lines(rows, measure, size, values, chosen, picture, draws, min_positives, False)
+            lines += _lines(rows, measure, size, values, chosen, image, draws, min_positives, False)
     return lines
 
 
@@ -61,7 +61,7 @@ def _lines(
     size: str,
     values: NDArray,
     chosen: NDArray[np.bool_],
-    picture: NDArray,
+    image: NDArray,
     draws: Draws,
     min_positives: int,
     each_finding: bool,
@@ -75,8 +75,8 @@ def _lines(
     tops, bottoms = [], []
     for name in findings:
         mine = chosen & (finding == name)
-        tops.append(np.bincount(picture[mine], weights=values[mine], minlength=len(draws.cluster)))
-        bottoms.append(np.bincount(picture[mine], minlength=len(draws.cluster)))
+        tops.append(np.bincount(image[mine], weights=values[mine], minlength=len(draws.cluster)))
+        bottoms.append(np.bincount(image[mine], minlength=len(draws.cluster)))
     statistics = resampled_ratios(np.stack(tops, axis=1), np.stack(bottoms, axis=1), draws)
     chance = rows["chance"].to_numpy(float) if measure == "pointing" else np.full(len(rows), np.nan)
     chances = [float(chance[chosen & (finding == name)].mean()) for name in findings]

@@ -1,8 +1,8 @@
 """What `measure` reads: the evaluation cohorts and every run's scores, checked and in one row order.
 
-The scores of a picture are found by its image_id and put into the cohort's row order; a picture without a
-score, a score without a picture, or a value that is no number ends the stage with a sentence. (The published
-evaluation skipped missing pictures but kept their labels, so that rows slid against each other.)
+The scores of an image are found by its image_id and put into the cohort's row order; an image without a
+score, a score without an image, or a value that is no number ends the stage with a sentence. (The published
+evaluation skipped missing images but kept their labels, so that rows slid against each other.)
 File formats: docs/files.md.
 """
 
@@ -16,44 +16,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark import files, layout
-from benchmark.errors import UserError
+from benchmark.artifacts.cohort import LABEL
+from benchmark.artifacts.tables import read_table
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.pipeline import layout
 from benchmark.statistics.auc import Floats
 
-LABEL, FINDING = "label:", "finding:"
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a parquet file.
-
-    Raises:
-        UserError: it is missing or unreadable.
-    """
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as parquet ({error}); delete it and run `dvc repro`.") from None
+FINDING = "finding:"
 
 
 def aligned(table: pd.DataFrame, image_ids: pd.Series, path: Path) -> pd.DataFrame:
     """Rows of ``table`` in the order of ``image_ids``, one each.
 
     Raises:
-        UserError: a picture is doubled, unknown or missing; names the file and the picture.
+        UserError: an image is doubled, unknown or missing; names the file and the image.
     """
     if "image_id" not in table:
         raise UserError(f"{path}: expected a column 'image_id', found {list(table.columns)[:5]}; score again.")
     if (doubled := table["image_id"].duplicated()).any():
-        raise UserError(
-            f"{path}, row {int(doubled.argmax())}: picture '{table.image_id[doubled.argmax()]}' is doubled."
-        )
+        raise UserError(f"{path}, row {int(doubled.argmax())}: image '{table.image_id[doubled.argmax()]}' is doubled.")
     ids = pd.Index(table["image_id"])
     if len(unknown := ids.difference(image_ids)):
-        raise UserError(f"{path}: picture '{unknown[0]}' is not in the cohort ({len(unknown)} such); score again.")
+        raise UserError(f"{path}: image '{unknown[0]}' is not in the cohort ({len(unknown)} such); score again.")
     if len(missing := pd.Index(image_ids).difference(ids)):
-        raise UserError(f"{path}: picture '{missing[0]}' has no score ({len(missing)} such); score again.")
+        raise UserError(f"{path}: image '{missing[0]}' has no score ({len(missing)} such); score again.")
     return table.set_index("image_id").loc[image_ids].reset_index()
 
 
@@ -77,12 +64,12 @@ def numbers(table: pd.DataFrame, columns: list[str], path: Path) -> Floats:
 
 @dataclass(frozen=True)
 class Cohort:
-    """The pictures of one dataset that are scored, with their truth."""
+    """The images of one dataset that are scored, with their truth."""
 
     dataset: str
     index: pd.DataFrame
     fingerprint: str
-    one_picture_per_cluster: bool
+    one_image_per_cluster: bool
 
     @classmethod
     def read(cls, dataset: str) -> Cohort:
@@ -130,7 +117,7 @@ class Cohort:
         return self.index[[LABEL + finding for finding in findings]].to_numpy(np.float64, na_value=np.nan)
 
     def positives(self, finding: str) -> int:
-        """Pictures that show the finding."""
+        """Images that show the finding."""
         return int((self.index[LABEL + finding] == 1).sum())
 
 
@@ -191,7 +178,7 @@ def check_cohort(path: Path, card: dict[str, Any], cohort: Cohort) -> None:
     Args:
         path: score.json or probe.json.
         card: what it holds.
-        cohort: the pictures that are about to be measured.
+        cohort: the images that are about to be measured.
 
     Raises:
         UserError: names the file and both fingerprints.

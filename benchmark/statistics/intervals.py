@@ -4,7 +4,7 @@
 from the infinitesimal jackknife, since a true jackknife would need one AUC per patient. `logit`: the bootstrap's
 standard error with Student's t, on the log-odds scale for a share, on its own scale for a difference; its degrees
 of freedom know how few positives, patients or training seeds carry the variance. Which of them keeps its promise
-is measured by `benchmark.statistics.calibrate`. Where no replicate differs from another the bootstrap knows nothing:
+is measured by `benchmark.statistics.coverage`. Where no replicate differs from another the bootstrap knows nothing:
 a rate of 0 or 1 has the exact binomial interval over its patients, anything else none.
 Sources: Efron (1987) for bca; Qin & Hotilovac (2008) for the logit form of the AUC; Satterthwaite (1946) and
 Lipsitz, Ibrahim & Parzen (1999) for degrees of freedom from influences; Clopper & Pearson (1934) for rates of 0 or 1.

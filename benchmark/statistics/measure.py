@@ -13,24 +13,17 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from benchmark import files, layout
-from benchmark.progress import track
-from benchmark.settings import Settings, StatisticsSettings, load
-from benchmark.statistics import calibrate, claims, curves, normality, operating, tables
+from benchmark.artifacts.tables import read_table
+from benchmark.common import files
+from benchmark.common.progress import track
+from benchmark.pipeline import layout
+from benchmark.pipeline.effects import Effect, Interaction, Sides, effects, interactions
+from benchmark.pipeline.settings import Settings, StatisticsSettings, load
+from benchmark.statistics import claims, coverage, curves, normality, operating, tables
 from benchmark.statistics.bootstrap import Draws, draw, mean, resampled_aucs
 from benchmark.statistics.comparison import delong_p, holm
-from benchmark.statistics.effects import Effect, Interaction, Sides, effects, interactions
 from benchmark.statistics.embedding import Stored, pairs, separation
-from benchmark.statistics.inputs import (
-    FINDING,
-    Cohort,
-    Run,
-    aligned,
-    check_cohort,
-    check_comparable,
-    numbers,
-    read_table,
-)
+from benchmark.statistics.inputs import FINDING, Cohort, Run, aligned, check_cohort, check_comparable, numbers
 from benchmark.statistics.intervals import interval
 from benchmark.statistics.quantities import Findings, Measurements, Quantity, Scored, measurable, of_run
 from benchmark.statistics.tables import Contrast, Row
@@ -207,9 +200,9 @@ def figures(seeds: list[Scored], fitted: dict[Pair, Scored], results: Results) -
 
 
 def _delong(found: Contrast, scored: dict[Pair, Scored]) -> float:
-    """DeLong's p-value of a difference in normal AUC where every cluster is one picture, else NaN."""
+    """DeLong's p-value of a difference in normal AUC where every cluster is one image, else NaN."""
     cohort = scored[found.systems[0], found.seeds[0]].cohort
-    if found.quantity.quantity != "normal_auc" or not cohort.one_picture_per_cluster or len(found.systems) != 2:
+    if found.quantity.quantity != "normal_auc" or not cohort.one_image_per_cluster or len(found.systems) != 2:
         return np.nan
     a, b = (
         np.stack([scored[system, seed].normal[found.quantity.score] for seed in found.seeds])
@@ -241,7 +234,7 @@ def difference_rows(
 
 
 def embeddings(runs: dict[Pair, Run], validation: Cohort, chosen: StatisticsSettings) -> list[Row]:
-    """Rows of embedding.csv from every run's similarity.npz, on validation pictures."""
+    """Rows of embedding.csv from every run's similarity.npz, on validation images."""
     rows: list[Row] = []
     chosen_pairs = pairs(validation)
     normal = chosen_pairs["normal"].to_numpy(bool)
@@ -293,7 +286,7 @@ def write(results: Results, listed: list[claims.Claim], runs: dict[Pair, Run], s
     found["claims"] = claims.judge(
         listed, found["differences"], found["auc"], found["ledger"], phantom=settings.is_phantom
     )
-    found["calibration"] = calibrate.kept()
+    found["coverage"] = coverage.kept()
     for name, table in found.items():
         files.write_csv(layout.RESULTS / f"{name}.csv", table)
     files.write_json(layout.RESULTS / "summary.json", summary(found["auc"], found["grounding"], found["operating"]))

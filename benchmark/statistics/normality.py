@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark.errors import UserError
+from benchmark.common.errors import UserError
 from benchmark.statistics.auc import Floats
 from benchmark.statistics.inputs import FINDING, numbers
 
@@ -23,7 +23,7 @@ MAIN = ("prompt", "one_minus_max", "contrast")
 
 
 def normality_scores(table: pd.DataFrame, path: Path) -> dict[str, Floats]:
-    """Every normality score of every picture, higher = more normal.
+    """Every normality score of every image, higher = more normal.
 
     Args:
         table: a scores file, columns as in docs/files.md.

@@ -1,6 +1,6 @@
 """What happens at a threshold that was fitted before the test set was seen.
 
-A picture is called abnormal when its normality score lies below the threshold. Three rules fit it on the
+An image is called abnormal when its normality score lies below the threshold. Three rules fit it on the
 validation split of the training dataset: `youden` (greatest sensitivity + specificity - 1), `specificity_95`
 (95 % of normals stay normal), `sensitivity_95` (95 % of abnormals are called). Disease is the positive class:
 sensitivity = abnormals called abnormal, specificity = normals called normal.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.errors import UserError
+from benchmark.common.errors import UserError
 from benchmark.statistics.auc import validated
 from benchmark.statistics.bootstrap import Draws, Resampled, resampled_ratios
 
@@ -30,7 +30,7 @@ def thresholds(normal: NDArray, scores: NDArray, column: str = "scores") -> dict
         column: the name used in a complaint.
 
     Returns:
-        Rule -> t; a picture with a score >= t is called normal. Among equally good Youden thresholds the
+        Rule -> t; an image with a score >= t is called normal. Among equally good Youden thresholds the
         greatest is taken.
 
     Raises:
@@ -40,7 +40,7 @@ def thresholds(normal: NDArray, scores: NDArray, column: str = "scores") -> dict
     normals, abnormals = np.sort(scores[normal == 1]), np.sort(scores[normal == 0])
     if not len(normals) or not len(abnormals):
         raise UserError(
-            f"column '{column}': a threshold needs normal and abnormal validation pictures, "
+            f"column '{column}': a threshold needs normal and abnormal validation images, "
             f"found {len(normals)} and {len(abnormals)}; enlarge the validation split."
         )
     candidates = np.unique(scores[~np.isnan(normal)])[::-1]

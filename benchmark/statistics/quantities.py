@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from benchmark.artifacts.tables import read_table
 from benchmark.statistics import normality, operating, reliability
 from benchmark.statistics.bootstrap import Draws, Resampled, mean, resampled_aucs
 from benchmark.statistics.grounding import grounded
-from benchmark.statistics.inputs import FINDING, Cohort, Run, numbers, read_table
+from benchmark.statistics.inputs import FINDING, Cohort, Run, numbers
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def aucs(
         normal: normality score -> (n,).
         finding_scores: (n, K) in the order of ``findings.defined``.
         findings: what is measurable.
-        draws: of the n pictures.
+        draws: of the n images.
     """
     labels = np.column_stack([*[cohort.normal] * len(normal), cohort.labels(findings.defined)])
     scores = np.column_stack([*normal.values(), finding_scores])

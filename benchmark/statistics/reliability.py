@@ -55,7 +55,7 @@ def brier(labels: NDArray, probabilities: NDArray, draws: Draws) -> Resampled:
 
 
 def expected_calibration_error(labels: NDArray, probabilities: NDArray, draws: Draws) -> Resampled:
-    """Mean over pictures of |mean probability - share of positives| of their bin.
+    """Mean over images of |mean probability - share of positives| of their bin.
 
     It overstates: an absolute value of noise is positive, in the sample as in its replicates.
     """

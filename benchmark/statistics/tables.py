@@ -13,12 +13,13 @@ from operator import add
 
 import numpy as np
 
-from benchmark import files, layout
-from benchmark.settings import StatisticsSettings
+from benchmark.common import files
+from benchmark.pipeline import layout
+from benchmark.pipeline.effects import Effect, Interaction, Sides
+from benchmark.pipeline.settings import StatisticsSettings
 from benchmark.statistics.bootstrap import Resampled, draw_seeds, mean_of_independent, over_seeds
 from benchmark.statistics.claims import OVERALL
 from benchmark.statistics.comparison import bootstrap_p
-from benchmark.statistics.effects import Effect, Interaction, Sides
 from benchmark.statistics.inputs import Run
 from benchmark.statistics.intervals import interval
 from benchmark.statistics.normality import is_inverted

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from benchmark.errors import one_line
+from benchmark.common.errors import one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,14 +41,14 @@ class LiveRun:
     """A training's run in the store: found by its key, or made."""
 
     def __init__(self, subject: Message) -> None:
-        from benchmark import settings, tracking
-        from benchmark.evidence import PHANTOM
+        from benchmark.artifacts.evidence import PHANTOM
+        from benchmark.pipeline import settings
         from benchmark.tracking import store
 
         configured = settings.load()
         cohort = PHANTOM if configured.is_phantom else "published"
         note = f"{cohort}. Trainings as they run. What counts is in the experiment {configured.tracking.experiment}."
-        uri = tracking.tracking_uri(configured.tracking.uri)
+        uri = store.tracking_uri(configured.tracking.uri)
         self._client, home = store.open_experiment(uri, configured.tracking.experiment + SUFFIX, cohort, note)
         system, seed = subject["system"], subject["seed"]
         tags = {KEY: subject["key"], "system": system, "seed": str(seed), "cohort": cohort, "kind": "live"}

@@ -15,30 +15,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from benchmark.errors import Stopped
-from benchmark.progress import say
+from benchmark.common.errors import Stopped
+from benchmark.common.progress import say
+from benchmark.compute.watching import Subject
 
 URI = "MLFLOW_TRACKING_URI"
 SECONDS_BETWEEN_POINTS = 5.0
 FINISH_SECONDS = 10.0
 """How long the end of a training waits for the last points."""
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Whose curves these are; names and numbers of settings only, for a store may be read by others."""
-
-    system: str
-    seed: int
-    key: str
-    """Hash of what determines the training: interrupted and started again, it goes on in the same MLflow run."""
-    params: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

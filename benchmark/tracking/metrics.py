@@ -13,13 +13,13 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.evidence import Evidence
-from benchmark.reporting import headline, select
+from benchmark.artifacts import quantities, select
+from benchmark.artifacts.evidence import Evidence
 
 CURVES = ("loss", "validation_loss", "learning_rate")
 CURVE_POINTS = 500
 """A longer training curve is thinned evenly to this many points; history.parquet is attached whole."""
-HEADLINE = {quantity for quantity, _ in headline.HEADLINE} | {
+HEADLINE = {quantity for quantity, _ in quantities.HEADLINE} | {
     "false_positive_rate_youden",
     "false_negative_rate_youden",
 }

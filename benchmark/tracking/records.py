@@ -13,9 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark import files, layout
-from benchmark.evidence import Evidence, Run
-from benchmark.reporting import select
+from benchmark.artifacts import select
+from benchmark.artifacts.evidence import Evidence, Run
+from benchmark.common import files
+from benchmark.pipeline import layout
 from benchmark.tracking import metrics
 
 PARAM_LENGTH = 6000
@@ -48,7 +49,7 @@ class DatasetUse:
     fingerprint: str
     context: Literal["training", "evaluation"]
     source: str
-    pictures: int
+    images: int
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ def _datasets(found: Evidence) -> tuple[DatasetUse, ...]:
             fingerprint=str(card["fingerprint"]),
             context="training" if name == layout.TRAINING_DATASET else "evaluation",
             source=str(layout.cohort(name)),
-            pictures=int(card["counts"]["pictures"]),
+            images=int(card["counts"]["images"]),
         )
         for name, card in found.cards.items()
     )

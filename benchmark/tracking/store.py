@@ -17,10 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark import files
-from benchmark.errors import one_line
-from benchmark.progress import track
-from benchmark.tracking import SQLITE
+from benchmark.common import files
+from benchmark.common.errors import one_line
+from benchmark.common.progress import track
 from benchmark.tracking.records import Artifact, DatasetUse, Record
 
 if TYPE_CHECKING:
@@ -39,6 +38,14 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 """Nothing is reported to anybody, and an unreachable server is given up soon; the environment wins."""
+SQLITE = "sqlite:///"
+
+
+def tracking_uri(configured: str) -> str:
+    """The store's URI: the environment's wins; a relative SQLite path becomes absolute."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or configured
+    path = uri.removeprefix(SQLITE)
+    return SQLITE + str(Path(path).resolve()) if path != uri else uri
 
 
 @dataclass
@@ -293,7 +300,7 @@ def _input(use: DatasetUse) -> Any:
         digest=use.fingerprint[:36],
         source_type="local",
         source=files_source,
-        profile=f'{{"num_rows": {use.pictures}}}',
+        profile=f'{{"num_rows": {use.images}}}',
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", use.context)])
 

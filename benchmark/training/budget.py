@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from benchmark import files
-from benchmark.training.distributed import World
+from benchmark.common import files
+from benchmark.compute.distributed import World
 
 WARMUP_STEPS, TIMED_STEPS = 3, 12
 """Steps taken, on a copy of the model, to learn what a step costs in seconds."""

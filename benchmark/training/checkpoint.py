@@ -18,9 +18,10 @@ from typing import Any
 
 import torch
 
-from benchmark import files, layout
-from benchmark.errors import UserError
-from benchmark.progress import say
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.common.progress import say
+from benchmark.pipeline import layout
 
 
 @contextmanager

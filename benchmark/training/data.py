@@ -1,6 +1,6 @@
-"""Cached pictures and captions -> the batches of a run.
+"""Cached images and captions -> the batches of a run.
 
-An item is a study: each epoch draws one of its frontal pictures and one caption (the published protocol),
+An item is a study: each epoch draws one of its frontal images and one caption (the published protocol),
 and shuffles the studies; all three are functions of (seed, epoch), so a position in the run is (epoch, offset)
 and nothing else. Each distinct caption is tokenised once.
 """
@@ -17,15 +17,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from benchmark import files
-from benchmark.errors import UserError
-from benchmark.training import augment, determinism
-from benchmark.training.distributed import World
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.compute import augment, determinism
+from benchmark.compute.distributed import World
 from benchmark.training.step import Batch
 
 FRONTAL = ("PA", "AP", "frontal")
 IN_MEMORY_BYTES = 2 << 30
-"""Pictures up to this size are read into memory; larger caches are mapped, and the page cache serves them."""
+"""Images up to this size are read into memory; larger caches are mapped, and the page cache serves them."""
 
 
 class Captions(Protocol):
@@ -40,10 +40,10 @@ class Captions(Protocol):
 
 @dataclass(frozen=True)
 class Studies:
-    """The studies of a split, sorted by name, and the frontal pictures of each."""
+    """The studies of a split, sorted by name, and the frontal images of each."""
 
     ids: list[str]
-    pictures: list[np.ndarray]
+    image_rows: list[np.ndarray]
     """Rows of images.npy."""
 
     @classmethod
@@ -51,11 +51,11 @@ class Studies:
         """Group an index by study.
 
         Raises:
-            UserError: the split holds no frontal picture.
+            UserError: the split holds no frontal image.
         """
         frontal = np.flatnonzero(((index["split"] == split) & index["view"].isin(FRONTAL)).to_numpy())
         if not len(frontal):
-            raise UserError(f"The training index holds no frontal picture (view PA or AP) in the split '{split}'.")
+            raise UserError(f"The training index holds no frontal image (view PA or AP) in the split '{split}'.")
         by_study = pd.Series(frontal).groupby(index["study_id"].to_numpy()[frontal], sort=True)
         return cls([str(study) for study, _ in by_study], [rows.to_numpy() for _, rows in by_study])
 
@@ -86,7 +86,7 @@ class TokenCache:
 class Epoch:
     """The pairs of one pass, in order."""
 
-    pictures: np.ndarray
+    image_rows: np.ndarray
     """int64 [N], rows of images.npy."""
     texts: Tensor
     """int64 [N], rows of the token cache."""
@@ -119,14 +119,14 @@ class PairData:
         tokenize: Callable[[list[str]], Any],
         seed: int,
     ) -> None:
-        """Join pictures and captions.
+        """Join images and captions.
 
         Args:
             images: uint8 [N, S, S].
-            studies: whose pictures and captions these are.
+            studies: whose images and captions these are.
             captions: of ``studies.ids``; studies without one are left out.
             tokenize: a baseline's.
-            seed: of the shuffle and of the choice of pictures.
+            seed: of the shuffle and of the choice of images.
 
         Raises:
             UserError: no study has a caption.
@@ -147,13 +147,13 @@ class PairData:
         """One pass over the studies."""
         if self._epoch is None or self._epoch[0] != number:
             order = np.random.default_rng((self._seed, determinism.SHUFFLE, number)).permutation(self._usable)
-            choice = np.random.default_rng((self._seed, determinism.PICTURE, number)).random(len(order))
+            choice = np.random.default_rng((self._seed, determinism.IMAGE, number)).random(len(order))
             texts, is_normal = self._captions(order, number)
-            pictures = [self._studies.pictures[study] for study in order]
+            image_rows = [self._studies.image_rows[study] for study in order]
             self._epoch = (
                 number,
                 Epoch(
-                    np.array([rows[int(part * len(rows))] for rows, part in zip(pictures, choice, strict=True)]),
+                    np.array([rows[int(part * len(rows))] for rows, part in zip(image_rows, choice, strict=True)]),
                     self._tokens(texts),
                     torch.from_numpy(is_normal),
                 ),
@@ -174,16 +174,16 @@ class PairData:
         epoch = self.epoch(at.epoch)
         own = world.own(size)
         mine = slice(at.offset + own.start, at.offset + own.stop)
-        pictures = torch.from_numpy(self._images[epoch.pictures[mine]]).to(device, non_blocking=True)
+        image_rows = torch.from_numpy(self._images[epoch.image_rows[mine]]).to(device, non_blocking=True)
         draws = augment.draw(size, determinism.generator(self._seed, determinism.AUGMENT, step))[:, own]
         return Batch(
-            augment.augment(augment.to_unit(pictures), kind, draws.to(device)),
+            augment.augment(augment.to_unit(image_rows), kind, draws.to(device)),
             self._tokens.rows(epoch.texts[mine]).to(device),
             epoch.is_normal[at.offset : at.offset + size].to(device),
         )
 
 
-def load_pictures(folder: Path) -> tuple[np.ndarray, pd.DataFrame]:
+def load_images(folder: Path) -> tuple[np.ndarray, pd.DataFrame]:
     """images.npy and index.parquet of a cohort, which describe each other row by row.
 
     Raises:
@@ -196,7 +196,7 @@ def load_pictures(folder: Path) -> tuple[np.ndarray, pd.DataFrame]:
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing; run `dvc repro` to make it.") from None
     if len(images) != len(index):
-        raise UserError(f"{path} holds {len(images)} pictures, its index {len(index)} rows; run `dvc repro` again.")
+        raise UserError(f"{path} holds {len(images)} images, its index {len(index)} rows; run `dvc repro` again.")
     return (np.asarray(images) if images.nbytes <= IN_MEMORY_BYTES else images), index
 
 

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from benchmark.progress import SECONDS_BETWEEN_LINES, console, say, spoken
+from benchmark.common.progress import SECONDS_BETWEEN_LINES, console, say, spoken
 from benchmark.training.budget import Account
 
 

@@ -43,7 +43,7 @@ class History:
         """history.parquet of docs/files.md."""
         import pandas as pd
 
-        from benchmark import files
+        from benchmark.common import files
 
         files.write_parquet(path, pd.DataFrame(vars(self)).astype({"step": "int64"}))
 

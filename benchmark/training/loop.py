@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmark.errors import Stopped, UserError
-from benchmark.settings import BudgetSettings, TrainingSettings
-from benchmark.training import budget, determinism, ledger, schedule
+from benchmark.common.errors import Stopped, UserError
+from benchmark.compute import determinism, schedule
+from benchmark.compute.distributed import ALONE, World
+from benchmark.compute.watching import Watch
+from benchmark.pipeline.settings import BudgetSettings, TrainingSettings
+from benchmark.training import budget, ledger
 from benchmark.training.checkpoint import StateFolder, room_on_disk
 from benchmark.training.data import PairData, Position
 from benchmark.training.display import Display
-from benchmark.training.distributed import ALONE, World
 from benchmark.training.interruption import Interruption
 from benchmark.training.step import Batch, StepOptions, contrastive_backward
 
@@ -33,8 +35,6 @@ VALIDATION_PAIRS = 256
 VALIDATION_BATCH = 64
 Save = Callable[[nn.Module, Path], None]
 """Writes a model's weights, e.g. baselines.base.save."""
-Watch = Callable[[Mapping[str, float]], None]
-"""Is shown the row of the history after each step, e.g. tracking.live.Curves."""
 
 
 class NotFinite(UserError):

@@ -1,6 +1,6 @@
 """``python -m benchmark pretrain``: where every system's image tower starts.
 
-CARZero and OFF-CLIP start from a tower pretrained on pictures and reports (masked record modelling, Zhou et al.,
+CARZero and OFF-CLIP start from a tower pretrained on images and reports (masked record modelling, Zhou et al.,
 ICLR 2023, arXiv 2301.13155, which restores the report). The embedded default does the same at its own scale: the tower
 predicts which words the study's report uses (Joulin et al., ECCV 2016, arXiv 1511.02251). All systems start from
 the same file, so it belongs to no one's budget. With another ``encoders.image.init`` the stage has nothing to do.
@@ -17,15 +17,16 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from benchmark import files, layout, settings
-from benchmark.errors import UserError
-from benchmark.training import device as computing
-from benchmark.training import supervised
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.compute import device as computing
+from benchmark.compute import supervised
+from benchmark.pipeline import layout, settings
 
 WEIGHTS = layout.PRETRAINED / "image.safetensors"
 WORD = re.compile(r"[a-z]+")
 MOST = 0.9
-"""Words in a greater share of the reports say nothing of a picture."""
+"""Words in a greater share of the reports say nothing of an image."""
 
 
 def word_targets(reports: list[str], min_count: int) -> supervised.Targets:
@@ -55,8 +56,8 @@ def word_targets(reports: list[str], min_count: int) -> supervised.Targets:
     return supervised.Targets(values, torch.ones_like(values, dtype=torch.bool))
 
 
-def pictures_and_reports(folder: Path) -> tuple[NDArray[np.uint8], list[str]]:
-    """Cached pictures and reports of the training split; pictures without a report are left out."""
+def images_and_reports(folder: Path) -> tuple[NDArray[np.uint8], list[str]]:
+    """Cached images and reports of the training split; images without a report are left out."""
     index = pd.read_parquet(folder / "index.parquet", columns=["split", "report"])
     rows = np.flatnonzero((index["split"].eq("train") & index["report"].str.strip().ne("")).to_numpy())
     return np.load(folder / "images.npy", mmap_mode="r")[rows], index["report"].iloc[rows].tolist()
@@ -78,10 +79,10 @@ def run() -> None:
         folder.mkdir(parents=True)
         if used:
             device, training = computing.setup(chosen.training)
-            pictures, reports = pictures_and_reports(layout.cohort(layout.TRAINING_DATASET))
+            images, reports = images_and_reports(layout.cohort(layout.TRAINING_DATASET))
             targets = word_targets(reports, chosen.pretraining.min_count)
             model = supervised.train(
-                pictures,
+                images,
                 targets,
                 {**chosen.encoders, "image": {**image, "init": None}},
                 chosen.pretraining,

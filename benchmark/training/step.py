@@ -1,6 +1,6 @@
 """One training step's forward and backward pass: exact contrastive loss at any batch size, on any number of processes.
 
-The loss needs the logits of every picture with every text, but not all activations behind them at
+The loss needs the logits of every image with every text, but not all activations behind them at
 once. The graph is cut at the features and at the pair matrix:
 
     pixels -> image features -\\
@@ -11,7 +11,7 @@ and the gradient is carried over each cut by hand. Uncut parts keep their graph;
 they are computed without a graph, then again chunk by chunk when their gradient arrives (Gao et al. 2021,
 "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup", arXiv 2101.06983, carried on
 to the pair matrix), so memory grows with the chunk and the gradients stay those of the whole batch.
-Texts' features are gathered from all processes; each scores its own pictures against all texts. The loss of the
+Texts' features are gathered from all processes; each scores its own images against all texts. The loss of the
 whole matrix is computed by every process alike, so what an objective learns needs no exchange.
 """
 
@@ -25,11 +25,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from benchmark.training.determinism import stream
-from benchmark.training.distributed import ALONE, World
+from benchmark.compute.determinism import stream
+from benchmark.compute.distributed import ALONE, World
 
 Objective = Callable[[Tensor, Tensor], Tensor]
-"""(pair logits [B, B], is_normal [B]) -> scalar loss; row = picture, column = text."""
+"""(pair logits [B, B], is_normal [B]) -> scalar loss; row = image, column = text."""
 
 
 class Scorer(Protocol):

@@ -13,13 +13,15 @@ from typing import Any
 import torch
 
 from baselines import base
-from benchmark import files, layout
-from benchmark.captions.sampler import CaptionSampler
-from benchmark.errors import UserError
-from benchmark.settings import BudgetSettings, TrainingSettings
-from benchmark.tracking.live import Curves, Subject
-from benchmark.training import data, determinism, distributed, ledger
-from benchmark.training import device as computing
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.compute import determinism, distributed
+from benchmark.compute import device as computing
+from benchmark.compute.watching import Subject, Watcher, unwatched
+from benchmark.pipeline import layout
+from benchmark.pipeline.settings import BudgetSettings, TrainingSettings
+from benchmark.training import data, ledger
+from benchmark.training.captions import CaptionSampler
 from benchmark.training.checkpoint import StateFolder, room_on_disk
 from benchmark.training.interruption import Interruption
 from benchmark.training.loop import Learner, Run
@@ -79,7 +81,7 @@ def build_run(plan: Plan, training: TrainingSettings, seed: int, device: torch.d
     if training.compile:
         for name in ("encode_images", "encode_texts", "pair_logits"):
             setattr(model, name, torch.compile(getattr(model, name)))
-    images, index = data.load_pictures(cohort)
+    images, index = data.load_images(cohort)
 
     def split(name: str, seed: int) -> data.PairData:
         studies = data.Studies.of(index, name)
@@ -109,13 +111,14 @@ def build_run(plan: Plan, training: TrainingSettings, seed: int, device: torch.d
     )
 
 
-def run(system: str, seed: int, max_minutes: float | None = None) -> None:
+def run(system: str, seed: int, max_minutes: float | None = None, watcher: Watcher = unwatched) -> None:
     """Train one system from one seed; leaves weights, snapshots, history and ledger (docs/files.md).
 
     Args:
         system: a system of the plan.
         seed: of the weights, the shuffle, the captions and the augmentation.
         max_minutes: stop with a checkpoint after this long.
+        watcher: shows the curves while the model trains.
 
     Raises:
         UserError: something to mend, or the run was stopped and can be gone on with.
@@ -130,8 +133,8 @@ def run(system: str, seed: int, max_minutes: float | None = None) -> None:
                 _take_released(plan, training, seed, device)
                 return
             current = build_run(plan, training, seed, device, world)
-            with Curves(_subject(plan, training, current.folder), wanted=world.is_main) as curves:
-                current.to_the_end(interruption, curves)
+            with watcher(_subject(plan, training, current.folder), wanted=world.is_main) as watch:
+                current.to_the_end(interruption, watch)
                 account = current.finish()
                 if world.is_main:
                     _write_ledger(current.folder, plan, training, seed, device, world, account)

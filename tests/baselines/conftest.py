@@ -23,7 +23,7 @@ VOCABULARY = ["there", "is", "no", "a", "left", "right", "pleural", "effusion", 
 
 @pytest.fixture
 def pixels() -> torch.Tensor:
-    """Five pictures of 48 px."""
+    """Five images of 48 px."""
     return torch.rand(5, 1, 48, 48, generator=torch.Generator().manual_seed(1))
 
 

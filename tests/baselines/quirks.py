@@ -1,7 +1,7 @@
 """``python -m tests.baselines.quirks``: how far each published quirk moves the scores of the complete model.
 
 The released forward pass at full scale (768 wide, 434 tensors), its parameters filled by the arrays' rule, scores the
-arrays' three pictures with their three captions and four prompts; then one quirk at a time takes its sound variant.
+arrays' three images with their three captions and four prompts; then one quirk at a time takes its sound variant.
 docs/quirks.md shows what is printed.
 """
 
@@ -52,14 +52,14 @@ def published_model(weights: Mapping[str, Tensor]) -> CARZero:
     return model
 
 
-def pictures(model: CARZero) -> ImageFeatures:
-    """The three pictures, encoded."""
+def encoded(model: CARZero) -> ImageFeatures:
+    """The three images, encoded."""
     with torch.no_grad():
         return model.encode_images(parity.normalised(parity.arrays("similarity_full.npz")["gray_u8"]))
 
 
 def scores(model: CARZero, images: ImageFeatures, variant: Variant) -> tuple[Tensor, Tensor]:
-    """Image-to-text and text-to-image logits of three pictures and seven texts, [3, 7] each; ``model`` is as before."""
+    """Image-to-text and text-to-image logits of three images and seven texts, [3, 7] each; ``model`` is as before."""
     arrays = parity.arrays("similarity_full.npz")
     ids = torch.cat([arrays["input_ids"], arrays["prompt_ids"]])[:, : variant.slots]
     mask = torch.cat([arrays["attention_mask"], arrays["prompt_mask"]])[:, : variant.slots]
@@ -87,7 +87,7 @@ class Change:
     image_to_text: float
     """Mean absolute change of the image-to-text logits."""
     text_to_image: float
-    between_pictures: float
+    between_images: float
     """Largest absolute change once each text's mean change is taken out: what an AUC under one prompt can see."""
     rank_correlation: float
     """Spearman's, over the 21 scores."""
@@ -116,7 +116,7 @@ def measure(model: CARZero, images: ImageFeatures) -> Iterator[tuple[Variant, Ch
 def table(model: CARZero, images: ImageFeatures) -> list[str]:
     """The rows of a Markdown table."""
     rows = [
-        "| sound variant of | mean | max | image-to-text | text-to-image | between pictures | rank correlation |",
+        "| sound variant of | mean | max | image-to-text | text-to-image | between images | rank correlation |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for variant, found in measure(model, images):
@@ -131,8 +131,8 @@ def _number(value: float) -> str:
 
 if __name__ == "__main__":
     released = published_model(parity.filled("full_model"))
-    seen = pictures(released)
+    seen = encoded(released)
     plain = torch.stack(scores(released, seen, Variant("published"))).mean(0)
     print(f"published scores: mean {plain.mean():.3f}, standard deviation {plain.std():.3f},")
-    print(f"of which between pictures {plain.sub(plain.mean(0)).std():.3f}")
+    print(f"of which between images {plain.sub(plain.mean(0)).std():.3f}")
     print(*table(released, seen), sep="\n")

@@ -68,7 +68,7 @@ def _embedded() -> tuple[CARZero, ImageFeatures, TextFeatures]:
     return model, images, texts
 
 
-def test_scoring_in_chunks_of_pictures_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scoring_in_chunks_of_images_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model, images, texts = _embedded()
     with torch.no_grad():
         whole = model.similarity(images, texts)
@@ -76,7 +76,7 @@ def test_scoring_in_chunks_of_pictures_changes_nothing(monkeypatch: pytest.Monke
         torch.testing.assert_close(model.similarity(images, texts), whole)
 
 
-def test_heatmaps_are_attention_without_the_whole_picture_and_cover_a_cropped_border() -> None:
+def test_heatmaps_are_attention_without_the_whole_image_and_cover_a_cropped_border() -> None:
     model, images, texts = _embedded()
     with torch.no_grad():
         maps = model.heatmaps(images, texts)

@@ -50,11 +50,11 @@ def test_local_similarity_equals_a_loop_over_words_and_cells(text: int) -> None:
     lengths = [2, 5, 3]
     mask = torch.arange(5) < torch.tensor(lengths)[:, None]
     together = local_similarity(words, cells, mask, 4.0, 5.0)
-    for picture in range(2):
+    for image in range(2):
         spoken = words[text, : lengths[text]]
-        shared = torch.stack([(spoken @ cell).softmax(0) for cell in cells[picture]])  # (cells, words)
+        shared = torch.stack([(spoken @ cell).softmax(0) for cell in cells[image]])  # (cells, words)
         total = torch.zeros(())
         for word in range(lengths[text]):
-            found = (4.0 * shared[:, word]).softmax(0) @ cells[picture]
+            found = (4.0 * shared[:, word]).softmax(0) @ cells[image]
             total = total + (5.0 * functional.cosine_similarity(found, spoken[word], dim=0)).exp()
-        torch.testing.assert_close(together[picture, text], total.log())
+        torch.testing.assert_close(together[image, text], total.log())

@@ -126,7 +126,7 @@ def test_an_openai_shaped_checkpoint_needs_no_name_and_keeps_full_precision(pref
         torch.testing.assert_close(model.model.encode_image(pixels), theirs.encode_image(pixels))
 
 
-def test_pictures_are_normalised_as_chexzero_does_where_its_numbers_are_given(tmp_path: Path) -> None:
+def test_images_are_normalised_as_chexzero_does_where_its_numbers_are_given(tmp_path: Path) -> None:
     theirs, weights = _openai_weights()
     path = tmp_path / "best.pt"
     torch.save(weights, path)

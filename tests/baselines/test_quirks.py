@@ -11,7 +11,7 @@ import yaml
 
 from baselines.base import load
 from baselines.carzero import CARZero
-from benchmark import profiles
+from benchmark.pipeline import profiles
 from tests import parity
 from tests.baselines import quirks
 from tests.baselines.conftest import VOCABULARY
@@ -23,20 +23,20 @@ DOCUMENT = ROOT / "docs" / "quirks.md"
 @pytest.fixture(scope="module")
 def changes(released_model: CARZero) -> dict[str, quirks.Change]:
     """Every variant's change of the scores, measured once."""
-    images = quirks.pictures(released_model)
+    images = quirks.encoded(released_model)
     return {variant.name: change for variant, change in quirks.measure(released_model, images)}
 
 
 @parity.needs_parity
 def test_without_a_switch_the_scores_are_the_released_ones(released_model: CARZero) -> None:
-    images = quirks.pictures(released_model)
+    images = quirks.encoded(released_model)
     score = torch.stack(quirks.scores(released_model, images, quirks.Variant("published"))).mean(0)
     expected = parity.arrays("similarity_full.npz")["zero_shot_scores"]
     torch.testing.assert_close(score[:, 3:], expected, **parity.FULL)
 
 
 @parity.needs_parity
-def test_padding_is_looked_at_by_pictures_that_ask_texts_alone(changes: dict[str, quirks.Change]) -> None:
+def test_padding_is_looked_at_by_images_that_ask_texts_alone(changes: dict[str, quirks.Change]) -> None:
     masked = changes["padding masked"]
     assert masked.image_to_text == 0
     assert masked.text_to_image > 0.1

@@ -1,4 +1,4 @@
-"""A synthetic run with everything that `report` and `track` read: scored, measured, with pictures to show."""
+"""A synthetic run with everything that `report` and `track` read: scored, measured, with images to show."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark import files, layout
-from benchmark.settings import Settings
-from benchmark.statistics import calibrate, measure
+from benchmark.common import files
+from benchmark.pipeline import layout
+from benchmark.pipeline.settings import Settings
+from benchmark.statistics import coverage, measure
 from tests.benchmark import synthetic_run
 
 SIDE = 32
@@ -29,13 +30,13 @@ def working_in(folder: Path):
         os.chdir(before)
 
 
-def write(root: Path, *, pictures: int = 120, replicates: int = 60) -> Settings:
+def write(root: Path, *, images: int = 120, replicates: int = 60) -> Settings:
     """Write the files below ``root`` and measure them."""
-    configured = synthetic_run.write(root, pictures=pictures, replicates=replicates, ablation=ABLATION)
+    configured = synthetic_run.write(root, images=images, replicates=replicates, ablation=ABLATION)
     with working_in(root):
         generator = np.random.default_rng(5)
         for dataset in layout.DATASETS:
-            rendered = generator.integers(0, 256, (pictures, SIDE, SIDE), dtype=np.uint8)
+            rendered = generator.integers(0, 256, (images, SIDE, SIDE), dtype=np.uint8)
             np.save(layout.cohort(dataset) / "images.npy", rendered)
         for folder in sorted(Path("scores").iterdir()):
             _examples(folder, generator)
@@ -43,17 +44,17 @@ def write(root: Path, *, pictures: int = 120, replicates: int = 60) -> Settings:
         quality = {"classifier": {"accuracy": share}, "filter": {"sentences": 2480, "removed": 613}}
         files.write_json(layout.CAPTIONS / "quality.json", quality)
         measure.run()
-        files.write_csv(layout.RESULTS / "calibration.csv", _calibration())
+        files.write_csv(layout.RESULTS / "coverage.csv", _coverage())
     return configured
 
 
-def _calibration() -> pd.DataFrame:
-    """A calibration table of few studies, whatever the repository keeps."""
-    scenario = calibrate.COVERED[3]
-    rows = calibrate.coverage(scenario, 20)
-    rows += calibrate.rejections("rejection", scenario, scenario.auc, 20, lambda share: share <= calibrate.REJECTIONS)
-    rows += calibrate.rejections("power", scenario, 0.9, 5, lambda share: None)
-    return pd.DataFrame(rows, columns=calibrate.COLUMNS)
+def _coverage() -> pd.DataFrame:
+    """A coverage table of few studies, whatever the repository keeps."""
+    scenario = coverage.COVERED[3]
+    rows = coverage.coverage(scenario, 20)
+    rows += coverage.rejections("rejection", scenario, scenario.auc, 20, lambda share: share <= coverage.REJECTIONS)
+    rows += coverage.rejections("power", scenario, 0.9, 5, lambda share: None)
+    return pd.DataFrame(rows, columns=coverage.COLUMNS)
 
 
 def _examples(folder: Path, generator: np.random.Generator) -> None:
@@ -66,7 +67,7 @@ def _examples(folder: Path, generator: np.random.Generator) -> None:
             "finding": row["finding"],
             "kind": row["kind"],
             "outcome": "hit" if row["hit"] else "miss",
-            "rule": "the first pictures of each finding",
+            "rule": "the first images of each finding",
             "bounds": [4, 6, 18, 16],
         }
         for row in hits.drop_duplicates(["dataset", "finding"]).to_dict("records")

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from benchmark import files, layout, settings
+from benchmark.common import files
+from benchmark.pipeline import layout, settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FINDINGS = {
@@ -46,24 +47,24 @@ class Skill:
 SKILL = {"clip": Skill(0.6, 0.9), "carzero": Skill(0.9, 1.2), "offclip": Skill(2.2, 1.2, -2.5)}
 
 
-def cohort(dataset: str, pictures: int, generator: np.random.Generator) -> pd.DataFrame:
-    """An index.parquet: patients of one to three pictures (VinDr: a patient a picture), a rare last finding."""
-    sizes = np.ones(pictures, int) if dataset == "vindr_cxr" else generator.integers(1, 4, pictures)
-    patient = np.repeat(np.arange(len(sizes)), sizes)[:pictures]
+def cohort(dataset: str, images: int, generator: np.random.Generator) -> pd.DataFrame:
+    """An index.parquet: patients of one to three images (VinDr: a patient an image), a rare last finding."""
+    sizes = np.ones(images, int) if dataset == "vindr_cxr" else generator.integers(1, 4, images)
+    patient = np.repeat(np.arange(len(sizes)), sizes)[:images]
     normal = generator.random(patient.max() + 1)[patient] < 0.5
-    table = pd.DataFrame({"image_id": [f"{dataset}-{i:05d}" for i in range(pictures)]})
+    table = pd.DataFrame({"image_id": [f"{dataset}-{i:05d}" for i in range(images)]})
     table["path"] = table.image_id + ".png"
     table["patient_id"] = [f"p{p:05d}" for p in patient] if dataset != "vindr_cxr" else table.image_id
     table["study_id"] = table["patient_id"]
     table["split"] = np.where(patient % 4 == 0, "validate", "train") if dataset == layout.TRAINING_DATASET else "test"
-    table["view"] = generator.choice(["PA", "AP"], pictures)
+    table["view"] = generator.choice(["PA", "AP"], images)
     table["height"] = np.int32(2048)
     table["width"] = np.int32(1792)
     table["report"] = ""
     table["normal"] = pd.array(normal.astype(int), dtype="Int8")
     for k, finding in enumerate(FINDINGS[dataset]):
         rare = k == len(FINDINGS[dataset]) - 1
-        positive = ~normal & (generator.random(pictures) < (0.03 if rare else 0.4))
+        positive = ~normal & (generator.random(images) < (0.03 if rare else 0.4))
         table[f"label:{finding}"] = pd.array(positive.astype(int), dtype="Int8")
     return table
 
@@ -89,7 +90,7 @@ def scored(index: pd.DataFrame, skill: Skill, strength: float, generator: np.ran
 def pointing(
     dataset: str, index: pd.DataFrame, hit_rate: float, generator: np.random.Generator, sizes: np.ndarray
 ) -> pd.DataFrame:
-    """Rows of pointing.parquet: one per picture and positive finding; ``sizes`` are those of the regions."""
+    """Rows of pointing.parquet: one per image and positive finding; ``sizes`` are those of the regions."""
     tables = []
     for finding in FINDINGS[dataset]:
         chosen = (index[f"label:{finding}"] == 1).to_numpy()
@@ -115,7 +116,7 @@ def params(replicates: int, seeds: list[int], systems: list[str], ablation: list
 def write(
     root: Path,
     *,
-    pictures: int = 240,
+    images: int = 240,
     replicates: int = 200,
     seeds: tuple[int, ...] = (0, 1),
     systems: tuple[str, ...] = ("clip", "carzero", "offclip"),
@@ -127,8 +128,8 @@ def write(
     generator = np.random.default_rng(0)
     indices, sizes = {}, {}
     for dataset in layout.DATASETS:
-        indices[dataset] = index = cohort(dataset, pictures, generator)
-        sizes[dataset] = generator.uniform(0.01, 0.3, pictures)
+        indices[dataset] = index = cohort(dataset, images, generator)
+        sizes[dataset] = generator.uniform(0.01, 0.3, images)
         _write_cohort(root / layout.cohort(dataset), dataset, index)
     _write_captions(root / layout.CAPTIONS, indices[layout.TRAINING_DATASET])
     for system in (*systems, *ablation):
@@ -161,7 +162,7 @@ def _write_cohort(folder: Path, dataset: str, index: pd.DataFrame) -> None:
         "release": "phantom",
         "findings": findings,
         "counts": {
-            "pictures": len(index),
+            "images": len(index),
             "studies": index.study_id.nunique(),
             "patients": index.patient_id.nunique(),
             "normal": int((index["normal"] == 1).sum()),
@@ -171,7 +172,7 @@ def _write_cohort(folder: Path, dataset: str, index: pd.DataFrame) -> None:
         "views": {view: int(count) for view, count in index["view"].value_counts().sort_index().items()},
         "labels": "all",
         "grounding_truth": KIND[dataset],
-        "cluster": "picture" if dataset == "vindr_cxr" else "patient",
+        "cluster": "image" if dataset == "vindr_cxr" else "patient",
         "exclusions": [],
         "decode": "faithful",
         "size": 8,
@@ -258,8 +259,8 @@ def _write_scores(
         hits.append(pointing(dataset, chosen, min(0.2 + 0.3 * skill.finding, 0.9), generator, sizes[dataset]))
     files.write_parquet(folder / "curve.parquet", pd.concat(curve, ignore_index=True))
     files.write_parquet(folder / "pointing.parquet", pd.concat(hits, ignore_index=True))
-    pictures = indices[layout.TRAINING_DATASET].query("split == 'validate'").drop_duplicates("study_id")
-    normal, n = pictures["normal"].to_numpy(bool), len(pictures)
+    images = indices[layout.TRAINING_DATASET].query("split == 'validate'").drop_duplicates("study_id")
+    normal, n = images["normal"].to_numpy(bool), len(images)
     logits = generator.normal(size=(n, n)) + 3 * np.eye(n) + skill.normal * np.outer(normal, normal)
     embedding = generator.normal(size=(n, 16)) + skill.normal * np.outer(normal, np.ones(16))
     folder.mkdir(parents=True, exist_ok=True)

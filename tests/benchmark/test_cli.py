@@ -70,10 +70,10 @@ def test_a_misspelt_command_or_system_is_answered_with_the_nearest(tmp_path, mon
 
 
 def test_ctrl_c_ends_without_a_traceback(monkeypatch, capsys):
-    def interrupted() -> None:
+    def interrupted(**_) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("benchmark.plan.run", interrupted)
+    monkeypatch.setattr("benchmark.planning.plan.run", interrupted)
     assert cli.main(["plan"]) == cli.INTERRUPTED
     assert capsys.readouterr().err == "interrupted; what was finished is kept\n"
 
@@ -84,7 +84,7 @@ def test_a_worker_that_the_kernel_killed_is_a_sentence(monkeypatch, capsys):
             pool.submit(os.kill, os.getpid(), 0).result()  # the pool works
             pool.submit(die).result()
 
-    monkeypatch.setattr("benchmark.plan.run", out_of_memory)
+    monkeypatch.setattr("benchmark.planning.plan.run", out_of_memory)
     assert cli.main(["plan"]) == 2
     assert "a worker process was killed" in capsys.readouterr().err
 
@@ -104,7 +104,7 @@ def test_a_reader_that_goes_away_is_no_error(reported):
     [
         ["ui", "--port", "70000"],
         ["ui", "--port", "x"],
-        ["calibrate", "--simulations", "0"],
+        ["coverage", "--simulations", "0"],
         ["train", "--system", "clip", "--seed", "0", "--max-minutes", "nan"],
         ["train", "--system", "clip", "--seed", "0", "--max-minutes", "-1"],
     ],

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.captions import CaptionSampler
+from benchmark.training.captions import CaptionSampler
 from offclip.mentions import _mentions, plain
 
 pytestmark = pytest.mark.benchmark(group="captions")

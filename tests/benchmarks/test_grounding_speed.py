@@ -1,9 +1,9 @@
-"""Grounding at native resolution: 3,000 pictures of 2,500 x 2,000 pixels with 22 findings each take under a minute.
+"""Grounding at native resolution: 3,000 images of 2,500 x 2,000 pixels with 22 findings each take under a minute.
 
     pytest tests/benchmarks/test_grounding_speed.py --benchmark-only
 
-A picture with all its findings is timed, beside the literal way: upsample every heatmap with PyTorch, search and
-count all pixels. ``extra_info`` has the seconds for 3,000 pictures and the ratio.
+An image with all its findings is timed, beside the literal way: upsample every heatmap with PyTorch, search and
+count all pixels. ``extra_info`` has the seconds for 3,000 images and the ratio.
 """
 
 import time
@@ -18,8 +18,8 @@ from benchmark.evaluation import grounding, regions
 from benchmark.evaluation.regions import Region
 from benchmark.evaluation.surface import Placement
 
-HEIGHT, WIDTH, CELLS, FINDINGS, PICTURES = 2500, 2000, 14, 22, 3000
-SQUARE = 250  # a tenth of the picture: its fitted copy has whole pixels, so the literal crop is exact
+HEIGHT, WIDTH, CELLS, FINDINGS, IMAGES = 2500, 2000, 14, 22, 3000
+SQUARE = 250  # a tenth of the image: its fitted copy has whole pixels, so the literal crop is exact
 MASK_HEIGHT, MASK_WIDTH = 2320, 2828  # a typical CheXpert original
 GENERATOR = np.random.default_rng(0)
 HEATMAPS = GENERATOR.normal(size=(FINDINGS, CELLS, CELLS)).astype(np.float32)
@@ -64,7 +64,7 @@ def literal(heatmap: np.ndarray, region: Region) -> tuple[bool, float, float]:
     return bool(mask.flat[pixels.argmax()]), cnr, float(np.mean(ious))
 
 
-@pytest.mark.benchmark(group="grounding, one picture with 22 findings")
+@pytest.mark.benchmark(group="grounding, one image with 22 findings")
 def test_boxes_at_native_resolution(benchmark: BenchmarkFixture) -> None:
     truth, placement = boxes(), Placement.of(HEIGHT, WIDTH, SQUARE)
     found = benchmark(grounding.measure, HEATMAPS, truth, placement)
@@ -77,15 +77,15 @@ def test_boxes_at_native_resolution(benchmark: BenchmarkFixture) -> None:
         assert result.miou == pytest.approx(miou, abs=0.01)
     seconds = benchmark.stats.stats.median
     benchmark.extra_info |= {
-        "3000 pictures, s": round(PICTURES * seconds, 1),
+        "3000 images, s": round(IMAGES * seconds, 1),
         "ratio": plain / seconds,
         "reference": "upsampled maps, pixel by pixel",
     }
-    assert PICTURES * seconds < 60
+    assert IMAGES * seconds < 60
 
 
-@pytest.mark.benchmark(group="grounding, one picture with 22 findings")
+@pytest.mark.benchmark(group="grounding, one image with 22 findings")
 def test_masks_at_native_resolution(benchmark: BenchmarkFixture) -> None:
     truth, placement = masks(), Placement.of(MASK_HEIGHT, MASK_WIDTH, SQUARE)
     benchmark(grounding.measure, HEATMAPS, truth, placement)
-    benchmark.extra_info["3000 pictures, s"] = round(PICTURES * benchmark.stats.stats.median, 1)
+    benchmark.extra_info["3000 images, s"] = round(IMAGES * benchmark.stats.stats.median, 1)

@@ -41,7 +41,7 @@ def test_training_step_at_batch_64_and_80_pixels(benchmark: Any, name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["clip", "gloria", "carzero"])
-def test_scoring_128_pictures_with_200_prompts(benchmark: Any, name: str) -> None:
+def test_scoring_128_images_with_200_prompts(benchmark: Any, name: str) -> None:
     torch.manual_seed(0)
     model = load(name, ENCODERS, {}, WORDS).eval()
     with torch.no_grad():

@@ -2,10 +2,10 @@
 
     pytest tests/benchmarks/test_scoring_speed.py --benchmark-only
 
-The published script takes one picture at a time and, for each, projects the keys and values of every prompt's 98
-slots anew in each of the four layers, though they depend on neither the picture nor the layer's input; attention
+The published script takes one image at a time and, for each, projects the keys and values of every prompt's 98
+slots anew in each of the four layers, though they depend on neither the image nor the layer's input; attention
 weights are averaged and returned and then dropped. Both ways score features that are already encoded: ours all of
-them, in batches as ``score`` takes them, the published way three pictures, since a thousand would take half an hour.
+them, in batches as ``score`` takes them, the published way three images, since a thousand would take half an hour.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from torch import nn
 
 from baselines.base import ImageFeatures, TextFeatures
 from benchmark.evaluation.zero_shot import Scorer
-from benchmark.training.gpu_check import PUBLISHED_SIZE, Head
-from benchmark.training.published import LiteralHead
+from benchmark.tools.gpu_check import PUBLISHED_SIZE, Head
+from benchmark.tools.literal_head import LiteralHead
 
 GRID, WIDTH = PUBLISHED_SIZE.grid, PUBLISHED_SIZE.width
-PROMPTS, PICTURES, BATCH, LITERAL = 193, 1000, 128, 3
+PROMPTS, IMAGES, BATCH, LITERAL = 193, 1000, 128, 3
 MOST_MOVED = 0.001
 TARGETS = {"float32": "8", "bfloat16": "30 where the CPU has AMX"}
 
@@ -33,19 +33,19 @@ TARGETS = {"float32": "8", "bfloat16": "30 where the CPU has AMX"}
 @pytest.fixture(scope="module")
 def features() -> tuple[ImageFeatures, TextFeatures]:
     generator = torch.Generator().manual_seed(0)
-    pictures = torch.randn(PICTURES, GRID * GRID + 1, WIDTH, generator=generator)
-    pictures = pictures + 2 * torch.randn(PICTURES, 1, WIDTH, generator=generator)  # cells of a picture resemble it
+    tokens = torch.randn(IMAGES, GRID * GRID + 1, WIDTH, generator=generator)
+    tokens = tokens + 2 * torch.randn(IMAGES, 1, WIDTH, generator=generator)  # cells of an image resemble it
     texts = torch.randn(PROMPTS, PUBLISHED_SIZE.slots + 1, WIDTH, generator=generator)
-    grid = pictures[:, 1:].unflatten(1, (GRID, GRID))
+    grid = tokens[:, 1:].unflatten(1, (GRID, GRID))
     mask = torch.ones(PROMPTS, PUBLISHED_SIZE.slots, dtype=torch.bool)
-    return ImageFeatures(pictures[:, 0], grid), TextFeatures(texts[:, 0], texts[:, 1:], mask)
+    return ImageFeatures(tokens[:, 0], grid), TextFeatures(texts[:, 0], texts[:, 1:], mask)
 
 
 @pytest.fixture(scope="module")
 def head() -> Head:
     torch.manual_seed(0)
     model = Head(WIDTH)
-    for parameter in model.parameters():  # larger than at the start of training, so that pictures differ
+    for parameter in model.parameters():  # larger than at the start of training, so that images differ
         if parameter.dim() > 1:
             nn.init.normal_(parameter, std=0.05)
     return model.eval()
@@ -53,7 +53,7 @@ def head() -> Head:
 
 @pytest.fixture(scope="module")
 def published(head: Head, features: tuple[ImageFeatures, TextFeatures]) -> tuple[np.ndarray, float]:
-    """Scores of the first pictures, one by one, and the seconds of the fastest."""
+    """Scores of the first images, one by one, and the seconds of the fastest."""
     literal, (images, texts) = LiteralHead(head.fusion).eval(), features
     rows, seconds = [], []
     with torch.inference_mode():
@@ -65,7 +65,7 @@ def published(head: Head, features: tuple[ImageFeatures, TextFeatures]) -> tuple
 
 
 def scored(scorer: Scorer, images: ImageFeatures, texts: TextFeatures) -> np.ndarray:
-    """All pictures, batch by batch."""
+    """All images, batch by batch."""
     return np.concatenate(
         [scorer.similarity(images[start : start + BATCH], texts) for start in range(0, len(images), BATCH)]
     )
@@ -84,7 +84,7 @@ def exact() -> dict[str, np.ndarray]:
 
 @pytest.mark.benchmark(group="scoring")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_scoring_1000_pictures_with_193_prompts(
+def test_scoring_1000_images_with_193_prompts(
     benchmark: BenchmarkFixture,
     head: Head,
     features: tuple[ImageFeatures, TextFeatures],
@@ -93,13 +93,13 @@ def test_scoring_1000_pictures_with_193_prompts(
     precision: str,
 ) -> None:
     """Findings are drawn so that the exact scores reach AUCs of about 0.75."""
-    expected, seconds_a_picture = published
+    expected, seconds_a_image = published
     scores = benchmark.pedantic(scored, (Scorer(head, precision=precision), *features), rounds=1)
     tolerance = {"float32": 1e-4, "bfloat16": 0.05}[precision] * np.abs(expected).max()
     np.testing.assert_allclose(scores[:LITERAL], expected, rtol=0, atol=tolerance)
     benchmark.extra_info |= {
-        "ratio": PICTURES * seconds_a_picture / benchmark.stats["min"],
-        "reference": "one picture at a time, prompts anew for each",
+        "ratio": IMAGES * seconds_a_image / benchmark.stats["min"],
+        "reference": "one image at a time, prompts anew for each",
         "target": TARGETS[precision],
     }
     if precision == "float32":

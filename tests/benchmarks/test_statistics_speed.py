@@ -27,12 +27,12 @@ REPLICATES = 2000
 SIZES = {"chexpert": (500, 14, 0.5), "vindr": (3000, 28, 4.0), "padchest": (39053, 193, 60.0)}
 
 
-def study(pictures: int, labels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Patients of one or two pictures; prevalences as in PadChest, from 1 in 1,000 to a third, and half normal."""
+def study(images: int, labels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Patients of one or two images; prevalences as in PadChest, from 1 in 1,000 to a third, and half normal."""
     generator = np.random.default_rng(0)
-    patients = np.sort(generator.integers(0, int(pictures * 0.68), pictures))
+    patients = np.sort(generator.integers(0, int(images * 0.68), images))
     prevalence = np.append(np.geomspace(0.001, 0.33, labels - 1), 0.5)
-    truth = (generator.random((pictures, labels)) < prevalence).astype(float)
+    truth = (generator.random((images, labels)) < prevalence).astype(float)
     truth[:2] = [[0.0], [1.0]]
     return patients, truth, (generator.normal(size=truth.shape) + truth).astype(np.float32)
 
@@ -52,8 +52,8 @@ def seconds_of_the_loop(truth: np.ndarray, scores: np.ndarray, draws: Draws, fou
 
 @pytest.mark.parametrize("size", SIZES)
 def test_cluster_bootstrap(benchmark: BenchmarkFixture, size: str) -> None:
-    pictures, labels, limit = SIZES[size]
-    patients, truth, scores = study(pictures, labels)
+    images, labels, limit = SIZES[size]
+    patients, truth, scores = study(images, labels)
 
     def whole() -> tuple[Draws, list[Resampled]]:
         draws = draw(patients, REPLICATES, 0, size)
@@ -85,7 +85,7 @@ def test_the_whole_embedded_default(benchmark: BenchmarkFixture, tmp_path: Path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(synthetic_run, "FINDINGS", many)
         synthetic_run.write(
-            tmp_path, pictures=800, replicates=REPLICATES, seeds=(0, 1, 2), ablation=(*ablation, "clip_offclip")
+            tmp_path, images=800, replicates=REPLICATES, seeds=(0, 1, 2), ablation=(*ablation, "clip_offclip")
         )
         patch.chdir(tmp_path)
         benchmark.pedantic(measure.run, rounds=1, warmup_rounds=0)

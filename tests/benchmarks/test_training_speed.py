@@ -2,7 +2,7 @@
 
     pytest tests/benchmarks/test_training_speed.py --benchmark-only
 
-The published step decodes and transforms pictures one by one in the main process, tokenises in every step, pads
+The published step decodes and transforms images one by one in the main process, tokenises in every step, pads
 to 97 tokens, and computes the cross-attention head with attention weights that nobody reads. Each round times it, with
 the memory allocator as Python starts it, and then ours, set up as ``train`` sets it up, so that other programs disturb
 both alike. Ratios are printed and stored, not asserted.
@@ -27,19 +27,21 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from baselines import base
-from benchmark import memory, settings
-from benchmark.settings import TrainingSettings
-from benchmark.training import data, device
-from benchmark.training.distributed import ALONE
-from benchmark.training.gpu_check import PUBLISHED_SIZE, Head, features, head_step
+from benchmark.common import memory
+from benchmark.compute import device
+from benchmark.compute.distributed import ALONE
+from benchmark.pipeline import settings
+from benchmark.pipeline.settings import TrainingSettings
+from benchmark.tools.gpu_check import PUBLISHED_SIZE, Head, features, head_step
+from benchmark.tools.literal_head import LiteralHead
+from benchmark.training import data
 from benchmark.training.loop import Learner
-from benchmark.training.published import LiteralHead
 from offclip import objective
 from tests.benchmark.training import small_cohort
 
 BATCH = int(os.environ.get("OFFCLIP_BENCH_BATCH", "64"))
 """Pairs of the head's comparison."""
-PICTURE, TOKENS, STUDIES = 256, 97, 256
+IMAGE, TOKENS, STUDIES = 256, 97, 256
 """Side of the published square, its text slots, and the studies that a step draws from."""
 DEFAULT = settings.load(Path(__file__).resolve().parents[2] / "params.yaml")
 SIDE, PAIRS = DEFAULT.cohort.size, 64
@@ -86,7 +88,7 @@ def published_head(head: Head) -> Callable[[], Tensor]:
 
 
 class PublishedStep:
-    """One step as the releases take it, at the embedded default's towers and picture size."""
+    """One step as the releases take it, at the embedded default's towers and image size."""
 
     def __init__(self, files: list[Path], texts: list[str], vocabulary: list[str]) -> None:
         torch.manual_seed(0)
@@ -97,16 +99,16 @@ class PublishedStep:
         self.optimizer = torch.optim.Adam(parameters.values(), lr=5e-5, betas=(0.5, 0.999), weight_decay=1e-6)
         self.files, self.texts, self.random = files, texts, np.random.default_rng(0)
 
-    def picture(self, path: Path) -> np.ndarray:
+    def image(self, path: Path) -> np.ndarray:
         """Decode, fit to 256, pad, crop 224/256, mirror, rotate-shift-scale, jitter, reduce to the towers' side."""
         grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        scale = PICTURE / max(grey.shape)
+        scale = IMAGE / max(grey.shape)
         grey = cv2.resize(grey, (int(grey.shape[1] * scale), int(grey.shape[0] * scale)), interpolation=cv2.INTER_AREA)
-        square = np.zeros((PICTURE, PICTURE), np.uint8)
-        top, left = (PICTURE - grey.shape[0]) // 2, (PICTURE - grey.shape[1]) // 2
+        square = np.zeros((IMAGE, IMAGE), np.uint8)
+        top, left = (IMAGE - grey.shape[0]) // 2, (IMAGE - grey.shape[1]) // 2
         square[top : top + grey.shape[0], left : left + grey.shape[1]] = grey
         colour = cv2.cvtColor(square, cv2.COLOR_GRAY2RGB)
-        row, column = self.random.integers(0, PICTURE - 224, 2)
+        row, column = self.random.integers(0, IMAGE - 224, 2)
         colour = colour[row : row + 224, column : column + 224]
         if self.random.random() < 0.3:
             colour = colour[:, ::-1]
@@ -120,7 +122,7 @@ class PublishedStep:
     def __call__(self) -> float:
         """The loss."""
         chosen = self.random.choice(len(self.files), PAIRS, replace=False)
-        pixels = torch.from_numpy(np.stack([self.picture(self.files[i]) for i in chosen]))[:, :1]
+        pixels = torch.from_numpy(np.stack([self.image(self.files[i]) for i in chosen]))[:, :1]
         tokens = self.model.tokenize([self.texts[i] for i in chosen])
         images, texts = self.model.encode_images(pixels), self.model.encode_texts(tokens)
         loss: Tensor = sum(objective.info_nce(m) for m in self.head.pair_logits(images, texts))  # type: ignore[assignment]
@@ -155,7 +157,7 @@ class Cohort:
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
-    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    folder, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     texts = [small_cohort.FINDINGS[i % 4] if i % 2 else small_cohort.NORMAL[i % 3] for i in range(STUDIES)]
     paths = [folder / f"{number}.jpg" for number in range(STUDIES)]
     for path in paths:

@@ -20,22 +20,22 @@ GUIDE = Path(__file__).resolve().parents[2] / "docs" / "objective.md"
 
 
 class Towers(nn.Module):
-    """The smallest CLIP: one linear map for pictures, one for texts."""
+    """The smallest CLIP: one linear map for images, one for texts."""
 
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.image, self.text = nn.Linear(7, 5).double(), nn.Linear(4, 5).double()
 
-    def forward(self, pictures: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
-        return self.image(pictures), self.text(texts)
+    def forward(self, images: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
+        return self.image(images), self.text(texts)
 
 
 def pairs(rows: slice) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(1)
-    pictures = torch.randn(len(MIXED), 7, generator=generator, dtype=torch.float64)
+    images = torch.randn(len(MIXED), 7, generator=generator, dtype=torch.float64)
     texts = torch.randn(len(MIXED), 4, generator=generator, dtype=torch.float64)
-    return pictures[rows], texts[rows], torch.tensor(MIXED)[rows]
+    return images[rows], texts[rows], torch.tensor(MIXED)[rows]
 
 
 def learnt(towers: nn.Module, rule: nn.Module, loss: Tensor) -> dict[str, Any]:
@@ -54,8 +54,8 @@ def process(rank: int, folder: str, gather: str) -> None:
     for name in objective.OBJECTIVES:
         towers, rule = DistributedDataParallel(Towers()), objective.build(name).double()
         rule = DistributedDataParallel(rule) if list(rule.parameters()) else rule
-        pictures, texts, is_normal = pairs(slice(3 * rank, 3 * rank + 3))
-        image_features, text_features = map(names["gathered"], towers(pictures, texts))
+        images, texts, is_normal = pairs(slice(3 * rank, 3 * rank + 3))
+        image_features, text_features = map(names["gathered"], towers(images, texts))
         found[name] = learnt(towers, rule, rule(image_features @ text_features.T, names["gathered"](is_normal)))
     torch.save(found, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
@@ -76,8 +76,8 @@ def test_gathered_features_give_the_loss_and_gradients_of_the_whole_batch(
     both: list[dict[str, Any]], name: str
 ) -> None:
     towers, rule = Towers(), objective.build(name).double()
-    pictures, texts, is_normal = pairs(slice(None))
-    image_features, text_features = towers(pictures, texts)
+    images, texts, is_normal = pairs(slice(None))
+    image_features, text_features = towers(images, texts)
     alone = learnt(towers, rule, rule(image_features @ text_features.T, is_normal))
     for rank in range(2):
         torch.testing.assert_close(both[rank][name], alone, rtol=1e-9, atol=1e-12)

@@ -41,7 +41,7 @@ def test_sentences_of_dictated_text(text: str, sentences: list[str]) -> None:
     assert split_sentences(text) == sentences
 
 
-def test_only_findings_and_impression_describe_the_picture() -> None:
+def test_only_findings_and_impression_describe_the_image() -> None:
     report = """                                 FINAL REPORT
  EXAMINATION:  CHEST (PA AND LAT)
 
@@ -67,12 +67,12 @@ def test_a_report_without_findings_heading_keeps_its_free_text() -> None:
     assert report_body("The heart is enlarged.") == "The heart is enlarged."
 
 
-def test_other_headings_in_capitals_describe_the_picture() -> None:
+def test_other_headings_in_capitals_describe_the_image() -> None:
     report = "INDICATION: Cough.\n\nPA AND LATERAL VIEWS OF THE CHEST: Clear lungs.\n\nIMPRESSION: Normal chest."
     assert split_sentences(report_body(report)) == ["Clear lungs", "Normal chest"]
 
 
-def test_a_paragraph_after_the_comparison_describes_the_picture() -> None:
+def test_a_paragraph_after_the_comparison_describes_the_image() -> None:
     report = " COMPARISON:\n \n Chest radiograph of ___.\n \n The lungs are clear.\n \n IMPRESSION: Normal chest."
     assert split_sentences(report_body(report)) == ["The lungs are clear", "Normal chest"]
 

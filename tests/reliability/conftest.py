@@ -12,7 +12,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 
-from benchmark import layout
+from benchmark.pipeline import layout
 from tests.benchmark.cohort import miniatures
 from tests.benchmark.conftest import reported_once
 from tests.benchmark.measured_run import working_in

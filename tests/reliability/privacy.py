@@ -1,4 +1,4 @@
-"""Canaries: a sentence, a patient, a study and a picture that must be found nowhere, and a search that finds them."""
+"""Canaries: a sentence, a patient, a study and an image that must be found nowhere, and a search that finds them."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from PIL import Image
 from pypdf import PdfReader
 
 SENTENCE = "Zyxwopal quillback shadow of the canary lobule"
-PATIENT, STUDY, PICTURE = "canarypatient7781", "canarystudy4402", "canarypicture9913"
-WORDS = (SENTENCE, "Zyxwopal", "quillback", PATIENT, STUDY, PICTURE)
+PATIENT, STUDY, IMAGE = "canarypatient7781", "canarystudy4402", "canaryimage9913"
+WORDS = (SENTENCE, "Zyxwopal", "quillback", PATIENT, STUDY, IMAGE)
 ALIKE = 0.9
-"""Correlation with the canary picture at 32 x 32 pixels from which a raster counts as a copy of it."""
+"""Correlation with the canary image at 32 x 32 pixels from which a raster counts as a copy of it."""
 
 
-def picture(side: int) -> np.ndarray:
+def canary_image(side: int) -> np.ndarray:
     """uint8 (side, side): a pattern so coarse that scaling and compression keep it, and like no radiograph."""
     coarse = np.random.default_rng(7).integers(0, 256, (5, 5), dtype=np.uint8)
     return np.asarray(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC))
 
 
 def is_canary(raster: Image.Image) -> bool:
-    """Whether a raster shows the canary picture, upright or upside down (as SVG files hold it), or inverted."""
+    """Whether a raster shows the canary image, upright or upside down (as SVG files hold it), or inverted."""
     shown = np.asarray(raster.convert("L").resize((32, 32), Image.Resampling.BOX), dtype=float)
-    wanted = picture(32).astype(float).ravel()
+    wanted = canary_image(32).astype(float).ravel()
     both = (shown.ravel(), shown[::-1].ravel())
     return bool(shown.std() > 0) and any(abs(float(np.corrcoef(one, wanted)[0, 1])) > ALIKE for one in both)
 
@@ -43,7 +43,7 @@ def found_in(*places: Path) -> list[str]:
         if file.is_file():
             text = "\n".join(_texts(file)).lower()
             leaks += [f"{file}: {word}" for word in WORDS if word.lower() in text]
-            leaks += [f"{file}: picture" for raster in _rasters(file) if is_canary(raster)]
+            leaks += [f"{file}: image" for raster in _rasters(file) if is_canary(raster)]
     return leaks
 
 
@@ -65,7 +65,7 @@ def _texts(file: Path) -> Iterator[str]:
 
 
 def _rasters(file: Path) -> Iterator[Image.Image]:
-    """Every picture in a file."""
+    """Every image in a file."""
     if file.suffix == ".pdf":
         for page in PdfReader(file).pages:
             yield from (found.image for found in page.images if found.image is not None)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import bounded
-from benchmark.cohort import adapter
-from benchmark.errors import UserError
+from benchmark.cohort import tables
+from benchmark.common import bounded
+from benchmark.common.errors import UserError
 
 HUGE = 12 << 30
 """Bytes that the files below claim, unpacked."""
@@ -75,13 +75,14 @@ FILES: dict[str, Callable[[Path], object]] = {
 READ = """
 import re, resource, sys, time
 from pathlib import Path
-from benchmark.cohort import adapter, open_i
-from benchmark.errors import UserError
+from benchmark.cohort import tables
+from benchmark.materials import open_i_report
+from benchmark.common.errors import UserError
 READERS = {
-    "csv": lambda path: adapter.read_table(path, ["dicom_id", "split"]),
-    "jso": lambda path: adapter.read_json(path, list),
-    "xml": lambda path: list(open_i.read_studies(path.parent)),
-    "tgz": lambda path: list(open_i.read_studies(path)),
+    "csv": lambda path: tables.read_table(path, ["dicom_id", "split"]),
+    "jso": lambda path: tables.read_json(path, list),
+    "xml": lambda path: list(open_i_report.read_reports(path.parent)),
+    "tgz": lambda path: list(open_i_report.read_reports(path)),
 }
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 for path in map(Path, sys.argv[1:]):
@@ -117,7 +118,7 @@ def test_what_unpacks_to_more_than_the_memory_is_refused_before_it_does(
 
 
 def test_a_report_of_absurd_size_counts_as_unreadable(tmp_path: Path) -> None:
-    from benchmark.cohort import mimic_cxr
+    from benchmark.cohort.adapters import mimic_cxr
 
     (tmp_path / "files/p10/p10000032").mkdir(parents=True)
     sparse(tmp_path / "files/p10/p10000032/s50414267.txt", b"FINDINGS: Clear lungs.")
@@ -128,12 +129,12 @@ def test_a_report_of_absurd_size_counts_as_unreadable(tmp_path: Path) -> None:
 def test_a_table_is_read_whatever_its_name_says_of_its_packing(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "mimic-cxr-2.0.0-split.csv.gz"
     path.write_bytes(pack(HEADER + ROWS))
-    table = adapter.read_table(path, ["split"])
+    table = tables.read_table(path, ["split"])
     assert table["split"].tolist() == ["train"] * 100_000
 
 
 def test_the_limits_lie_far_above_what_is_published(tmp_path: Path) -> None:
-    """A table five times as long as the longest published one (MIMIC-CXR's 377,110 pictures) is read."""
+    """A table five times as long as the longest published one (MIMIC-CXR's 377,110 images) is read."""
     path = tmp_path / "long.csv"
     path.write_bytes(HEADER + ROWS * (5 * 377_110 // 100_000 + 1))
     assert bounded.table(path).count(b"\n") > 5 * 377_110

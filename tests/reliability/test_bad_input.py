@@ -18,10 +18,12 @@ from hypothesis import settings as bounded
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
-from benchmark import settings
 from benchmark.captions.prompters import TablePrompter
-from benchmark.cohort import chexpert, open_i, padchest, prepare, schema
-from benchmark.errors import UserError
+from benchmark.cohort import prepare, schema
+from benchmark.cohort.adapters import chexpert, open_i, padchest
+from benchmark.common.errors import UserError
+from benchmark.materials import open_i_report
+from benchmark.pipeline import settings
 from offclip.prompting import prompt_report
 from offclip.sentences import published_sentences, report_body, split_sentences
 from tests.benchmark.cohort import miniatures
@@ -76,8 +78,8 @@ def prepared_or_refused(release: Release) -> str:
             release.dataset,
             str(release.root),
             ".parquet would break",
-            "the tables name a picture",
-            "the tables give picture",
+            "the tables name an image",
+            "the tables give image",
         )
         assert any(mark in sentence for mark in marks), sentence
         return sentence
@@ -257,7 +259,7 @@ def mask_code(seed: int, height: int, width: int) -> str:
 
 @FEW
 @given(hostile.seeds, st.integers(1, 60), st.integers(1, 60))
-def test_every_code_of_a_mask_covers_its_picture_and_no_other_size(
+def test_every_code_of_a_mask_covers_its_image_and_no_other_size(
     tried: Tried, seed: int, height: int, width: int
 ) -> None:
     code = mask_code(seed, height, width)
@@ -304,7 +306,7 @@ def test_a_long_report_is_split_in_time_that_grows_with_its_length() -> None:
 @FEW
 @given(st.lists(st.text(alphabet=st.characters(codec="utf-8"), max_size=30), max_size=6))
 def test_any_mesh_tag_is_labelled_or_ignored(tried: Tried, tags: list[str]) -> None:
-    study = open_i.Study("CXR1", "", "", "", "", tuple(tags), tuple(tags), ("p",))
+    study = open_i_report.OpenIReport("CXR1", "", "", "", "", tuple(tags), tuple(tags), ("p",))
     tried("MeSH")
     for published in (True, False):
         assert set(open_i.labels(study, published).values()) <= {0, 1}

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark import files, layout, workspace
+from benchmark.common import files
+from benchmark.pipeline import layout, workspace
 from tests.reliability.conftest import REPOSITORY
 from tests.reliability.life import PATIENCE, RUNNING, Life
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark import settings
-from benchmark.errors import UserError
+from benchmark.common.errors import UserError
+from benchmark.pipeline import settings
 from tests.reliability.conftest import REPOSITORY
 
 FORMULAS = ("=HYPERLINK(1)", "+1+1", "-2+3", "@SUM(A1)", "=cmd|' /C calc'!A0", "\t=1", "\r=1", "a\n=1", "")

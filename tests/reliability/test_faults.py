@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import cli, files, layout, tracking
+from benchmark import cli
+from benchmark.common import files
+from benchmark.pipeline import layout
 from benchmark.statistics import measure
+from benchmark.tracking import track
 from benchmark.training import train
 from tests.benchmark.measured_run import working_in
 from tests.benchmark.training import workplace
@@ -66,7 +69,7 @@ def test_prepare_on_a_disk_that_takes_nothing_says_so_and_goes_on_later(
         assert leftovers(disk) == []
 
 
-def test_a_disk_that_fills_while_pictures_are_decoded_is_no_bus_error(
+def test_a_disk_that_fills_while_images_are_decoded_is_no_bus_error(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     release = lay_out("padchest", tmp_path / "work")
@@ -167,7 +170,7 @@ def test_a_clock_that_runs_backwards_changes_no_result_and_every_run_ends_after_
     monkeypatch.setattr(time, "time", backwards())
     with working_in(local):
         measure.run()
-        tracking.run()
+        track.run()
         with sqlite3.connect("mlflow.db") as held:
             spans = held.execute("SELECT start_time, end_time FROM runs").fetchall()
     assert before.items() <= {p.name: files.sha256_file(p) for p in (local / layout.RESULTS).glob("*.csv")}.items()
@@ -183,11 +186,11 @@ def test_a_store_in_a_folder_that_cannot_be_made_fails_nothing_and_the_next_run_
     (work / "no_folder").write_text("a file where the store's folder should be")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{work}/no_folder/mlflow.db")
     with working_in(work):
-        tracking.run()
+        track.run()
         assert "not logged" in (missing := said(capfd))
         assert "The results are complete without it" in missing
         monkeypatch.delenv("MLFLOW_TRACKING_URI")
-        tracking.run()
+        track.run()
         assert "runs logged, 0 were there" in said(capfd)
 
 
@@ -195,39 +198,39 @@ def test_a_locked_mlflow_store_fails_nothing_and_the_next_run_logs(
     local: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with working_in(local):
-        tracking.run()
+        track.run()
         listed = layout.TRACKED.read_bytes()
         layout.TRACKED.unlink()
         capfd.readouterr()
         holder = sqlite3.connect("mlflow.db", isolation_level=None)
         holder.execute("BEGIN EXCLUSIVE")
         try:
-            tracking.run()
+            track.run()
         finally:
             holder.execute("ROLLBACK")
             holder.close()
         assert "not logged" in (locked := said(capfd))
         assert "The results are complete without it" in locked
         assert layout.TRACKED.read_bytes() == listed
-        tracking.run()
+        track.run()
         assert " 0 runs logged" in said(capfd)
 
 
 def test_a_store_that_is_no_database_fails_nothing(local: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with working_in(local):
         Path("mlflow.db").write_bytes(b"half a database" * 100)
-        tracking.run()
+        track.run()
         assert "not logged" in said(capfd)
         assert Path("mlflow.db").read_bytes() == b"half a database" * 100  # nobody's file is thrown away
         Path("mlflow.db").unlink()
-        tracking.run()
+        track.run()
         assert "runs logged, 0 were there" in said(capfd)
 
 
 def test_an_unforeseen_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmark import plan
+    from benchmark.planning import plan
 
-    def breaks() -> None:
+    def breaks(modules: dict[str, str]) -> None:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(plan, "run", breaks)

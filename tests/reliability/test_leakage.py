@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmark import files, layout
+from benchmark.common import files
+from benchmark.pipeline import layout
 from benchmark.statistics import measure
 from benchmark.training import pretrain, train
 from tests.benchmark import synthetic_run
@@ -51,14 +52,14 @@ def test_training_opens_no_evaluation_file(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("measured")
-    synthetic_run.write(root, pictures=120, replicates=20, seeds=(0,), ablation=())
+    synthetic_run.write(root, images=120, replicates=20, seeds=(0,), ablation=())
     with working_in(root):
         measure.run()
     return root
 
 
 def remeasured(measured: Path, root: Path, datasets: tuple[str, ...]) -> pd.DataFrame:
-    """operating.csv after the truth of the given datasets was dealt to other pictures."""
+    """operating.csv after the truth of the given datasets was dealt to other images."""
     shutil.copytree(measured, root)
     for dataset in datasets:
         path = root / layout.cohort(dataset) / "index.parquet"
@@ -99,7 +100,7 @@ def test_scoring_looks_at_no_evaluation_label(tmp_path: Path) -> None:
     for name in ("true", "dealt"):
         root = tmp_path / name
         root.mkdir()
-        workspace.write(root, pictures=16)
+        workspace.write(root, count=16)
         for dataset in layout.EVALUATION_DATASETS if name == "dealt" else ():
             path = root / layout.cohort(dataset) / "index.parquet"
             index = pd.read_parquet(path)
@@ -113,7 +114,7 @@ def test_scoring_looks_at_no_evaluation_label(tmp_path: Path) -> None:
 
 @pytest.fixture
 def rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What a phantom cohort leaves for the search: twelve pictures a dataset, no two of them alike."""
+    """What a phantom cohort leaves for the search: twelve images a dataset, no two of them alike."""
     generator = np.random.default_rng(4)
     for dataset in layout.DATASETS:
         names = [f"{dataset}-{n}" for n in range(12)]
@@ -123,14 +124,14 @@ def rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         files.write_parquet(tmp_path / layout.cohort(dataset) / "index.parquet", index)
         drawn = pd.DataFrame({"image_id": names, "report": names})
         files.write_parquet(tmp_path / layout.raw(dataset) / "provenance.parquet", drawn)
-        pictures = generator.integers(0, 256, (12, 48, 48), dtype=np.uint8)
-        np.save(tmp_path / layout.cohort(dataset) / "images.npy", pictures)
+        images = generator.integers(0, 256, (12, 48, 48), dtype=np.uint8)
+        np.save(tmp_path / layout.cohort(dataset) / "images.npy", images)
     texts = {f"{dataset}-{n}": f"findings of {dataset} {n}" for dataset in layout.DATASETS for n in range(12)}
     monkeypatch.setattr(leaks, "_texts", lambda folder: texts)
     return tmp_path
 
 
-def test_the_search_finds_a_patient_a_text_and_a_picture_that_leak(rendered: Path) -> None:
+def test_the_search_finds_a_patient_a_text_and_a_image_that_leak(rendered: Path) -> None:
     assert leaks.found_in(rendered) == []
     trained, judged = layout.cohort("mimic_cxr"), layout.cohort("padchest")
     index = pd.read_parquet(rendered / judged / "index.parquet")
@@ -139,12 +140,12 @@ def test_the_search_finds_a_patient_a_text_and_a_picture_that_leak(rendered: Pat
     drawn = pd.read_parquet(rendered / layout.raw("open_i") / "provenance.parquet")
     drawn.loc[1, "report"] = "mimic_cxr-5"
     files.write_parquet(rendered / layout.raw("open_i") / "provenance.parquet", drawn)
-    pictures = np.load(rendered / layout.cohort("mimic_cxr") / "images.npy")
-    pictures[11] = np.round(255 * (pictures[2] / 255) ** 0.9)  # validates, and is a training picture a little brighter
-    np.save(rendered / trained / "images.npy", pictures)
+    images = np.load(rendered / layout.cohort("mimic_cxr") / "images.npy")
+    images[11] = np.round(255 * (images[2] / 255) ** 0.9)  # validates, and is a training image a little brighter
+    np.save(rendered / trained / "images.npy", images)
     found = leaks.found_in(rendered)
     assert [leak.partition(" (")[0] for leak in found] == [
-        "mimic_cxr, validate: 1 pictures",
+        "mimic_cxr, validate: 1 images",
         "open_i, test: 1 report texts",
         "padchest, test: 1 patients",
     ]
@@ -152,14 +153,14 @@ def test_the_search_finds_a_patient_a_text_and_a_picture_that_leak(rendered: Pat
 
 @pytest.mark.chaos
 def test_nothing_that_trains_is_evaluated_in_the_whole_cohort(capsys: pytest.CaptureFixture[str]) -> None:
-    """The repository's own data/, every picture with every other; `test_pipeline.py` does it at smoke size."""
+    """The repository's own data/, every image with every other; `test_pipeline.py` does it at smoke size."""
     cards = [workplace.REPOSITORY / layout.cohort(dataset) / "card.json" for dataset in layout.DATASETS]
     if not all(card.exists() and files.read_json(card)["phantom"] for card in cards):
         pytest.skip("data/cohort holds no whole phantom cohort; run `dvc repro` first")
     assert leaks.found_in(workplace.REPOSITORY) == []
     with capsys.disabled():
-        counts = [files.read_json(card)["counts"]["pictures"] for card in cards]
-        print(f"\npictures compared for leaks: {sum(counts):,}")
+        counts = [files.read_json(card)["counts"]["images"] for card in cards]
+        print(f"\nimages compared for leaks: {sum(counts):,}")
 
 
 def test_no_compared_system_is_chosen_by_its_results() -> None:

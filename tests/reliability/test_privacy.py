@@ -12,9 +12,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from benchmark import cli, files, layout, tracking, workspace
+from benchmark import cli
+from benchmark.common import files
+from benchmark.pipeline import layout, workspace
 from benchmark.reporting import report
 from benchmark.statistics import measure
+from benchmark.tracking import track
 from benchmark.training import pretrain
 from tests.benchmark import measured_run
 from tests.benchmark.cohort import miniatures
@@ -30,7 +33,7 @@ OUTWARD = ("mlflow.db", "mlartifacts", "reports", "results", "tracked.json")
 def as_patients(root: Path, *, share_examples: bool) -> None:
     """Turn a measured synthetic run into one on credentialed releases with canaries in every private file."""
     params = yaml.safe_load((root / layout.PARAMS).read_text())
-    names = {"image_id": privacy.PICTURE, "patient_id": privacy.PATIENT, "study_id": privacy.STUDY}
+    names = {"image_id": privacy.IMAGE, "patient_id": privacy.PATIENT, "study_id": privacy.STUDY}
     for path in sorted(root.rglob("*.parquet")):
         table = pd.read_parquet(path)
         for column in set(names) & set(table):
@@ -46,14 +49,14 @@ def as_patients(root: Path, *, share_examples: bool) -> None:
         params["datasets"][dataset] |= {"root": "/releases/" + dataset, "share_examples": share_examples}
         folder = root / layout.cohort(dataset)
         images = np.load(folder / "images.npy")
-        np.save(folder / "images.npy", np.broadcast_to(privacy.picture(images.shape[1]), images.shape))
-        left_out = {"reason": "picture not on disk", "count": 1, "examples": []}
+        np.save(folder / "images.npy", np.broadcast_to(privacy.canary_image(images.shape[1]), images.shape))
+        left_out = {"reason": "image not on disk", "count": 1, "examples": []}
         if share_examples:
-            left_out["examples"] = [f"{privacy.PICTURE}-lost"]
+            left_out["examples"] = [f"{privacy.IMAGE}-lost"]
         card = files.read_json(folder / "card.json") | {"phantom": False, "credentialed": True}
         files.write_json(folder / "card.json", card | {"share_examples": share_examples, "exclusions": [left_out]})
     for path in sorted(root.glob("scores/*/examples.json")):
-        shown = [e | {"image_id": f"{privacy.PICTURE}-{e['image_id']}"} for e in files.read_json(path)]
+        shown = [e | {"image_id": f"{privacy.IMAGE}-{e['image_id']}"} for e in files.read_json(path)]
         files.write_json(path, shown)
     (root / layout.PARAMS).write_text(yaml.safe_dump(params, sort_keys=False))
 
@@ -74,7 +77,7 @@ def published(measured: Path, root: Path, *, share_examples: bool) -> Path:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         measure.run()
         report.run()
-        tracking.run()
+        track.run()
     return root
 
 
@@ -89,12 +92,12 @@ def test_nothing_of_a_credentialed_release_reaches_reports_results_or_mlflow(
     assert privacy.found_in(*(root / name for name in OUTWARD), tmp_path / "log.txt") == []
 
 
-def test_sharing_shows_pictures_and_says_so_on_the_first_page(measured: Path, tmp_path: Path) -> None:
+def test_sharing_shows_images_and_says_so_on_the_first_page(measured: Path, tmp_path: Path) -> None:
     root = published(measured, tmp_path / "work", share_examples=True)
     leaks = privacy.found_in(root / "reports")
-    for shown in ("comparison.pdf: picture", "heatmaps.svg: picture", "contact_sheet.svg: picture"):
+    for shown in ("comparison.pdf: image", "heatmaps.svg: image", "contact_sheet.svg: image"):
         assert any(leak.endswith(shown) for leak in leaks), shown
-    assert any(leak.endswith(f"comparison.pdf: {privacy.PICTURE}") for leak in leaks)
+    assert any(leak.endswith(f"comparison.pdf: {privacy.IMAGE}") for leak in leaks)
     assert not any(privacy.SENTENCE in leak or privacy.PATIENT in leak for leak in leaks)
     for document in ("comparison", "ablation"):
         first = " ".join(privacy.PdfReader(root / f"reports/{document}.pdf").pages[0].extract_text().split())
@@ -110,16 +113,16 @@ def test_a_report_without_shared_data_carries_no_warning(measured: Path, tmp_pat
 
 
 def plant(release: Release, *, lost: bool) -> None:
-    """Rename one study of the miniature to the canaries; with ``lost`` its picture is not on disk."""
+    """Rename one study of the miniature to the canaries; with ``lost`` its image is not on disk."""
     for path in release.root.glob("*.csv.gz"):
         text = gzip.decompress(path.read_bytes()).decode()
-        for name, canary in (("cccc-0001", privacy.PICTURE), ("16000022", "16" + privacy.PATIENT)):
+        for name, canary in (("cccc-0001", privacy.IMAGE), ("16000022", "16" + privacy.PATIENT)):
             text = text.replace(name, canary)
         path.write_bytes(gzip.compress(text.replace("55555555", privacy.STUDY).encode()))
     patient = release.root / f"files/p16/p16{privacy.PATIENT}"
     miniatures.text(patient / f"s{privacy.STUDY}.txt", f" FINDINGS:  {privacy.SENTENCE}.\n")
     if not lost:
-        miniatures.jpeg(patient / f"s{privacy.STUDY}/{privacy.PICTURE}.jpg", 60, 50)
+        miniatures.jpeg(patient / f"s{privacy.STUDY}/{privacy.IMAGE}.jpg", 60, 50)
 
 
 @pytest.mark.parametrize("max_missing", [0.9, 0.0], ids=["left out", "refused"])
@@ -136,7 +139,7 @@ def test_preparing_a_release_names_nobody_in_log_or_card(
     assert privacy.found_in(tmp_path / "log.txt", *([card] if card.exists() else [])) == []
     listed = release.work / "data/raw/.mimic_cxr.left_out.txt"
     assert str(listed.relative_to(release.work)) in " ".join(said.split())
-    assert privacy.PICTURE in listed.read_text()  # who must complete the download finds it there
+    assert privacy.IMAGE in listed.read_text()  # who must complete the download finds it there
 
 
 def test_preparing_a_shared_release_names_what_was_left_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -144,8 +147,8 @@ def test_preparing_a_shared_release_names_what_was_left_out(tmp_path: Path, capf
     plant(release, lost=True)
     with measured_run.working_in(release.work):
         assert cli.main(["prepare", "mimic_cxr"]) == 0
-    assert privacy.PICTURE in capfd.readouterr().err
-    assert privacy.PICTURE in (release.cohort / "card.json").read_text()
+    assert privacy.IMAGE in capfd.readouterr().err
+    assert privacy.IMAGE in (release.cohort / "card.json").read_text()
 
 
 def test_the_cohort_itself_holds_the_reports(tmp_path: Path) -> None:
@@ -160,14 +163,14 @@ NAMES = miniatures.MIMIC_LABELS.split(",")
 
 
 def hospital(root: Path, patients: int = 48) -> None:
-    """MIMIC-CXR-JPG's layout with reports to learn from; one patient's many reports and pictures are the canaries."""
+    """MIMIC-CXR-JPG's layout with reports to learn from; one patient's many reports and images are the canaries."""
     rows = []
     for n in range(patients):
         canary = n == 5
         subject = f"16{privacy.PATIENT}" if canary else f"1{n % 7}{n:06d}"
         for k in range(8 if canary else 1):
             study = f"{privacy.STUDY}{k}" if canary else f"5{n:07d}"
-            name = f"{privacy.PICTURE}-{k}" if canary else f"{n:08x}-0001"
+            name = f"{privacy.IMAGE}-{k}" if canary else f"{n:08x}-0001"
             label = "Pleural Effusion" if n % 2 else "No Finding"
             rows.append((name, subject, study, "validate" if n % 6 == 0 else "train", label))
             folder = root / f"files/p{subject[:2]}/p{subject}"
@@ -178,7 +181,7 @@ def hospital(root: Path, patients: int = 48) -> None:
             miniatures.text(folder / f"s{study}.txt", f" FINDINGS:  {said}{finding}\n")
             if canary:
                 (folder / f"s{study}").mkdir(parents=True)
-                Image.fromarray(privacy.picture(60)).save(folder / f"s{study}/{name}.jpg")
+                Image.fromarray(privacy.canary_image(60)).save(folder / f"s{study}/{name}.jpg")
             else:
                 miniatures.jpeg(folder / f"s{study}/{name}.jpg", 60, 50, (n % 5) / 5)
     tables = {

@@ -1,7 +1,7 @@
-"""From an attenuation integral to a picture: beam, scatter, noise, exposure, collimation, markers.
+"""From an attenuation integral to an image: beam, scatter, noise, exposure, collimation, markers.
 
 I = exp(-L) reaches the detector, scattered light adds a blurred veil, quanta add noise; the display
-shows -log I through a window and an S-shaped curve. Each dataset has a style: where its pictures
+shows -log I through a window and an S-shaped curve. Each dataset has a style: where its images
 come from shows in projection, exposure, framing and aspect.
 """
 
@@ -15,12 +15,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Style:
-    """How one dataset's pictures are taken; ranges are (low, high) of a uniform draw."""
+    """How one dataset's images are taken; ranges are (low, high) of a uniform draw."""
 
     aspect: tuple[float, float]
     """Height / width."""
     zoom: tuple[float, float]
-    """Canvas pixels across the picture's longer side, divided by 230."""
+    """Canvas pixels across the image's longer side, divided by 230."""
     portable: float
     """Share taken in bed: AP view, supine, shallow breath, wide heart, wires."""
     scatter: tuple[float, float]
@@ -79,7 +79,7 @@ def frame(grey: np.ndarray, style: Style, portable: bool, rng: np.random.Generat
         grey[:, width - right :] = 0
     if rng.random() < style.marker:
         size = height / 256 * rng.uniform(0.45, 0.75)
-        left_marker = rng.random() < 0.6  # the patient's left is on the right of the picture
+        left_marker = rng.random() < 0.6  # the patient's left is on the right of the image
         x = int(width * (rng.uniform(0.86, 0.92) if left_marker else rng.uniform(0.03, 0.08)))
         y = int(height * rng.uniform(0.07, 0.2))
         lead = np.zeros((height, width), np.uint8)

@@ -1,6 +1,6 @@
 """The chest CT as line integrals along the anterior-posterior axis, and its structures as thickness maps.
 
-A radiograph records exp(-L) with L the sum of attenuation along the ray. L is linear, so a picture is one
+A radiograph records exp(-L) with L the sum of attenuation along the ray. L is linear, so an image is one
 base integral plus one integral per finding; everything a finding needs to know of the anatomy is
 how thick each structure is along each ray. The canvas shows the patient from the front: row 0 is the
 top, column 0 is the patient's right side; pixels are square, ``PIXEL`` mm.
@@ -14,8 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmark import files, layout
-from benchmark.cohort import materials
+from benchmark.common import files
+from benchmark.materials import contents
+from benchmark.pipeline import layout
 
 WIDTH, HEIGHT = 256, 236
 """Columns and rows of the canvas."""
@@ -90,7 +91,7 @@ def _without_table(hounsfield: np.ndarray) -> np.ndarray:
     return inside
 
 
-def project(ct: materials.ChestCT) -> Anatomy:
+def project(ct: contents.ChestCT) -> Anatomy:
     """Sum the CT along the anterior-posterior axis (about 4 s)."""
     depth = ct.spacing[1]
     body = _without_table(ct.hounsfield)
@@ -141,7 +142,7 @@ def load(folder: Path = layout.MATERIALS) -> Anatomy:
     if path.is_file():
         with np.load(path) as stored:
             return Anatomy(**{name: stored[name] for name in names})
-    anatomy = project(materials.chest_ct(folder))
+    anatomy = project(contents.chest_ct(folder))
     with files.replacing(path) as part, open(part, "wb") as handle:
         np.savez(handle, **{name: getattr(anatomy, name) for name in names})
     return anatomy

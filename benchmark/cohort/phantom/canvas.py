@@ -26,12 +26,12 @@ HILUM = {"right": (88.0, 96.0), "left": (80.0, 150.0)}
 """(row, column) of the hila."""
 
 Warp = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""(rows, columns) of the picture -> displacement (rows, columns) to where the canvas is read, canvas pixels."""
+"""(rows, columns) of the image -> displacement (rows, columns) to where the canvas is read, canvas pixels."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What one finding adds to a picture."""
+    """What one finding adds to an image."""
 
     integral: np.ndarray | None = None
     """Attenuation integral on the canvas, float32 (HEIGHT, WIDTH); may be negative."""
@@ -84,10 +84,10 @@ def sphere(row: float, column: float, radius_mm: float) -> np.ndarray:
 
 def line(points: Sequence[tuple[float, float]], width: float, blur: float = 0.6) -> np.ndarray:
     """Unit-high anti-aliased polyline through (row, column) points, ``width`` pixels wide, float32."""
-    picture = np.zeros((HEIGHT, WIDTH), np.uint8)
+    image = np.zeros((HEIGHT, WIDTH), np.uint8)
     fixed = np.round(np.array([(column, row) for row, column in points]) * 16).astype(np.int32)
-    cv2.polylines(picture, [fixed[:, None]], False, 255, max(1, round(width)), cv2.LINE_AA, 4)
-    return cv2.GaussianBlur(picture.astype(np.float32) / 255, (0, 0), blur)
+    cv2.polylines(image, [fixed[:, None]], False, 255, max(1, round(width)), cv2.LINE_AA, 4)
+    return cv2.GaussianBlur(image.astype(np.float32) / 255, (0, 0), blur)
 
 
 def curve(points: Sequence[tuple[float, float]], count: int = 24) -> list[tuple[float, float]]:

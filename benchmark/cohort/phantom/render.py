@@ -1,4 +1,4 @@
-"""One picture: the patient's own anatomy, the findings, one warp, one detector.
+"""One image: the patient's own anatomy, the findings, one warp, one detector.
 
 The findings' regions go through the same warp as the integral, so a box is the extent of what was
 drawn, exactly. The patient's anatomy has a generator of its own: two studies of a patient share it.
@@ -12,24 +12,24 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from benchmark.cohort.phantom import draw_devices
 from benchmark.cohort.phantom.acquisition import Style, detect, frame
 from benchmark.cohort.phantom.anatomy import WATER, Anatomy
 from benchmark.cohort.phantom.canvas import ROWS, Warp, gaussian
-from benchmark.cohort.phantom.draw_air import stretched_lungs
-from benchmark.cohort.phantom.draw_mediastinum import heart_widened
-from benchmark.cohort.phantom.drawing import DRAW, to_draw
-from benchmark.cohort.phantom.finding import Finding, with_jitter
+from benchmark.cohort.phantom.findings import devices as draw_devices
+from benchmark.cohort.phantom.findings.air import stretched_lungs
+from benchmark.cohort.phantom.findings.drawing import DRAW, to_draw
+from benchmark.cohort.phantom.findings.finding import Finding, with_jitter
+from benchmark.cohort.phantom.findings.mediastinum import heart_widened
 
 COARSE = 28
 """Nodes per side of the grid on which displacements are evaluated; they are smooth."""
 CENTRE = (97.0, 129.0)
-"""(row, column) of the canvas in the middle of a picture."""
+"""(row, column) of the canvas in the middle of an image."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A finding as it lies in the picture."""
+    """A finding as it lies in the image."""
 
     finding: Finding
     region: np.ndarray
@@ -43,7 +43,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Radiograph:
     """A rendered radiograph."""
 
     grey: np.ndarray
@@ -51,7 +51,7 @@ class Picture:
     view: str
     """``PA`` or ``AP``."""
     drawn: tuple[Drawn, ...]
-    """Findings with a place, at least ``MIN_PIXELS`` of it in the picture."""
+    """Findings with a place, at least ``MIN_PIXELS`` of it in the image."""
 
 
 MIN_PIXELS = 3
@@ -118,7 +118,7 @@ def _map(
     y = (np.linspace(0, height - 1, COARSE, dtype=np.float32) - (height - 1) / 2) * scale
     x = (np.linspace(0, width - 1, COARSE, dtype=np.float32) - (width - 1) / 2) * scale / build.width
     y, x = np.meshgrid(y, x, indexing="ij")
-    # The CT ends at the collar bones: a picture may not look above it.
+    # The CT ends at the collar bones: an image may not look above it.
     middle = max(CENTRE[0] + rng.normal(0, 5), height * scale / 2 - 3)
     rows = middle + np.cos(angle) * y - np.sin(angle) * x
     columns = CENTRE[1] + rng.normal(0, 5) + np.sin(angle) * y + np.cos(angle) * x
@@ -143,7 +143,7 @@ def shape_of(style: Style, size: int, rng: np.random.Generator) -> tuple[int, in
 
 def render(
     anatomy: Anatomy, build: Build, findings: Sequence[Finding], style: Style, size: int, rng: np.random.Generator
-) -> Picture:
+) -> Radiograph:
     """Draw one radiograph.
 
     Args:
@@ -151,8 +151,8 @@ def render(
         build: the patient.
         findings: what to draw; sides that a tag leaves open are drawn by lot.
         style: the dataset's acquisition.
-        size: longer side of the picture, pixels.
-        rng: the picture's generator; the same state gives the same picture, byte for byte.
+        size: longer side of the image, pixels.
+        rng: the image's generator; the same state gives the same image, byte for byte.
     """
     shape = shape_of(style, size, rng)
     portable = bool(rng.random() < style.portable)
@@ -175,4 +175,4 @@ def render(
         region = cv2.remap(drawing.region.astype(np.uint8), columns, rows, cv2.INTER_LINEAR).astype(bool)
         if int(region.sum()) >= MIN_PIXELS:
             drawn.append(Drawn(single, region))
-    return Picture(grey, "AP" if portable else "PA", tuple(drawn))
+    return Radiograph(grey, "AP" if portable else "PA", tuple(drawn))

@@ -1,4 +1,4 @@
-"""Which report is pictured in which study of which patient: the cohort before any picture exists.
+"""Which report is imaged in which study of which patient: the cohort before any image exists.
 
 Training studies draw from the reports of one side of the partition, evaluation studies from the
 other. Each dataset has its share of normal studies; abnormal reports are drawn so that the rarer
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark import layout
-from benchmark.cohort import partition
-from benchmark.cohort.materials import OpenIReport
-from benchmark.cohort.phantom.drawing import COMPOUND, DRAW
-from benchmark.cohort.phantom.finding import Finding, plan
+from benchmark.cohort.phantom.findings.drawing import COMPOUND, DRAW
+from benchmark.cohort.phantom.findings.finding import Finding, plan
 from benchmark.cohort.phantom.vocabulary import VINDR_LOCAL, labels
-from benchmark.errors import UserError
+from benchmark.common.errors import UserError
+from benchmark.materials import partition
+from benchmark.materials.open_i_report import OpenIReport
+from benchmark.pipeline import layout
 
 NORMAL_SHARE = {"mimic_cxr": 0.36, "vindr_cxr": 0.683, "chexpert": 0.2, "padchest": 0.35}
 """Open-I is what its reports say."""
@@ -67,8 +67,8 @@ def _pools(dataset: str, reports: Sequence[OpenIReport]) -> list[tuple[str, floa
     """(split, share of the studies, reports to draw from)."""
     wanted = "training" if dataset == layout.TRAINING_DATASET else "evaluation"
     mine = [report for report in reports if partition.side(report.text) == wanted]
-    mine = [report for report in mine if not UNINDEXED & set(report.mesh_major)]
-    if dataset == "open_i":  # a report of the release that names no picture has none to show
+    mine = [report for report in mine if not UNINDEXED & set(report.major)]
+    if dataset == "open_i":  # a report of the release that names no image has none to show
         mine = [report for report in mine if report.image_ids]
     if wanted == "evaluation":
         return [("test", 1.0, mine)]
@@ -96,7 +96,7 @@ def _shuffled(items: Sequence[OpenIReport], count: int, rng: np.random.Generator
 
 def _weights(dataset: str, reports: Sequence[OpenIReport]) -> np.ndarray:
     """Chance of each abnormal report: higher where it carries a rare label, at most eightfold."""
-    carried = [labels(dataset, {finding.kind for finding in plan(report.mesh_major)}) for report in reports]
+    carried = [labels(dataset, {finding.kind for finding in plan(report.major)}) for report in reports]
     counts = Counter(label for found in carried for label in found)
     common = max(counts.values(), default=1)
     power = 0.25 if dataset == layout.TRAINING_DATASET else 0.5
@@ -107,8 +107,8 @@ def _weights(dataset: str, reports: Sequence[OpenIReport]) -> np.ndarray:
 
 def _eligible(dataset: str, report: OpenIReport) -> bool:
     """Whether an abnormal report has something to draw that the dataset has a word for."""
-    found = plan(report.mesh_major)
-    if dataset == "vindr_cxr":  # the release's abnormal pictures carry at least one boxed label
+    found = plan(report.major)
+    if dataset == "vindr_cxr":  # the release's abnormal images carry at least one boxed label
         return bool(labels(dataset, {finding.kind for finding in found}) & set(VINDR_LOCAL))
     if dataset == "chexpert":
         return bool(labels(dataset, {finding.kind for finding in found}))
@@ -157,7 +157,7 @@ def choose(dataset: str, reports: Sequence[OpenIReport], count: int, seed: int) 
                 patient += 1
                 left = int(rng.geometric(1 / STUDIES_PER_PATIENT[dataset]))
             left -= 1
-            studies.append(Study(dataset, len(studies), patient, report, tuple(plan(report.mesh_major)), split))
+            studies.append(Study(dataset, len(studies), patient, report, tuple(plan(report.major)), split))
         left = 0
     return studies
 

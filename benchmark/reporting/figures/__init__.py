@@ -1,1 +1,1 @@
-"""Vector figures, one family a file; each function draws one figure and returns its ``Picture``."""
+"""Vector figures, one family a file; each function draws one figure and returns its ``Image``."""

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.evidence import Evidence
-from benchmark.reporting import names, select
-from benchmark.reporting.figures.style import GREY, INK, Picture, drawing
+from benchmark.artifacts import select
+from benchmark.artifacts.evidence import Evidence
+from benchmark.reporting import names
+from benchmark.reporting.figures.style import GREY, INK, Plot, drawing
 
 if TYPE_CHECKING:
-    from benchmark.statistics.effects import Effect
+    from benchmark.pipeline.effects import Effect
 
 PANELS = (("normal_auc", "prompt"), ("abnormal_auc", ""))
 
 
-def draw(found: Evidence, effects: Sequence[Effect], folder: Path) -> Picture | None:
+def draw(found: Evidence, effects: Sequence[Effect], folder: Path) -> Plot | None:
     """Normal and abnormal AUC effects: small marks are datasets, the large one their mean."""
     table = found.results["differences"]
     if table.empty or not effects:
@@ -43,7 +44,7 @@ def draw(found: Evidence, effects: Sequence[Effect], folder: Path) -> Picture | 
             fontsize=6,
         )
         axes[0][0].invert_yaxis()
-    return Picture(
+    return Plot(
         "ablation_effects.svg",
         f"Marginal effect of each part with {found.interval}, mean over the datasets; ticks below: each dataset. "
         "Filled: the interval excludes zero.",

@@ -1,4 +1,4 @@
-"""Heatmaps over pictures with the true regions, and the contact sheet: only where pictures may be shown.
+"""Heatmaps over images with the true regions, and the contact sheet: only where images may be shown.
 
 Which heatmaps: those that scoring kept by its rule (evaluation/examples.py), right and wrong as they
 fall. Which contacts: the smallest hash of the identifier.
@@ -15,20 +15,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark import files, layout
-from benchmark.cohort.schema import LABEL
-from benchmark.evidence import Evidence, Run
+from benchmark.artifacts.cohort import LABEL
+from benchmark.artifacts.evidence import Evidence, Run
+from benchmark.common import files
+from benchmark.pipeline import layout
 from benchmark.reporting import names
-from benchmark.reporting.figures.style import Picture, drawing
+from benchmark.reporting.figures.style import Plot, drawing
 
 PER_DATASET = 3
 CONTACTS = 8
-"""Pictures of each dataset on the contact sheet, half of them normal."""
+"""Images of each dataset on the contact sheet, half of them normal."""
 NAMED = 2
 """Findings that a contact's title has lines for."""
 
 
-def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Picture | None:
+def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Plot | None:
     """A row per dataset, ``PER_DATASET`` examples, each by every system given; None where nothing may be shown."""
     read = {system: _read(found.runs_of(system)[0]) for system in systems if found.runs_of(system)}
     read = {system: one for system, one in read.items() if one}
@@ -40,7 +41,7 @@ def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Picture |
     columns = PER_DATASET * len(read)
     with drawing(folder / "heatmaps.svg", len(shown), columns, height=1.35 * len(shown), mark=found.mark) as (_, axes):
         for line, (dataset, examples) in zip(axes, shown.items(), strict=True):
-            pictures = np.load(layout.cohort(dataset) / "images.npy", mmap_mode="r")
+            images = np.load(layout.cohort(dataset) / "images.npy", mmap_mode="r")
             for axis in line:
                 axis.set_axis_off()
             for place, example in enumerate(examples):
@@ -49,7 +50,7 @@ def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Picture |
                     own, heatmap = next(((k, m) for k, m in maps if _same(k, example)), (None, None))
                     if own is None or heatmap is None:
                         continue
-                    _overlay(axis, pictures[example["row"]], heatmap, example["bounds"])
+                    _overlay(axis, images[example["row"]], heatmap, example["bounds"])
                     axis.set_title(
                         f"{fill(example['finding'], 22)}\n{found.label(system)}: {own['outcome']}",
                         fontsize=5.5,
@@ -59,7 +60,7 @@ def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Picture |
                 -0.08, 0.5, names.dataset(dataset), rotation=90, va="center", ha="right", transform=line[0].transAxes
             )
     labels = names.join([found.label(system) for system in read])
-    return Picture(
+    return Plot(
         "heatmaps.svg",
         f"Heatmaps of {labels} (first seed) for the finding's prompt; box: bounds of the true region; cross: the "
         f"heatmap's maximum, which decides hit or miss. Chosen by rule: {first[0][0]['rule']}.",
@@ -67,8 +68,8 @@ def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Picture |
     )
 
 
-def contact_sheet(found: Evidence, folder: Path) -> Picture | None:
-    """Cached pictures of every cohort that may be shown, normals left."""
+def contact_sheet(found: Evidence, folder: Path) -> Plot | None:
+    """Cached images of every cohort that may be shown, normals left."""
     shown = [d for d in layout.DATASETS if d in found.cards and found.may_show(d)]
     rows = {d: _contacts(pd.read_parquet(layout.cohort(d) / "index.parquet")) for d in shown}
     rows = {d: chosen for d, chosen in rows.items() if chosen}
@@ -79,20 +80,20 @@ def contact_sheet(found: Evidence, folder: Path) -> Picture | None:
         axes,
     ):
         for line, (dataset, chosen) in zip(axes, rows.items(), strict=True):
-            pictures = np.load(layout.cohort(dataset) / "images.npy", mmap_mode="r")
+            images = np.load(layout.cohort(dataset) / "images.npy", mmap_mode="r")
             for axis in line:
                 axis.set_axis_off()
             for axis, (row, title) in zip(line, chosen, strict=False):
-                axis.imshow(pictures[row], cmap="gray", vmin=0, vmax=255)
+                axis.imshow(images[row], cmap="gray", vmin=0, vmax=255)
                 axis.set_title(title, fontsize=4, pad=2)
             line[0].text(
                 -0.08, 0.5, names.dataset(dataset), rotation=90, va="center", ha="right", transform=line[0].transAxes
             )
-    return Picture(
+    return Plot(
         "contact_sheet.svg",
-        "Pictures as the models get them, with the findings of their labels, normals left; the first of each kind by "
+        "Images as the models get them, with the findings of their labels, normals left; the first of each kind by "
         "the hash of its identifier.",
-        "Contact sheet of normal and abnormal pictures of each cohort",
+        "Contact sheet of normal and abnormal images of each cohort",
     )
 
 
@@ -110,13 +111,13 @@ def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(one[key] == other[key] for key in ("dataset", "image_id", "finding"))
 
 
-def _overlay(axis: Any, picture: np.ndarray, heatmap: np.ndarray, bounds: Sequence[float]) -> None:
-    """The picture in grey, the heatmap's upper half in colour, its maximum and the true region."""
-    size = len(picture)
+def _overlay(axis: Any, image: np.ndarray, heatmap: np.ndarray, bounds: Sequence[float]) -> None:
+    """The image in grey, the heatmap's upper half in colour, its maximum and the true region."""
+    size = len(image)
     low, high = float(heatmap.min()), float(heatmap.max())
     scaled = (heatmap - low) / (high - low if high > low else 1.0)
     frame = (-0.5, size - 0.5, size - 0.5, -0.5)
-    axis.imshow(picture, cmap="gray", vmin=0, vmax=255, extent=frame)
+    axis.imshow(image, cmap="gray", vmin=0, vmax=255, extent=frame)
     axis.imshow(scaled, cmap="inferno", vmin=0, vmax=1, alpha=0.45, extent=frame, interpolation="bilinear")
     y, x = np.unravel_index(int(np.argmax(heatmap)), heatmap.shape)
     scale = size / np.asarray(heatmap.shape)
@@ -129,7 +130,7 @@ def _overlay(axis: Any, picture: np.ndarray, heatmap: np.ndarray, bounds: Sequen
 
 
 def _contacts(index: pd.DataFrame) -> list[tuple[int, str]]:
-    """(row, title) of the pictures to show: half normal, each half by hash of the identifier."""
+    """(row, title) of the images to show: half normal, each half by hash of the identifier."""
     order = sorted(range(len(index)), key=lambda i: hashlib.sha256(str(index["image_id"].iloc[i]).encode()).digest())
     known = index["normal"].fillna(-1).to_numpy(int)
     half = CONTACTS // 2

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.evidence import Evidence
-from benchmark.reporting import names, select
-from benchmark.reporting.figures.style import GREY, INK, Picture, drawing
+from benchmark.artifacts import select
+from benchmark.artifacts.evidence import Evidence
+from benchmark.reporting import names
+from benchmark.reporting.figures.style import GREY, INK, Plot, drawing
 
 PANELS = (
     ("normal_auc", "prompt"),
@@ -18,7 +19,7 @@ PANELS = (
 SHORT = {"prompt": "normal prompt", "one_minus_max": "1 − max", "contrast": "contrast"}
 
 
-def draw(found: Evidence, a: str, b: str, folder: Path) -> Picture | None:
+def draw(found: Evidence, a: str, b: str, folder: Path) -> Plot | None:
     """Differences a - b of every headline quantity on every dataset; None where none was measured."""
     table = found.results["differences"]
     order = [*found.datasets, "overall"]
@@ -50,7 +51,7 @@ def draw(found: Evidence, a: str, b: str, folder: Path) -> Picture | None:
             axis.locator_params(axis="x", nbins=3)
             axis.xaxis.set_major_formatter(lambda value, _: f"{value:z.3g}".replace("-", "−"))
     labels = found.label(a), found.label(b)
-    return Picture(
+    return Plot(
         name,
         f"{labels[0]} minus {labels[1]}: paired differences with {found.interval}s; right of zero favours {labels[0]}. "
         "Filled: significant; open: not.",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.evidence import Evidence
-from benchmark.reporting import names, select
-from benchmark.reporting.figures.style import ABNORMAL, NORMAL, Picture, drawing, legend_above
+from benchmark.artifacts import select
+from benchmark.artifacts.evidence import Evidence
+from benchmark.reporting import names
+from benchmark.reporting.figures.style import ABNORMAL, NORMAL, Plot, drawing, legend_above
 
 
-def draw(found: Evidence, folder: Path) -> Picture | None:
+def draw(found: Evidence, folder: Path) -> Plot | None:
     """Rows are systems, columns datasets; None where no histogram was measured."""
     table = select.rows(found.results["histograms"], score="prompt")
     systems = [s for s in found.systems if not select.rows(table, system=s).empty]
@@ -38,9 +39,9 @@ def draw(found: Evidence, folder: Path) -> Picture | None:
             axis.set_title(names.dataset(dataset))
         figure.supxlabel("score of the normal prompt, standard deviations from the validation mean", fontsize=7.5)
         legend_above(figure, axes[0][0], 2)
-    return Picture(
+    return Plot(
         "histograms.svg",
-        "Scores of the normal prompt by truth: share of the normal (of the abnormal) pictures per bin, mean over "
+        "Scores of the normal prompt by truth: share of the normal (of the abnormal) images per bin, mean over "
         "seeds; heights compare within a row.",
-        "Histograms of the normality score for normal and abnormal pictures",
+        "Histograms of the normality score for normal and abnormal images",
     )

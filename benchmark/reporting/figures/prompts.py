@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.evidence import Evidence
-from benchmark.reporting import names, select
-from benchmark.reporting.figures.style import GREY, Picture, drawing, legend_above, looks
+from benchmark.artifacts import select
+from benchmark.artifacts.evidence import Evidence
+from benchmark.reporting import names
+from benchmark.reporting.figures.style import GREY, Plot, drawing, legend_above, looks
 
 
-def draw(found: Evidence, folder: Path) -> Picture | None:
+def draw(found: Evidence, folder: Path) -> Plot | None:
     """Normal AUC under every wording, a panel per dataset; None with a single wording."""
     table = select.rows(found.results["auc"], seed="all", quantity="normal_auc", finding="", progress=1.0)
     if table.empty:
@@ -44,7 +45,7 @@ def draw(found: Evidence, folder: Path) -> Picture | None:
         axes[0][0].invert_yaxis()
         figure.supxlabel("normal AUC", fontsize=7.5)
         legend_above(figure, axes[0][0], len(found.systems))
-    return Picture(
+    return Plot(
         "prompts.svg",
         f"Normal AUC under other wordings of the normal prompt, with {found.interval}s. Left of 0.5 the ranking is "
         "inverted.",

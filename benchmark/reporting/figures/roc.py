@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.evidence import Evidence
-from benchmark.reporting import names, select
-from benchmark.reporting.figures.style import GREY, Picture, drawing, legend_above, looks
+from benchmark.artifacts import select
+from benchmark.artifacts.evidence import Evidence
+from benchmark.reporting import names
+from benchmark.reporting.figures.style import GREY, Plot, drawing, legend_above, looks
 
 
-def draw(found: Evidence, folder: Path) -> Picture | None:
+def draw(found: Evidence, folder: Path) -> Plot | None:
     """A panel per dataset, a curve per system; None where no curve was measured."""
     table = select.rows(found.results["roc"], score="prompt")
     if table.empty:
@@ -35,7 +36,7 @@ def draw(found: Evidence, folder: Path) -> Picture | None:
         axes[0][0].set_ylabel("normals called normal")
         figure.supxlabel("abnormals called normal", fontsize=7.5)
         legend_above(figure, axes[0][0], len(found.systems))
-    return Picture(
+    return Plot(
         "roc.svg",
         "ROC curves of the normal class by the normal prompt. Line: mean over seeds; band: least and greatest seed.",
         "ROC curves, a panel per dataset and a line per system",

@@ -1,4 +1,4 @@
-"""The pair matrix of validation pictures and captions, normals first: where the methods differ."""
+"""The pair matrix of validation images and captions, normals first: where the methods differ."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.evidence import Evidence
-from benchmark.reporting.figures.style import Picture, drawing
+from benchmark.artifacts.evidence import Evidence
+from benchmark.reporting.figures.style import Plot, drawing
 
 SHOWN = 64
 """Pairs drawn, half of them normal where there are as many."""
 
 
-def draw(found: Evidence, systems: tuple[str, ...], folder: Path) -> Picture | None:
+def draw(found: Evidence, systems: tuple[str, ...], folder: Path) -> Plot | None:
     """Similarity matrices side by side, first seed; None where scoring left none."""
     matrices = []
     for system in systems:
@@ -34,12 +34,12 @@ def draw(found: Evidence, systems: tuple[str, ...], folder: Path) -> Picture | N
             axis.tick_params(length=0)
             axis.grid(visible=False)
             axis.set_title(found.label(system))
-        axes[0][0].set_ylabel("picture")
+        axes[0][0].set_ylabel("image")
         figure.supxlabel("caption", fontsize=7.5)
         figure.colorbar(image, ax=list(axes[0]), shrink=0.8, label="similarity, standardised")
-    return Picture(
+    return Plot(
         "similarity.svg",
-        "Similarity of validation pictures (rows) and their captions (columns), normals first, first seed, "
+        "Similarity of validation images (rows) and their captions (columns), normals first, first seed, "
         "standardised within each matrix. The off-diagonal term asks for a bright normal-normal block; "
         "InfoNCE for a bright diagonal alone.",
         "Similarity matrices with normal and abnormal blocks, one per system",

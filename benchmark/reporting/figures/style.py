@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark import files
+from benchmark.common import files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +64,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Plot:
     """A saved figure and the words that go with it."""
 
     file: str

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.evidence import Evidence
-from benchmark.reporting import names, select
-from benchmark.reporting.figures.style import Picture, drawing, legend_above, looks
+from benchmark.artifacts import select
+from benchmark.artifacts.evidence import Evidence
+from benchmark.reporting import names
+from benchmark.reporting.figures.style import Plot, drawing, legend_above, looks
 
 SMOOTHING = 25
 """Window of the training loss's running median, steps."""
 
 
-def curves(found: Evidence, folder: Path) -> Picture | None:
+def curves(found: Evidence, folder: Path) -> Plot | None:
     """Training loss (running median) and validation loss of every seed of the compared systems."""
     runs = [run for run in found.runs if run.system in found.systems and not run.history.empty]
     if not runs:
@@ -31,7 +32,7 @@ def curves(found: Evidence, folder: Path) -> Picture | None:
             axis.set_title(title)
             axis.set_xlabel("share of the budget spent")
         legend_above(figure, axes[0][0], len(found.systems))
-    return Picture(
+    return Plot(
         "training_curves.svg",
         "Loss against the budget, a line per seed. Losses of different objectives are different quantities: "
         "compare a curve with itself, not with another system's.",
@@ -39,7 +40,7 @@ def curves(found: Evidence, folder: Path) -> Picture | None:
     )
 
 
-def budget(found: Evidence, folder: Path) -> Picture | None:
+def budget(found: Evidence, folder: Path) -> Plot | None:
     """Normal AUC and abnormal AUC at each kept share of the budget, with intervals."""
     table = select.rows(found.results["auc"], seed="all", finding="", system=found.systems)
     if table.empty or table["progress"].nunique() < 2:
@@ -78,7 +79,7 @@ def budget(found: Evidence, folder: Path) -> Picture | None:
             axis.set_title(names.dataset(dataset))
         figure.supxlabel("share of the budget spent, %", fontsize=7.5)
         legend_above(figure, axes[0][0], len(found.systems))
-    return Picture(
+    return Plot(
         "budget_curves.svg",
         f"AUC against the share of the budget spent, with {found.interval}s. Dotted: the supervised probe.",
         "AUC of each system at 25, 50 and 100 per cent of the budget",

@@ -16,7 +16,7 @@ def tower() -> ConvTower:
     return ConvTower(ConvOptions(width=8, dim=16)).eval()
 
 
-def pictures(count: int) -> torch.Tensor:
+def images(count: int) -> torch.Tensor:
     """Bright discs of random place and size on grey, float32 [count, 1, 32, 32]."""
     draws = torch.rand(3, count, 1, 1, generator=torch.Generator().manual_seed(3))
     rows, columns = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
@@ -24,18 +24,18 @@ def pictures(count: int) -> torch.Tensor:
     return (0.4 + 0.3 * inside)[:, None]
 
 
-def test_a_picture_scores_alone_as_in_a_batch(tower: ConvTower) -> None:
-    both = pictures(5)
+def test_a_image_scores_alone_as_in_a_batch(tower: ConvTower) -> None:
+    both = images(5)
     torch.testing.assert_close(tower(both).pooled[2:3], tower(both[2:3]).pooled, rtol=1e-4, atol=1e-5)
 
 
 def test_exposure_and_gain_of_the_detector_do_not_matter(tower: ConvTower) -> None:
-    dim = 0.1 + 0.8 * pictures(4)
-    torch.testing.assert_close(tower(dim).pooled, tower(pictures(4)).pooled, rtol=0.2, atol=0.02)
+    dim = 0.1 + 0.8 * images(4)
+    torch.testing.assert_close(tower(dim).pooled, tower(images(4)).pooled, rtol=0.2, atol=0.02)
 
 
-def test_standardising_tells_pictures_apart_that_random_filters_hardly_do(tower: ConvTower) -> None:
-    seen = pictures(256)
+def test_standardising_tells_images_apart_that_random_filters_hardly_do(tower: ConvTower) -> None:
+    seen = images(256)
     assert tower(seen).pooled.std(0).max() < 0.3
     tower.standardise(seen)
     after = tower(seen).pooled

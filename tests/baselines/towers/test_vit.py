@@ -43,7 +43,7 @@ def test_the_full_tower_is_the_released_one() -> None:
     torch.testing.assert_close(patches[:, ::28][:, :7, :64], expected["patch_tokens_sample"], **parity.FULL)
 
 
-def test_a_larger_picture_is_cropped_about_its_centre_and_the_cut_cells_are_counted() -> None:
+def test_a_larger_image_is_cropped_about_its_centre_and_the_cut_cells_are_counted() -> None:
     torch.manual_seed(0)
     tower, pixels = VitTower(TINY).eval(), torch.rand(2, 1, 48, 48)
     with torch.no_grad():

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import layout
 from benchmark.captions.hand_labels import STRATA, draw, evaluation_sentences, label_of, read_labels
-from benchmark.cohort import materials, partition
-from benchmark.cohort.materials import OpenIReport
+from benchmark.materials import contents, partition
+from benchmark.materials.open_i_report import OpenIReport
+from benchmark.pipeline import layout
 from offclip.sentences import sentence_hash
 
 MATERIALS = Path(__file__).resolve().parents[3] / layout.MATERIALS
@@ -18,7 +18,7 @@ MATERIALS = Path(__file__).resolve().parents[3] / layout.MATERIALS
 
 @pytest.mark.skipif(not (MATERIALS / "materials.json").exists(), reason="the public material has not been fetched")
 def test_every_label_belongs_to_a_sentence_of_the_draw() -> None:
-    drawn = draw(evaluation_sentences(materials.open_i_reports(MATERIALS)))
+    drawn = draw(evaluation_sentences(contents.open_i_reports(MATERIALS)))
     assert {sentence_hash(sentence.text) for sentence in drawn} == set(read_labels())
 
 

@@ -8,15 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.captions.prompters import (
-    KEY_VARIABLE,
-    EndpointPrompter,
-    RulePrompter,
-    TablePrompter,
-    prompter,
-)
-from benchmark.errors import UserError
-from benchmark.settings import CaptionSettings, EndpointSettings
+from benchmark.captions.prompters import KEY_VARIABLE, EndpointPrompter, RulePrompter, TablePrompter, prompter
+from benchmark.common.errors import UserError
+from benchmark.pipeline.settings import CaptionSettings, EndpointSettings
 
 REPORTS = [["Stable cardiomegaly", "No effusion"], ["Normal chest"]]
 

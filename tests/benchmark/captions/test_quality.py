@@ -5,13 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmark.captions.hand_labels import Drawn
-from benchmark.captions.quality import (
-    alternatives,
-    classifier_quality,
-    filter_summary,
-    prompting_summary,
-    proportion,
-)
+from benchmark.captions.quality import alternatives, classifier_quality, filter_summary, prompting_summary, proportion
 from offclip.sentence_classifier import SentenceClassifier
 from offclip.sentences import sentence_hash
 

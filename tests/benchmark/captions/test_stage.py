@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmark import captions, files, layout
-from benchmark.captions import CaptionSampler, stage
-from benchmark.cohort import materials
-from benchmark.cohort.materials import OpenIReport
-from benchmark.errors import UserError
+from benchmark.captions import stage
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.materials import contents
+from benchmark.materials.open_i_report import OpenIReport
+from benchmark.pipeline import layout
+from benchmark.training.captions import CaptionSampler
 
 PARAMS = Path(__file__).resolve().parents[3] / "params.yaml"
 NORMAL = "FINDINGS: The lungs are clear. Heart size is normal.\n\nIMPRESSION: No acute disease."
@@ -19,7 +21,7 @@ ABNORMAL = "FINDINGS: The lungs are clear. There is a small left effusion.\n\nIM
 
 
 def index(studies: int = 60) -> pd.DataFrame:
-    """Two pictures a study, two studies a patient; every third study normal, the last ten validate, one has no text."""
+    """Two images a study, two studies a patient; every third study normal, the last ten validate, one has no text."""
     rows = []
     for number in range(studies):
         normal = number % 3 == 0
@@ -36,12 +38,12 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "params.yaml").write_text(PARAMS.read_text(encoding="utf-8"), encoding="utf-8")
     files.write_parquet(layout.cohort("mimic_cxr") / "index.parquet", index())
     reports = [OpenIReport(str(n), f"Case {n}. No effusion. Tortuous aorta.", "", "", "", (), (), ()) for n in range(9)]
-    monkeypatch.setattr(materials, "open_i_reports", lambda: reports)
+    monkeypatch.setattr(contents, "open_i_reports", lambda: reports)
     return tmp_path
 
 
 def test_the_stage_writes_what_the_contract_says(workspace: Path) -> None:
-    captions.run()
+    stage.run()
     sentences = pd.read_parquet(layout.CAPTIONS / "sentences.parquet")
     studies = pd.read_parquet(layout.CAPTIONS / "studies.parquet")
     assert list(sentences) == ["study_id", "position", "text", "prompted", "abnormal_probability", "normal"]
@@ -68,14 +70,14 @@ def test_the_stage_writes_what_the_contract_says(workspace: Path) -> None:
 
 
 def test_the_same_input_gives_the_same_bytes(workspace: Path) -> None:
-    captions.run()
+    stage.run()
     first = {path.name: path.read_bytes() for path in layout.CAPTIONS.iterdir()}
-    captions.run()
+    stage.run()
     assert {path.name: path.read_bytes() for path in layout.CAPTIONS.iterdir()} == first
 
 
 def test_the_sampler_reads_the_stage(workspace: Path) -> None:
-    captions.run()
+    stage.run()
     sampler = CaptionSampler.load(["s000", "s001", "s003"], "filtered", 0.5, seed=1)
     assert sampler.has_caption.tolist() == [False, True, True]
     texts, is_normal = sampler([1, 2], epoch=0)
@@ -95,7 +97,7 @@ def test_a_table_of_prompts_enters_as_free_clauses(workspace: Path) -> None:
     params["captions"] |= {"prompting": "table", "table": "llm.csv"}
     (workspace / "params.yaml").write_text(yaml.safe_dump(params))
     (workspace / "llm.csv").write_text("study_id,prompted\ns001,There is cardiomegaly. There is no pneumothorax.\n")
-    captions.run()
+    stage.run()
     sentences = pd.read_parquet(layout.CAPTIONS / "sentences.parquet")
     free = sentences[(sentences["study_id"] == "s001") & (sentences["text"] == "")]
     assert free["prompted"].tolist() == ["There is cardiomegaly.", "There is no pneumothorax."]
@@ -108,19 +110,19 @@ def test_an_endpoint_never_sees_credentialed_reports(workspace: Path) -> None:
     (workspace / "params.yaml").write_text(yaml.safe_dump(params))
     files.write_json(layout.cohort("mimic_cxr") / "card.json", {"credentialed": True})
     with pytest.raises(UserError, match="credentialed"):
-        captions.run()
+        stage.run()
 
 
 def test_missing_input_is_one_sentence(workspace: Path) -> None:
     (layout.cohort("mimic_cxr") / "index.parquet").unlink()
     with pytest.raises(UserError, match="prepare mimic_cxr"):
-        captions.run()
+        stage.run()
 
 
 def test_one_class_of_studies_cannot_teach(workspace: Path) -> None:
     files.write_parquet(layout.cohort("mimic_cxr") / "index.parquet", index().assign(normal=1))
     with pytest.raises(UserError, match="one class only"):
-        captions.run()
+        stage.run()
 
 
 def test_the_vocabulary_is_ordered_by_frequency_then_alphabet() -> None:
@@ -145,5 +147,5 @@ def test_a_name_in_reports_of_few_patients_reaches_no_vocabulary(workspace: Path
     named = table["patient_id"].isin(sorted(table["patient_id"].unique())[1 : 1 + patients])
     table.loc[named, "report"] = table.loc[named, "report"] + " Discussed with Dr. Quillback."
     files.write_parquet(layout.cohort("mimic_cxr") / "index.parquet", table)
-    captions.run()
+    stage.run()
     assert ("quillback" in files.read_json(layout.CAPTIONS / "vocabulary.json")) is known

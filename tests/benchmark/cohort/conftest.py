@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import layout
-from benchmark.cohort import adapter, materials
-from benchmark.cohort.adapter import Cohort
-from benchmark.settings import DatasetSettings
+from benchmark.cohort import contract
+from benchmark.cohort.contract import Cohort
+from benchmark.materials import wheels
+from benchmark.pipeline import layout
+from benchmark.pipeline.settings import DatasetSettings
 from tests.benchmark.cohort import miniatures
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -24,7 +25,7 @@ def read() -> Read:
     """Read a root with a dataset's adapter: ``read("vindr_cxr", root, labels="all")``."""
 
     def reading(dataset: str, root: Path, grounding: Path | None = None, **options: str) -> Cohort:
-        return adapter.reader(dataset)(root, DatasetSettings(root=str(root), **options), grounding)
+        return contract.reader(dataset)(root, DatasetSettings(root=str(root), **options), grounding)
 
     return reading
 
@@ -38,11 +39,11 @@ def miniature(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path
 @pytest.fixture(scope="session")
 def published_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with the published tables that the torchxrayvision wheel carries."""
-    places = [REPOSITORY / layout.MATERIALS, Path(os.environ.get(materials.HAND_PLACED, "nowhere"))]
-    wheels = [place / materials.TORCHXRAYVISION.filename for place in places]
-    wheel = next((path for path in wheels if path.is_file()), None)
+    places = [REPOSITORY / layout.MATERIALS, Path(os.environ.get(wheels.HAND_PLACED, "nowhere"))]
+    found = [place / wheels.TORCHXRAYVISION.filename for place in places]
+    wheel = next((path for path in found if path.is_file()), None)
     if wheel is None:
-        pytest.skip(f"{materials.TORCHXRAYVISION.filename} is not there; run `python -m benchmark materials`")
+        pytest.skip(f"{wheels.TORCHXRAYVISION.filename} is not there; run `python -m benchmark materials`")
     folder = tmp_path_factory.mktemp("published")
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():

@@ -1,7 +1,7 @@
 """A few studies in each published layout, written by hand from the releases' descriptions.
 
 Nothing here shares code with the phantom's writer or with the adapters: if either drifts from the releases, the
-tests notice. Pictures are smooth gradients with a bright patch, so that orientation and identity can be checked.
+tests notice. Images are smooth gradients with a bright patch, so that orientation and identity can be checked.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def lines(*rows: str) -> str:
 
 
 def mimic_cxr(root: Path) -> Path:
-    """Three patients of p10-p16 (one of them validates), one of p17; a study with two frontal pictures."""
-    pictures = [  # dicom_id, subject, study, view, split
+    """Three patients of p10-p16 (one of them validates), one of p17; a study with two frontal images."""
+    images = [  # dicom_id, subject, study, view, split
         ("aaaa-0001", "10000032", "50414267", "PA", "train"),
         ("aaaa-0002", "10000032", "50414267", "LATERAL", "train"),
         ("aaaa-0003", "10000032", "53189527", "AP", "train"),
@@ -115,21 +115,21 @@ def mimic_cxr(root: Path) -> Path:
         "55555555": " FINDINGS:  Stable cardiomegaly.\n",
         "58888888": " INDICATION:  Cough.\n\n COMPARISON:  None.\n",
     }
-    for dicom_id, subject, study, _view, _split in pictures:
+    for dicom_id, subject, study, _view, _split in images:
         jpeg(root / f"files/p{subject[:2]}/p{subject}/s{study}/{dicom_id}.jpg", 60, 50, bright=0.8)
-    for _, subject, study, _view, _split in pictures:
+    for _, subject, study, _view, _split in images:
         if study in reports:
             text(root / f"files/p{subject[:2]}/p{subject}/s{study}.txt", reports[study])
     text(
         root / "mimic-cxr-2.0.0-metadata.csv.gz",
         lines(
             "dicom_id,subject_id,study_id,PerformedProcedureStepDescription,ViewPosition,Rows,Columns,StudyDate",
-            *(f'{d},{p},{s},"CHEST (PA AND LAT)",{v},60,50,21800506' for d, p, s, v, _ in pictures),
+            *(f'{d},{p},{s},"CHEST (PA AND LAT)",{v},60,50,21800506' for d, p, s, v, _ in images),
         ),
     )
     text(
         root / "mimic-cxr-2.0.0-split.csv.gz",
-        lines("dicom_id,study_id,subject_id,split", *(f"{d},{s},{p},{split}" for d, p, s, _, split in pictures)),
+        lines("dicom_id,study_id,subject_id,split", *(f"{d},{s},{p},{split}" for d, p, s, _, split in images)),
     )
     text(
         root / "mimic-cxr-2.0.0-chexpert.csv.gz",
@@ -146,7 +146,7 @@ def mimic_cxr(root: Path) -> Path:
 
 
 def vindr_cxr(root: Path) -> Path:
-    """Four test pictures: inverted with boxes, normal, one with only a finding outside the published 17, one plain."""
+    """Four test images: inverted with boxes, normal, one with only a finding outside the published 17, one plain."""
     rows = {
         "0a1b": {"Cardiomegaly", "Pleural effusion"},
         "1c2d": {"No finding"},
@@ -184,11 +184,11 @@ OPEN_I = """<?xml version="1.0" encoding="utf-8"?>
 <eCitation><meta type="rr"/><uId id="CXR{uid}"/><MedlineCitation><Article><Abstract>
 <AbstractText Label="COMPARISON">None.</AbstractText><AbstractText Label="INDICATION">XXXX</AbstractText>
 <AbstractText Label="FINDINGS">{findings}</AbstractText><AbstractText Label="IMPRESSION">{impression}</AbstractText>
-</Abstract></Article></MedlineCitation><MeSH>{mesh}</MeSH>{pictures}</eCitation>"""
+</Abstract></Article></MedlineCitation><MeSH>{mesh}</MeSH>{images}</eCitation>"""
 
 
 def open_i(root: Path, view_table: bool = True) -> Path:
-    """Four reports: normal with two views, right upper opacity, pericardial effusion (a substring trap), no picture."""
+    """Four reports: normal with two views, right upper opacity, pericardial effusion (a substring trap), no image."""
     reports = {
         "1": ("Clear lungs.", "Normal chest.", ["normal"], ["normal"], ["CXR1_1_IM-0001-3001", "CXR1_1_IM-0001-4001"]),
         "1000": (
@@ -201,15 +201,15 @@ def open_i(root: Path, view_table: bool = True) -> Path:
         "22": ("", "Pericardial effusion.", ["Pericardial Effusion"], ["pericardial effusion"], ["CXR22_IM-0022-1001"]),
         "7": ("No films.", "", ["No Indexing"], [], []),
     }
-    for uid, (findings, impression, major, automatic, pictures) in reports.items():
+    for uid, (findings, impression, major, automatic, images) in reports.items():
         mesh = "".join(f"<major>{tag}</major>" for tag in major)
         mesh += "".join(f"<automatic>{tag}</automatic>" for tag in automatic)
-        images = "".join(f'<parentImage id="{name}"><figureId>F1</figureId></parentImage>' for name in pictures)
+        elements = "".join(f'<parentImage id="{name}"><figureId>F1</figureId></parentImage>' for name in images)
         text(
             root / f"ecgen-radiology/{uid}.xml",
-            OPEN_I.format(uid=uid, findings=findings, impression=impression, mesh=mesh, pictures=images),
+            OPEN_I.format(uid=uid, findings=findings, impression=impression, mesh=mesh, images=elements),
         )
-        for name in pictures:
+        for name in images:
             png(root / f"NLMCXR_png/{name}.png", 64, 80, 255)
     if view_table:
         text(
@@ -226,7 +226,7 @@ def open_i(root: Path, view_table: bool = True) -> Path:
 
 
 def chexpert(root: Path) -> Path:
-    """Three test studies, one with a lateral picture; masks of two findings."""
+    """Three test studies, one with a lateral image; masks of two findings."""
     rows = {
         "patient64741/study1/view1_frontal.jpg": {"Cardiomegaly", "Enlarged Cardiomediastinum", "Lung Opacity"},
         "patient64741/study1/view2_lateral.jpg": {"Cardiomegaly", "Enlarged Cardiomediastinum", "Lung Opacity"},

@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmark import cli, layout
-from benchmark.cohort import pictures, schema
-from benchmark.errors import UserError
+from benchmark import cli
+from benchmark.cohort import schema
+from benchmark.cohort.decoding import decode
+from benchmark.common.errors import UserError
+from benchmark.pipeline import layout
 from tests.benchmark.cohort import miniatures
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -64,12 +66,12 @@ EVERY = pytest.mark.parametrize("workplace", [(dataset, 0.01) for dataset in lay
 
 
 def assert_rows_agree(place: Workplace) -> None:
-    """Row i of the index describes row i of the pictures."""
+    """Row i of the index describes row i of the images."""
     index, images = place.index, np.load(place.cohort / "images.npy", mmap_mode="r")
     assert images.shape == (len(index), 80, 80)
-    for row, picture in zip(index.itertuples(), images, strict=True):
-        expected, height, width = pictures.load(place.root / row.path, "faithful", 80)
-        np.testing.assert_array_equal(picture, expected)
+    for row, image in zip(index.itertuples(), images, strict=True):
+        expected, height, width = decode.load(place.root / row.path, "faithful", 80)
+        np.testing.assert_array_equal(image, expected)
         assert (row.height, row.width) == (height, width)
 
 
@@ -99,14 +101,14 @@ def test_preparing_twice_gives_the_same_bytes(workplace: Workplace) -> None:
 def test_the_card_says_what_the_cohort_is(workplace: Workplace) -> None:
     assert workplace.prepare() == 0
     card = workplace.card
-    assert card["counts"] == {"pictures": 3, "studies": 3, "patients": 3, "normal": 1, "abnormal": 2}
+    assert card["counts"] == {"images": 3, "studies": 3, "patients": 3, "normal": 1, "abnormal": 2}
     assert card["prevalence"] == {"cardiomegaly": 1, "nodule": 1, "pleural effusion": 1}
     assert card["views"] == {"AP": 1, "PA": 2}
     assert (card["phantom"], card["credentialed"], card["decode"], card["size"]) == (True, False, "faithful", 80)
     assert {"reason": "labelled exclude", "count": 1, "examples": ["300_d.png"]} in card["exclusions"]
 
 
-def test_names_of_patients_pictures_stay_out_of_the_card_of_a_real_release(workplace: Workplace) -> None:
+def test_names_of_patients_images_stay_out_of_the_card_of_a_real_release(workplace: Workplace) -> None:
     pointer = workplace.root / "pointer.json"
     pointer.write_text(pointer.read_text().replace('"phantom": true', '"phantom": false'))
     assert workplace.prepare() == 0
@@ -124,7 +126,7 @@ def damage(path: Path, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["missing", "truncated"])
 @pytest.mark.parametrize("workplace", [(dataset, 0.5) for dataset in layout.DATASETS], indirect=True)
-def test_an_unusable_picture_never_shifts_another_row(workplace: Workplace, how: str) -> None:
+def test_an_unusable_image_never_shifts_another_row(workplace: Workplace, how: str) -> None:
     assert workplace.prepare() == 0
     whole = workplace.index.set_index("image_id")
     lost = workplace.index.iloc[0]
@@ -134,11 +136,11 @@ def test_an_unusable_picture_never_shifts_another_row(workplace: Workplace, how:
     kept = workplace.index.set_index("image_id")
     pd.testing.assert_frame_equal(kept, whole.drop(index=lost["image_id"]))
     assert lost["image_id"] not in set(workplace.regions["image_id"])
-    reason = "picture not on disk" if how == "missing" else "picture cannot be decoded"
+    reason = "image not on disk" if how == "missing" else "image cannot be decoded"
     assert {"reason": reason, "count": 1, "examples": [lost["image_id"]]} in workplace.card["exclusions"]
 
 
-def test_too_many_unusable_pictures_fail_and_leave_the_old_cohort(
+def test_too_many_unusable_images_fail_and_leave_the_old_cohort(
     workplace: Workplace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert workplace.prepare() == 0
@@ -147,33 +149,33 @@ def test_too_many_unusable_pictures_fail_and_leave_the_old_cohort(
     assert workplace.prepare() == 2
     assert (workplace.cohort / "card.json").read_bytes() == before
     message = " ".join(capsys.readouterr().err.split())
-    assert "padchest: 1 of 3 pictures cannot be used (33.3%, allowed are 1.0%), for example" in message
+    assert "padchest: 1 of 3 images cannot be used (33.3%, allowed are 1.0%), for example" in message
     assert "100_a.png not on disk; complete the download, or raise cohort.max_missing" in message
 
 
 @pytest.mark.parametrize("workplace", [("mimic_cxr", 0.3)], indirect=True)
-def test_lost_reports_count_as_lost_pictures_do(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
-    """Five studies have a picture and a report; the text of one says nothing, which is no loss."""
+def test_lost_reports_count_as_lost_images_do(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    """Five studies have an image and a report; the text of one says nothing, which is no loss."""
     reports = sorted((workplace.root / "files").rglob("s*.txt"))
     reports[0].unlink()
     assert workplace.prepare() == 0
-    assert {"report file is missing or unreadable": 1, "report says nothing of the picture": 1}.items() <= {
+    assert {"report file is missing or unreadable": 1, "report says nothing of the image": 1}.items() <= {
         item["reason"]: item["count"] for item in workplace.card["exclusions"]
     }.items()
     reports[1].unlink()
     assert workplace.prepare() == 2
     message = " ".join(capsys.readouterr().err.split())
-    assert "mimic_cxr: 2 of 4 pictures cannot be used (50.0%, allowed are 30.0%), for example study" in message
+    assert "mimic_cxr: 2 of 4 images cannot be used (50.0%, allowed are 30.0%), for example study" in message
 
 
 @pytest.mark.parametrize("workplace", [("vindr_cxr", 0.01)], indirect=True)
-def test_a_box_outside_its_picture_is_refused(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_box_outside_its_image_is_refused(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
     boxes = workplace.root / "annotations/annotations_test.csv"
     boxes.write_text(boxes.read_text().replace("20.5,40.0,70.25,90.0", "20.5,40.0,170.25,90.0"))
     assert workplace.prepare() == 2
     message = " ".join(capsys.readouterr().err.split())
     assert "1 of 2 regions cannot be used" in message
-    assert "0a1b Cardiomegaly (20.5, 40, 80, 90) in a picture of 80 x 100" in message
+    assert "0a1b Cardiomegaly (20.5, 40, 80, 90) in an image of 80 x 100" in message
 
 
 @pytest.mark.parametrize("workplace", [("vindr_cxr", 0.9)], indirect=True)
@@ -182,17 +184,17 @@ def test_below_the_limit_it_is_left_out_and_counted(workplace: Workplace) -> Non
     boxes.write_text(boxes.read_text().replace("20.5,40.0,70.25,90.0", "20.5,40.0,170.25,90.0"))
     assert workplace.prepare() == 0
     assert list(workplace.regions["finding"]) == ["Pleural effusion"]
-    assert ("region outside its picture", 1) in [(e["reason"], e["count"]) for e in workplace.card["exclusions"]]
+    assert ("region outside its image", 1) in [(e["reason"], e["count"]) for e in workplace.card["exclusions"]]
 
 
 @pytest.mark.parametrize("workplace", [("vindr_cxr", 0.01)], indirect=True)
 def test_a_box_that_sticks_out_by_rounding_is_clipped(workplace: Workplace) -> None:
     assert workplace.prepare() == 0
-    assert workplace.regions["y_max"].tolist() == [90.0, 100.0]  # 100.4 in the table, 100 rows in the picture
+    assert workplace.regions["y_max"].tolist() == [90.0, 100.0]  # 100.4 in the table, 100 rows in the image
 
 
 @pytest.mark.parametrize("workplace", [("chexpert", 0.01)], indirect=True)
-def test_a_mask_of_another_size_than_its_picture_is_refused(
+def test_a_mask_of_another_size_than_its_image_is_refused(
     workplace: Workplace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     miniatures.jpeg(workplace.root / "test/patient64741/study1/view1_frontal.jpg", 45, 55)
@@ -212,18 +214,18 @@ def test_fractions_become_pixels(workplace: Workplace) -> None:
 
 @EVERY
 def test_tables_that_leave_nothing_are_refused(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmark.cohort import adapter, prepare
+    from benchmark.cohort import contract, prepare
 
-    reader = adapter.reader(workplace.dataset)
+    reader = contract.reader(workplace.dataset)
 
-    def nothing(*arguments: object) -> adapter.Cohort:
+    def nothing(*arguments: object) -> contract.Cohort:
         from dataclasses import replace
 
         cohort = reader(*arguments)
-        return replace(cohort, index=cohort.index.iloc[:0], exclusions=(adapter.Exclusion("no label", ("a", "b")),))
+        return replace(cohort, index=cohort.index.iloc[:0], exclusions=(contract.Exclusion("no label", ("a", "b")),))
 
-    monkeypatch.setattr(adapter, "reader", lambda dataset: nothing)
-    with pytest.raises(UserError, match=rf"{workplace.dataset}: no picture of .* is left to use \(2 no label\)"):
+    monkeypatch.setattr(contract, "reader", lambda dataset: nothing)
+    with pytest.raises(UserError, match=rf"{workplace.dataset}: no image of .* is left to use \(2 no label\)"):
         prepare.run(workplace.dataset)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from benchmark.cohort import adapter, schema
-from benchmark.errors import UserError
+from benchmark.cohort import contract, schema
+from benchmark.common.errors import UserError
 
 
 @pytest.fixture
 def index() -> pd.DataFrame:
     labels = pd.DataFrame({"Edema": [1, 0, 0], "Nodule/Mass": [0, 0, 1]}, dtype="Int8")
-    table = adapter.make_index(
+    table = contract.make_index(
         {
             "image_id": ["a", "b", "c"],
             "path": ["1/a.png", "1/b.png", "2/c.png"],
@@ -33,7 +33,7 @@ def regions() -> pd.DataFrame:
         {"image_id": "a", "finding": "Edema", "kind": "box", "x_min": 1, "y_min": 2, "x_max": 3, "y_max": 4},
         {"image_id": "c", "finding": "Nodule/Mass", "kind": "zone", "side": "left"},
     ]
-    return adapter.make_regions(rows)[list(adapter.REGION_COLUMNS)]
+    return contract.make_regions(rows)[list(contract.REGION_COLUMNS)]
 
 
 def test_what_adapters_make_is_accepted(index: pd.DataFrame, regions: pd.DataFrame) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.cohort import chexpert, open_i, padchest, vindr_cxr
+from benchmark.cohort.adapters import chexpert, open_i, padchest, vindr_cxr
 from benchmark.evaluation import counterparts
 
 TABLE = counterparts.load()

@@ -11,11 +11,11 @@ from benchmark.evaluation.regions import Region
 PIXELS = np.array([[0, 0, 2, 2]])
 
 
-def regions(**pictures_of: list[str]) -> list[Region]:
-    return [Region(name, finding, "box", PIXELS) for finding, names in pictures_of.items() for name in names]
+def regions(**images_of: list[str]) -> list[Region]:
+    return [Region(name, finding, "box", PIXELS) for finding, names in images_of.items() for name in names]
 
 
-def test_the_commonest_findings_show_the_picture_that_a_hash_picks() -> None:
+def test_the_commonest_findings_show_the_image_that_a_hash_picks() -> None:
     truth = regions(Edema=["a", "b", "c"], Mass=["d", "e"], Nodule=["f"], Hernia=["g", "h", "i", "j"])
     chosen = examples.choose(truth)
     assert [region.finding for region in chosen] == ["Hernia", "Edema", "Mass"]
@@ -31,7 +31,7 @@ def test_the_order_of_the_rows_has_no_say() -> None:
     ]
 
 
-def test_another_picture_each_where_there_is_one() -> None:
+def test_another_image_each_where_there_is_one() -> None:
     chosen = examples.choose(regions(Edema=["a", "b"], Mass=["a", "b"], Nodule=["a"]))
     assert {chosen[0].image_id, chosen[1].image_id} == {"a", "b"}
     assert chosen[2].image_id == "a"

@@ -123,7 +123,7 @@ def test_a_dark_region_has_negative_contrast() -> None:
     assert dark.cnr == pytest.approx(-bright.cnr)
 
 
-def test_a_region_that_is_the_whole_picture_is_always_hit_and_has_no_contrast() -> None:
+def test_a_region_that_is_the_whole_image_is_always_hit_and_has_no_contrast() -> None:
     region = boxes((0, 0, HEIGHT, WIDTH))
     (result,) = grounding.measure(np.eye(6)[None], [region], Placement.of(HEIGHT, WIDTH, SQUARE))
     assert (result.hit, result.chance, result.cnr, result.size) == (1, 1.0, 0.0, 1.0)

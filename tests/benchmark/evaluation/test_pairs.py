@@ -1,4 +1,4 @@
-"""The similarity matrix pairs every picture with its own caption, the same for every system."""
+"""The similarity matrix pairs every image with its own caption, the same for every system."""
 
 from pathlib import Path
 
@@ -6,32 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark import files, layout, settings
-from benchmark.errors import UserError
-from benchmark.evaluation import cohort, pairs
+from benchmark.artifacts import cohort
+from benchmark.artifacts import pairs as chosen
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.evaluation import pairs
 from benchmark.evaluation.zero_shot import Scorer
+from benchmark.pipeline import layout, settings
 
 
-def test_a_caption_says_what_its_report_says() -> None:
-    sentences = pd.DataFrame(
-        [
-            ("s1", 2, "effusion on the left", False),
-            ("s1", 0, "heart is normal", True),
-            ("s1", 1, "edema", False),
-            ("s2", 1, "lungs are clear", True),
-            ("s2", 0, "heart is normal", True),
-            ("s3", 0, "only a normal sentence", True),
-        ],
-        columns=["study_id", "position", "text", "normal"],
-    )
-    studies = pd.DataFrame({"study_id": ["s1", "s2", "s3"], "normal": [False, True, False]})
-    captions = pairs.captions_of(sentences, studies)
-    assert list(captions["study_id"]) == ["s1", "s2"]
-    assert list(captions["text"]) == ["edema", "heart is normal"]
-    assert list(captions["normal"]) == [False, True]
-
-
-def test_the_diagonal_holds_each_picture_with_its_own_caption(here: Path) -> None:
+def test_the_diagonal_holds_each_image_with_its_own_caption(here: Path) -> None:
     validation = cohort.read("mimic_cxr", "validate")
     scorer = Scorer.restore(layout.run("carzero", 0) / "model.safetensors", settings.load().scoring)
     found = pairs.validation_pairs(scorer, validation)
@@ -40,15 +24,15 @@ def test_the_diagonal_holds_each_picture_with_its_own_caption(here: Path) -> Non
     np.testing.assert_array_equal(found.normal, validation.labels("normal") == 1)
     assert found.image_embedding.shape == (n, 16)
     own = ["the lungs are clear" if normal else "there is pleural effusion" for normal in found.normal]
-    ((_, images),) = scorer.batches(validation.pictures, validation.rows)
+    ((_, features),) = scorer.batches(validation.images, validation.rows)
     for k in (0, n // 2, n - 1):
         np.testing.assert_allclose(
-            found.logits[:, k], scorer.similarity(images, scorer.encode([own[k]]))[:, 0], atol=1e-5
+            found.logits[:, k], scorer.similarity(features, scorer.encode([own[k]]))[:, 0], atol=1e-5
         )
 
 
 def test_large_splits_are_sampled_evenly(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairs, "MOST_PAIRS", 4)
+    monkeypatch.setattr(chosen, "MOST_PAIRS", 4)
     validation = cohort.read("mimic_cxr", "validate")
     scorer = Scorer.restore(layout.run("clip", 0) / "model.safetensors", settings.load().scoring)
     found = pairs.validation_pairs(scorer, validation)

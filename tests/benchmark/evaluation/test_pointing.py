@@ -1,4 +1,4 @@
-"""In a batch, every picture is measured with its own finding's heatmap and its own size."""
+"""In a batch, every image is measured with its own finding's heatmap and its own size."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import layout, settings
-from benchmark.errors import UserError
-from benchmark.evaluation import cohort, grounding, pointing
+from benchmark.artifacts import cohort
+from benchmark.common.errors import UserError
+from benchmark.evaluation import grounding, pointing, regions
 from benchmark.evaluation.pointing import Question
 from benchmark.evaluation.surface import Placement
 from benchmark.evaluation.zero_shot import Scorer
+from benchmark.pipeline import layout, settings
 from tests.benchmark.evaluation.workspace import FINDINGS
 
 SENTENCES = {name: f"There is {name.lower()}" for name in FINDINGS["chexpert"]}
@@ -23,22 +24,22 @@ def scorer(here: Path) -> Scorer:
     return Scorer.restore(layout.run("carzero", 0) / "model.safetensors", settings.load().scoring)
 
 
-def test_a_batch_gives_what_each_picture_gives_alone(scorer: Scorer) -> None:
+def test_a_batch_gives_what_each_image_gives_alone(scorer: Scorer) -> None:
     chexpert = cohort.read("chexpert", "test")
-    question = Question.of(scorer, chexpert.regions(), SENTENCES, 0.0)
+    question = Question.of(scorer, regions.of(chexpert), SENTENCES, 0.0)
     assert question is not None
     pointed = [
         p
-        for place, images in scorer.batches(chexpert.pictures, chexpert.rows)
-        for p in pointing.point(scorer, chexpert, place, images, question, "x")
+        for place, features in scorer.batches(chexpert.images, chexpert.rows)
+        for p in pointing.point(scorer, chexpert, place, features, question, "x")
     ]
     assert [(p.region.image_id, p.region.finding) for p in pointed] == [
-        (r.image_id, r.finding) for r in chexpert.regions()
+        (r.image_id, r.finding) for r in regions.of(chexpert)
     ]
     index = chexpert.index.set_index("image_id")
     model = scorer.model
     for p in pointed[::7]:
-        pixels = torch.from_numpy(chexpert.pictures[p.row][None, None].astype(np.float32) / 255)
+        pixels = torch.from_numpy(chexpert.images[p.row][None, None].astype(np.float32) / 255)
         with torch.no_grad():
             texts = model.encode_texts(model.tokenize([SENTENCES[p.region.finding]]))
             alone = model.heatmaps(model.encode_images(pixels), texts)[0].numpy()
@@ -50,11 +51,13 @@ def test_a_batch_gives_what_each_picture_gives_alone(scorer: Scorer) -> None:
 
 def test_the_bounds_frame_the_region_in_the_cached_square(scorer: Scorer) -> None:
     chexpert = cohort.read("chexpert", "test")
-    question = Question.of(scorer, chexpert.regions(), SENTENCES, 0.0)
+    question = Question.of(scorer, regions.of(chexpert), SENTENCES, 0.0)
     assert question is not None
-    ((place, images),) = Scorer(scorer.model, batch_size=40).batches(chexpert.pictures, chexpert.rows)
+    ((place, features),) = Scorer(scorer.model, batch_size=40).batches(chexpert.images, chexpert.rows)
     p = next(
-        p for p in pointing.point(scorer, chexpert, place, images, question, "x") if p.region.finding == "Cardiomegaly"
+        p
+        for p in pointing.point(scorer, chexpert, place, features, question, "x")
+        if p.region.finding == "Cardiomegaly"
     )
     top, left, bottom, right = p.bounds  # workspace.py: a disc of radius 25 about (0.55, 0.55) of the original
     placed = p.placement
@@ -72,9 +75,9 @@ def test_a_dataset_without_regions_asks_nothing(scorer: Scorer) -> None:
 
 def test_a_heatmap_that_is_not_a_number_is_refused(scorer: Scorer) -> None:
     chexpert = cohort.read("chexpert", "test")
-    question = Question.of(scorer, chexpert.regions(), SENTENCES, 0.0)
+    question = Question.of(scorer, regions.of(chexpert), SENTENCES, 0.0)
     assert question is not None
-    ((place, images),) = Scorer(scorer.model, batch_size=40).batches(chexpert.pictures, chexpert.rows)
-    images = replace(images, grid=torch.full(images.grid.shape, torch.nan))
-    with pytest.raises(UserError, match=r"x, heatmaps: picture '.*, .*' and '0' give nan"):
-        pointing.point(scorer, chexpert, place, images, question, "x")
+    ((place, features),) = Scorer(scorer.model, batch_size=40).batches(chexpert.images, chexpert.rows)
+    features = replace(features, grid=torch.full(features.grid.shape, torch.nan))
+    with pytest.raises(UserError, match=r"x, heatmaps: image '.*, .*' and '0' give nan"):
+        pointing.point(scorer, chexpert, place, features, question, "x")

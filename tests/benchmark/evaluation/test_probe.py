@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from benchmark import files, layout, settings
-from benchmark.evaluation import cohort, probe
+from benchmark.artifacts import cohort
+from benchmark.common import files
+from benchmark.evaluation import probe
+from benchmark.pipeline import layout, settings
 from tests.benchmark.evaluation.workspace import FINDINGS
 
 TRAINED = FINDINGS["mimic_cxr"]

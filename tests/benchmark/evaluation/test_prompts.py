@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.cohort import chexpert, open_i, padchest, vindr_cxr
-from benchmark.errors import UserError
+from benchmark.cohort.adapters import chexpert, open_i, padchest, vindr_cxr
+from benchmark.common.errors import UserError
 from benchmark.evaluation import prompts
 from benchmark.evaluation.prompts import Prompt
 

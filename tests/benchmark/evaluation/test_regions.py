@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
-from benchmark import files
-from benchmark.errors import UserError
-from benchmark.evaluation import regions, zones
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.evaluation import lung_template as zones
+from benchmark.evaluation import regions
 from benchmark.evaluation.regions import Region
 
 
@@ -99,7 +100,7 @@ def test_regions_come_in_the_order_of_the_index_and_of_the_findings(tmp_path: Pa
     assert found[2].area == 6 * 6  # rows 0 and 4 are one region
 
 
-def test_a_zone_row_becomes_the_template_at_the_pictures_size(tmp_path: Path) -> None:
+def test_a_zone_row_becomes_the_template_at_the_images_size(tmp_path: Path) -> None:
     path = table(tmp_path, {"image_id": "b", "kind": "zone", "side": "left", "zone": "lower"})
     (region,) = regions.read(path, INDEX, ["Edema"])
     np.testing.assert_array_equal(region.rectangles, zones.rectangles("left", "lower", 40, 30))
@@ -108,9 +109,9 @@ def test_a_zone_row_becomes_the_template_at_the_pictures_size(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"image_id": "c"}, "names the picture 'c'"),
-        ({"kind": "polygon"}, "row 0, picture 'a', Edema: expected one kind of box, mask or zone"),
-        ({"x_max": 1.0}, "row 0, picture 'a', Edema: a box needs x_min < x_max"),
+        ({"image_id": "c"}, "names the image 'c'"),
+        ({"kind": "polygon"}, "row 0, image 'a', Edema: expected one kind of box, mask or zone"),
+        ({"x_max": 1.0}, "row 0, image 'a', Edema: a box needs x_min < x_max"),
         ({"kind": "zone", "side": "west"}, "found side 'west'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The stage: rows in index order, columns from the prompts, grounding in the picture's own pixels, same bytes twice."""
+"""The stage: rows in index order, columns from the prompts, grounding in the image's own pixels, same bytes twice."""
 
 from pathlib import Path
 
@@ -10,9 +10,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from baselines import base
-from benchmark import files, layout
-from benchmark.errors import UserError
+from benchmark.common import files
+from benchmark.common.errors import UserError
 from benchmark.evaluation import prompts, score
+from benchmark.pipeline import layout
 from tests.benchmark.evaluation.workspace import FINDINGS, KIND
 
 SCORES = layout.scores("carzero", 0)
@@ -37,8 +38,8 @@ def test_every_dataset_is_scored_row_by_row_and_prompt_by_prompt(here: Path) -> 
         assert list(table.columns[1:]) == wanted
         assert set(table.dtypes.iloc[1:]) == {np.dtype(np.float32)}
 
-        picture = np.load(layout.cohort(dataset) / "images.npy")[rows[7]]
-        pixels = torch.from_numpy(picture[None, None].astype(np.float32) / 255)
+        image = np.load(layout.cohort(dataset) / "images.npy")[rows[7]]
+        pixels = torch.from_numpy(image[None, None].astype(np.float32) / 255)
         for column, sentence in (
             (f"finding:{FINDINGS[dataset][1]}", "There is pleural effusion"),
             ("normal:no_finding", "There is no finding"),
@@ -50,7 +51,7 @@ def test_every_dataset_is_scored_row_by_row_and_prompt_by_prompt(here: Path) -> 
             assert table[column][7] == pytest.approx(alone.item(), abs=1e-5)
 
 
-def test_pointing_follows_the_heatmap_of_the_pictures_own_finding(here: Path) -> None:
+def test_pointing_follows_the_heatmap_of_the_images_own_finding(here: Path) -> None:
     score.run("carzero", 0)
     pointing = pd.read_parquet(SCORES / "pointing.parquet")
     for dataset in layout.EVALUATION_DATASETS:
@@ -69,18 +70,18 @@ def test_pointing_follows_the_heatmap_of_the_pictures_own_finding(here: Path) ->
     model, agreed = restored(), 0
     own = pointing[pointing["dataset"] == "vindr_cxr"]
     for row in own.itertuples():
-        picture, place = index.loc[row.image_id], index.index.get_loc(row.image_id)
+        image, place = index.loc[row.image_id], index.index.get_loc(row.image_id)
         pixels = torch.from_numpy(images[place][None, None].astype(np.float32) / 255)
         texts = model.encode_texts(model.tokenize([f"There is {row.finding.lower()}"]))
         with torch.no_grad():
             heatmap = model.heatmaps(model.encode_images(pixels), texts)
-        size = torch.tensor([picture.height, picture.width])  # straight to the fitted copy, then to the original
+        size = torch.tensor([image.height, image.width])  # straight to the fitted copy, then to the original
         fitted = (size * 32 / size.max()).int()
         top, left = (32 - fitted) // 2
         square = torch.nn.functional.interpolate(heatmap, (320, 320), mode="bilinear")[0, 0]
         cut = square[10 * top : 10 * (top + fitted[0]), 10 * left : 10 * (left + fitted[1])]
         y, x = np.unravel_index(int(cut.argmax()), cut.shape)
-        y, x = (y + 0.5) / cut.shape[0] * picture.height, (x + 0.5) / cut.shape[1] * picture.width
+        y, x = (y + 0.5) / cut.shape[0] * image.height, (x + 0.5) / cut.shape[1] * image.width
         boxes = truth[(truth["image_id"] == row.image_id) & (truth["finding"] == row.finding)]
         hit = ((boxes.x_min <= x) & (x < boxes.x_max) & (boxes.y_min <= y) & (y < boxes.y_max)).any()
         agreed += int(hit == row.hit)
@@ -105,7 +106,7 @@ def test_a_released_checkpoint_without_snapshots_has_an_empty_curve(here: Path) 
     assert len(pd.read_parquet(SCORES / "curve.parquet")) == 0
 
 
-def test_examples_are_the_same_pictures_for_every_system(here: Path) -> None:
+def test_examples_are_the_same_images_for_every_system(here: Path) -> None:
     score.run("carzero", 0)
     score.run("clip", 0)
     ours, theirs = (files.read_json(layout.scores(name, 0) / "examples.json") for name in ("carzero", "clip"))
@@ -140,6 +141,6 @@ def test_diverged_weights_are_refused_and_leave_no_scores(here: Path) -> None:
         weights, metadata = {name: handle.get_tensor(name) for name in handle.keys()}, handle.metadata()  # noqa: SIM118
     weights[sorted(name for name in weights if "fusion" in name and weights[name].dim() == 2)[0]][0, 0] = torch.nan
     save_file(weights, path, metadata)
-    with pytest.raises(UserError, match=r"carzero-0 on mimic_cxr: picture .* give nan"):
+    with pytest.raises(UserError, match=r"carzero-0 on mimic_cxr: image .* give nan"):
         score.run("carzero", 0)
     assert not SCORES.exists()

@@ -8,11 +8,13 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from benchmark import files, layout, settings
-from benchmark.errors import UserError
-from benchmark.evaluation import cohort, labels
-from benchmark.settings import ProbeSettings
-from benchmark.training import device, supervised
+from benchmark.artifacts import cohort
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.compute import device, supervised
+from benchmark.evaluation import labels
+from benchmark.pipeline import layout, settings
+from benchmark.pipeline.settings import ProbeSettings
 from tests.benchmark.evaluation import workspace
 
 CPU = torch.device("cpu")
@@ -47,7 +49,7 @@ def test_the_loss_is_the_mean_over_known_labels() -> None:
 @pytest.fixture(scope="module")
 def learnable(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("learnable")
-    workspace.write(root, pictures=160, training={"threads": 1, "precision": "float32"})
+    workspace.write(root, count=160, training={"threads": 1, "precision": "float32"})
     return root
 
 
@@ -56,9 +58,9 @@ def test_it_learns_what_is_visible_and_repeats_itself(learnable: Path, monkeypat
     chosen = settings.load()
     learnt, held_out = cohort.read("mimic_cxr", "train"), cohort.read("chexpert", "test")
     probe = ProbeSettings(samples=64 * 40, learning_rate=1e-2)
-    pictures, targets = learnt.pictures[learnt.rows], labels.targets_of(learnt)
+    images, targets = learnt.images[learnt.rows], labels.targets_of(learnt)
     models = [
-        supervised.train(pictures, targets, chosen.encoders, probe, chosen.training, CPU, "probing") for _ in range(2)
+        supervised.train(images, targets, chosen.encoders, probe, chosen.training, CPU, "probing") for _ in range(2)
     ]
     (logits, features), (again, _) = (labels.predict(model, held_out, 50, CPU) for model in models)
     np.testing.assert_array_equal(logits, again)
@@ -76,7 +78,7 @@ def test_a_loss_that_is_not_a_number_ends_it(here: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(supervised.schedule, "learning_rate", lambda training, progress: float("nan"))
     with pytest.raises(UserError, match=r"loss is nan at step 1; lower its learning_rate in params"):
         supervised.train(
-            learnt.pictures[learnt.rows],
+            learnt.images[learnt.rows],
             labels.targets_of(learnt),
             chosen.encoders,
             ProbeSettings(samples=640),

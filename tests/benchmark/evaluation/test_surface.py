@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import interpolate
 
-from benchmark.cohort import pictures
+from benchmark.cohort.decoding import decode
 from benchmark.evaluation.surface import Placement, Surface
 
 SIDES = st.integers(3, 97)
@@ -31,7 +31,7 @@ def everywhere(surface: Surface) -> np.ndarray:
 
 @settings(max_examples=60, deadline=None)
 @given(side=SIDES, h=CELLS, w=CELLS, seed=SEEDS)
-def test_an_unpadded_picture_is_interpolated_as_torch_does(side: int, h: int, w: int, seed: int) -> None:
+def test_an_unpadded_image_is_interpolated_as_torch_does(side: int, h: int, w: int, seed: int) -> None:
     heatmaps = np.random.default_rng(seed).normal(size=(2, h, w))
     surface = Surface.of(heatmaps, Placement.of(side, side, side))
     np.testing.assert_allclose(everywhere(surface), literal(heatmaps, side, side), rtol=0, atol=1e-12)
@@ -57,7 +57,7 @@ def test_padding_is_cut_away_before_the_maximum_is_sought(height: int, width: in
 
 def test_a_maximum_in_the_padding_does_not_count() -> None:
     heatmap = np.zeros((1, 8, 8))
-    heatmap[0, :, 0], heatmap[0, 5, 4] = 9.0, 1.0  # the picture is 2 wide in 8: columns 3 and 4 hold it
+    heatmap[0, :, 0], heatmap[0, 5, 4] = 9.0, 1.0  # the image is 2 wide in 8: columns 3 and 4 hold it
     row, column, value = Surface.of(heatmap, Placement.of(400, 100, 8)).maximum()
     assert value[0] == pytest.approx(1.0, abs=0.05)
     assert 250 <= row[0] < 300
@@ -96,8 +96,8 @@ def test_sums_over_rectangles_equal_sums_over_pixels(height: int, width: int, h:
 
 @pytest.mark.parametrize("size", [(2544, 3056), (3056, 2544), (500, 500), (2001, 1777), (333, 1000), (3, 700)])
 @pytest.mark.parametrize("square", [80, 224, 256])
-def test_the_placement_is_where_the_cache_puts_the_picture(size: tuple[int, int], square: int) -> None:
-    held = np.argwhere(pictures.fit(np.full(size, 255, np.uint8), square))
+def test_the_placement_is_where_the_cache_puts_the_image(size: tuple[int, int], square: int) -> None:
+    held = np.argwhere(decode.fit(np.full(size, 255, np.uint8), square))
     placement = Placement.of(*size, square)
     assert (placement.top, placement.left) == tuple(held.min(axis=0))
     assert (placement.fitted_height, placement.fitted_width) == tuple(held.max(axis=0) - held.min(axis=0) + 1)

@@ -1,6 +1,6 @@
 """A small but complete working directory for the evaluation stages: cohorts with regions, captions, two saved models.
 
-Pictures are noise with a bright disc wherever a finding is, so that a probe can learn them; sizes, orientations and
+Images are noise with a bright disc wherever a finding is, so that a probe can learn them; sizes, orientations and
 kinds of region vary as in the releases.
 """
 
@@ -16,7 +16,8 @@ import yaml
 from pycocotools import mask as coco
 
 from baselines import base
-from benchmark import files, layout
+from benchmark.common import files
+from benchmark.pipeline import layout
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SIZE = 32
@@ -37,12 +38,12 @@ ENCODERS = {
 VOCABULARY = [*"there is no finding the lungs are clear".split(), "pleural", "effusion", "cardiomegaly"]  # noqa: SIM905
 
 
-def write(root: Path, pictures: int = 40, **params: Any) -> None:
+def write(root: Path, count: int = 40, **params: Any) -> None:
     """Write params.yaml, plan/, data/cohort, data/captions and runs/ for `clip` and `carzero` below ``root``.
 
     Args:
         root: an empty directory.
-        pictures: per dataset.
+        images: per dataset.
         params: merged into params.yaml's sections, e.g. ``scoring={"batch_size": 7}``.
     """
     values = yaml.safe_load((REPOSITORY / layout.PARAMS).read_text(encoding="utf-8"))
@@ -52,12 +53,13 @@ def write(root: Path, pictures: int = 40, **params: Any) -> None:
     (root / layout.PARAMS).write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     generator = np.random.default_rng(5)
     for dataset in layout.DATASETS:
-        index = write_cohort(root / layout.cohort(dataset), dataset, pictures, generator)
+        index = write_cohort(root / layout.cohort(dataset), dataset, count, generator)
         if dataset == layout.TRAINING_DATASET:
             write_captions(root / layout.CAPTIONS, index)
     for system in ("clip", "carzero"):
         files.write_json(root / layout.plan(system), {"system": system, "model": system, "code": {}, "code_hash": ""})
         write_run(root / layout.run(system, 0), system)
+    files.write_json(root / layout.stage_plan("score"), {"code": {}, "code_hash": ""})
 
 
 def write_run(folder: Path, model: str) -> None:
@@ -68,19 +70,19 @@ def write_run(folder: Path, model: str) -> None:
         base.save(base.load(model, ENCODERS, vocabulary=VOCABULARY), folder / f"{name}.safetensors")
 
 
-def write_cohort(folder: Path, dataset: str, pictures: int, generator: np.random.Generator) -> pd.DataFrame:
+def write_cohort(folder: Path, dataset: str, count: int, generator: np.random.Generator) -> pd.DataFrame:
     """Write one data/cohort/<dataset>/ and return its index."""
     findings = FINDINGS[dataset]
-    present = generator.random((pictures, len(findings))) < 0.4
-    index = pd.DataFrame({"image_id": [f"{dataset}-{i:03d}" for i in generator.permutation(pictures)]})
+    present = generator.random((count, len(findings))) < 0.4
+    index = pd.DataFrame({"image_id": [f"{dataset}-{i:03d}" for i in generator.permutation(count)]})
     index["path"] = index["image_id"] + ".png"
-    index["patient_id"] = [f"p{i // 2}" for i in range(pictures)]
+    index["patient_id"] = [f"p{i // 2}" for i in range(count)]
     index["study_id"] = index["image_id"]
-    halves = ["train" if i < pictures * 3 // 4 else "validate" for i in range(pictures)]
+    halves = ["train" if i < count * 3 // 4 else "validate" for i in range(count)]
     index["split"] = halves if dataset == layout.TRAINING_DATASET else "test"
     index["view"] = "PA"
-    index["height"] = generator.integers(200, 300, pictures).astype(np.int32)
-    index["width"] = generator.integers(200, 300, pictures).astype(np.int32)
+    index["height"] = generator.integers(200, 300, count).astype(np.int32)
+    index["width"] = generator.integers(200, 300, count).astype(np.int32)
     index["report"] = ""
     index["normal"] = pd.array((~present.any(axis=1)).astype(int), dtype="Int8")
     for k, finding in enumerate(findings):
@@ -106,19 +108,19 @@ def images(present: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 def regions(dataset: str, index: pd.DataFrame, present: np.ndarray) -> pd.DataFrame:
     """regions.parquet: every disc as a box, a mask or a zone; the second finding in two overlapping parts."""
     rows = []
-    for picture, has in zip(index.itertuples(), present, strict=True):
+    for image, has in zip(index.itertuples(), present, strict=True):
         for k in np.flatnonzero(has):
-            centre = np.array(CENTRES[k]) * (picture.height, picture.width)
+            centre = np.array(CENTRES[k]) * (image.height, image.width)
             for shift in (0, 12) if k == 1 else (0,):
                 top, left = np.floor(centre - 25 + shift)
-                row = {"image_id": picture.image_id, "finding": FINDINGS[dataset][k], "kind": KIND[dataset]}
+                row = {"image_id": image.image_id, "finding": FINDINGS[dataset][k], "kind": KIND[dataset]}
                 row |= dict.fromkeys(("x_min", "y_min", "x_max", "y_max"), np.nan) | {"rle": "", "side": "", "zone": ""}
                 if row["kind"] == "zone":
                     row |= {"side": ("left", "right", "bilateral")[k], "zone": ("middle", "lower", "")[k]}
                 else:
                     row |= {"x_min": left, "y_min": top, "x_max": left + 50, "y_max": top + 50}
                 if row["kind"] == "mask":
-                    row["rle"] = disc_code(centre + shift, 25, picture.height, picture.width)
+                    row["rle"] = disc_code(centre + shift, 25, image.height, image.width)
                 rows.append(row)
     table = pd.DataFrame(rows)
     return table.astype(dict.fromkeys(("x_min", "y_min", "x_max", "y_max"), "float32"))

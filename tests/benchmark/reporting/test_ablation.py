@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from benchmark import evidence, layout, settings
+from benchmark.artifacts import evidence
+from benchmark.pipeline import layout, settings
 from benchmark.reporting import ablation
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from benchmark import evidence, layout, settings
+from benchmark.artifacts import evidence
+from benchmark.pipeline import layout, settings
 from benchmark.reporting import answer
 
 

@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 from pypdf import PdfReader
 
-from benchmark import evidence, files, layout, settings
-from benchmark.errors import UserError
+from benchmark.artifacts import evidence
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.pipeline import layout, settings
 from benchmark.reporting import answer, materials, report, tables
 from benchmark.reporting.figures import examples
 from tests.benchmark import measured_run
@@ -69,7 +71,7 @@ def test_the_first_page_alone_holds_question_answer_costs_budget_and_banner(repo
     pair = differences[(differences.a == "offclip") & (differences.b == "carzero")]
     whole = pair[(pair.quantity == "normal_auc") & (pair.score == "prompt") & (pair.dataset == "overall")].iloc[0]
     assert squeezed(tables.estimate(whole)) in first
-    for words in ("atwhatcost?", "AbnormalAUC", "Abnormalpicturescallednormal", "2TFLOP", "renderedfromonepublicCT"):
+    for words in ("atwhatcost?", "AbnormalAUC", "Abnormalimagescallednormal", "2TFLOP", "renderedfromonepublicCT"):
         assert words in first
 
 
@@ -100,7 +102,7 @@ def test_the_same_files_give_the_same_bytes(reported):
 @pytest.mark.parametrize(
     "draw", [lambda *a: examples.heatmaps(a[0], ("carzero", "offclip"), a[1]), examples.contact_sheet]
 )
-def test_pictures_of_a_real_dataset_stay_out_unless_sharing_is_allowed(reported, draw):
+def test_images_of_a_real_dataset_stay_out_unless_sharing_is_allowed(reported, draw):
     path = layout.cohort("vindr_cxr") / "card.json"
     card = files.read_json(path) | {"phantom": False, "credentialed": True}
 
@@ -149,7 +151,7 @@ def test_undefined_findings_are_listed(reported_once):
 
 def test_the_appendix_says_whether_intervals_keep_their_promise(reported_once):
     text = squeezed("".join(pages(reported_once, "comparison")))
-    found = pd.read_csv(reported_once / "results/calibration.csv")
+    found = pd.read_csv(reported_once / "results/coverage.csv")
     appendix = text[text.index("Thestatisticstestedonsimulatedstudies") :]
     for row in found.to_dict("records"):
         assert squeezed(row["setting"]) in appendix

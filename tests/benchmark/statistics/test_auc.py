@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from benchmark.errors import UserError
+from benchmark.common.errors import UserError
 from benchmark.statistics.auc import Ranking, auc, placements, validated
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmark.errors import UserError
+from benchmark.common.errors import UserError
 from benchmark.statistics.bootstrap import (
     Draws,
     Resampled,
@@ -20,12 +20,12 @@ from benchmark.statistics.bootstrap import (
 )
 
 
-def data(seed: int = 0, pictures: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Patients of one to three pictures, three findings, scores with ties."""
+def data(seed: int = 0, images: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Patients of one to three images, three findings, scores with ties."""
     generator = np.random.default_rng(seed)
-    patients = np.sort(generator.integers(0, pictures // 2, pictures))
-    labels = (generator.random((pictures, 3)) < [0.05, 0.3, 0.9]).astype(float)
-    scores = np.round(generator.normal(size=(pictures, 3)) + labels, 1)
+    patients = np.sort(generator.integers(0, images // 2, images))
+    labels = (generator.random((images, 3)) < [0.05, 0.3, 0.9]).astype(float)
+    scores = np.round(generator.normal(size=(images, 3)) + labels, 1)
     return patients, labels, scores
 
 
@@ -48,7 +48,7 @@ def test_every_replicate_is_what_scikit_learn_says_of_the_duplicated_rows() -> N
                 assert np.isnan(statistic.replicates[replicate])
 
 
-def test_pictures_of_a_patient_stay_together_and_as_many_patients_are_drawn_as_there_are() -> None:
+def test_images_of_a_patient_stay_together_and_as_many_patients_are_drawn_as_there_are() -> None:
     patients, _, _ = data()
     draws = draw(patients, 40, seed=1)
     assert (draws.counts.sum(axis=0) == len(np.unique(patients))).all()
@@ -103,7 +103,7 @@ def numerical_influence(value: object, clusters: int, step: float = 1e-6) -> np.
 
 
 def test_influences_of_an_auc_are_its_derivatives() -> None:
-    patients, labels, scores = data(pictures=60)
+    patients, labels, scores = data(images=60)
     draws = draw(patients, 10, 1)
     statistic = resampled_aucs(labels[:, 1:2], scores[:, 1:2], draws)[0]
     expected = numerical_influence(
@@ -113,7 +113,7 @@ def test_influences_of_an_auc_are_its_derivatives() -> None:
 
 
 def test_the_influences_variance_is_that_of_the_replicates() -> None:
-    patients, labels, scores = data(pictures=1500)
+    patients, labels, scores = data(images=1500)
     statistic = resampled_aucs(labels, scores, draw(patients, 1500, 1))[1]
     assert np.sqrt(np.sum(statistic.influence**2)) == pytest.approx(statistic.replicates.std(), rel=0.08)
 
@@ -173,7 +173,7 @@ def test_seed_level_has_the_unbiased_variance_of_a_mean_of_three() -> None:
 
 
 def test_patients_and_seeds_both_widen_the_interval() -> None:
-    patients, labels, scores = data(pictures=600)
+    patients, labels, scores = data(images=600)
     draws = draw(patients, 4000, 1)
     generator = np.random.default_rng(9)
     parts = [
@@ -191,7 +191,7 @@ def test_bad_input_is_named() -> None:
     scores[2] = np.nan
     with pytest.raises(UserError, match=r"column 'Edema', row 2: expected a finite score, found nan"):
         resampled_aucs(labels, scores, draws, ["Edema"])
-    with pytest.raises(UserError, match=r"of 4 pictures, found \(3, 1\) and \(4, 1\)"):
+    with pytest.raises(UserError, match=r"of 4 images, found \(3, 1\) and \(4, 1\)"):
         resampled_aucs(labels[:3], scores, draws)
-    with pytest.raises(UserError, match=r"dataset 'open_i': expected at least one picture"):
+    with pytest.raises(UserError, match=r"dataset 'open_i': expected at least one image"):
         draw([], 5, 1, "open_i")

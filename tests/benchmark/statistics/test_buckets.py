@@ -26,7 +26,7 @@ def test_running_sums_are_those_of_a_loop_over_the_observations(buckets: int) ->
     assert found.sums(weights).sum() == filled.sum()  # rows beyond the last bucket are empty
 
 
-def test_pictures_of_a_patient_in_one_bucket_are_one_entry() -> None:
+def test_images_of_a_patient_in_one_bucket_are_one_entry() -> None:
     found = Buckets.of(np.array([4, 4, 4]), np.array([1, 1, 0]), 5, 2)
     assert found.matrix.nnz == 2
     assert found.running(np.array([[10.0], [1.0]], np.float32))[-1, 0] == 12.0

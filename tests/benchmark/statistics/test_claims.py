@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark import layout, settings
-from benchmark.errors import UserError
+from benchmark.common.errors import UserError
+from benchmark.pipeline import layout, settings
 from benchmark.statistics import claims
 from benchmark.statistics.claims import Claim, judge, pairs, read, verdict
 from benchmark.statistics.measure import COMPARED
@@ -101,7 +101,7 @@ def test_a_macro_over_named_findings_has_a_name_of_its_own() -> None:
     assert judge([named], nothing, both, nothing, phantom=False).loc[0, "low"] == 0.1
     without = judge([named], nothing, over_all, nothing, phantom=False).iloc[0]
     assert without.verdict == "not testable here"
-    assert "too few pictures" in without.note
+    assert "too few images" in without.note
 
 
 def test_a_wrong_entry_is_named(tmp_path: Path) -> None:

@@ -25,13 +25,13 @@ def delong_written_out(labels: np.ndarray, a: np.ndarray, b: np.ndarray) -> floa
     return 2 * stats.norm.sf(abs(difference) / error)
 
 
-def pair(seed: int, pictures: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def pair(seed: int, images: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Labels and two correlated systems with ties, the first the better."""
     generator = np.random.default_rng(seed)
-    labels = (generator.random(pictures) < 0.3).astype(float)
-    common = generator.normal(size=pictures)
-    a = np.round(common + generator.normal(size=pictures) + 1.0 * labels, 1)
-    b = np.round(common + generator.normal(size=pictures) + 0.6 * labels, 1)
+    labels = (generator.random(images) < 0.3).astype(float)
+    common = generator.normal(size=images)
+    a = np.round(common + generator.normal(size=images) + 1.0 * labels, 1)
+    b = np.round(common + generator.normal(size=images) + 0.6 * labels, 1)
     return labels, a, b
 
 
@@ -43,7 +43,7 @@ def test_delong_equals_the_formula_written_out(seed: int) -> None:
 
 @pytest.mark.parametrize("form", ["percentile", "logit"])
 @pytest.mark.parametrize("seed", range(4))
-def test_bootstrap_and_delong_agree_where_a_cluster_is_one_picture(seed: int, form: Form) -> None:
+def test_bootstrap_and_delong_agree_where_a_cluster_is_one_image(seed: int, form: Form) -> None:
     labels, a, b = pair(seed)
     first, second = resampled_aucs(
         np.stack([labels, labels], 1), np.stack([a, b], 1), draw(range(len(labels)), 4000, seed)

@@ -11,8 +11,9 @@ import pytest
 from sklearn.metrics import silhouette_samples
 from sklearn.metrics.pairwise import cosine_similarity
 
-from benchmark import files, layout
-from benchmark.errors import UserError
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.pipeline import layout
 from benchmark.statistics.bootstrap import draw
 from benchmark.statistics.embedding import Stored, pair_mean, pairs, separation
 from benchmark.statistics.inputs import Cohort
@@ -20,7 +21,7 @@ from tests.benchmark import synthetic_run
 
 
 def embedded(pull: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """50 pictures whose normals share a direction of strength ``pull``."""
+    """50 images whose normals share a direction of strength ``pull``."""
     generator = np.random.default_rng(0)
     normal = generator.random(50) < 0.4
     embedding = generator.normal(size=(50, 8)) + pull * np.outer(normal, np.ones(8))
@@ -40,7 +41,7 @@ def test_cosines_and_silhouette_are_scikit_learns() -> None:
     assert found["silhouette_normal"].estimate == pytest.approx(silhouettes[normal].mean(), abs=1e-5)
 
 
-def test_a_resampled_pair_mean_never_pairs_a_picture_with_its_copy() -> None:
+def test_a_resampled_pair_mean_never_pairs_a_image_with_its_copy() -> None:
     generator = np.random.default_rng(1)
     values, group = generator.normal(size=(12, 12)), np.ones(12, bool)
     draws = draw(range(12), 30, 1)
@@ -73,7 +74,7 @@ def test_pulled_normals_are_tighter_and_plain_ones_are_not() -> None:
 def test_bad_input_is_named() -> None:
     embedding, logits, normal = embedded(0.0)
     draws = draw(range(50), 5, 1)
-    with pytest.raises(UserError, match="at least two normal and two abnormal pictures, found 0 and 50"):
+    with pytest.raises(UserError, match="at least two normal and two abnormal images, found 0 and 50"):
         separation(embedding, logits, np.zeros(50, bool), draws)
     logits[3, 4] = np.nan
     with pytest.raises(UserError, match="expected finite numbers"):
@@ -82,9 +83,9 @@ def test_bad_input_is_named() -> None:
 
 @pytest.fixture
 def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cohort:
-    """Validation pictures of patients with two studies each, one of them with two pictures, and their captions."""
+    """Validation images of patients with two studies each, one of them with two images, and their captions."""
     monkeypatch.chdir(tmp_path)
-    synthetic_run.write(tmp_path, pictures=80, seeds=(0,), systems=("clip",), ablation=())
+    synthetic_run.write(tmp_path, images=80, seeds=(0,), systems=("clip",), ablation=())
     cohort = Cohort.read(layout.TRAINING_DATASET)
     index = cohort.index.assign(study_id=[f"s{k // 2}" for k in range(len(cohort.index))])
     index["patient_id"] = [f"p{k // 3}" for k in range(len(index))]
@@ -96,7 +97,7 @@ def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cohort:
     return dataclasses.replace(cohort, index=index)
 
 
-def test_pairs_are_one_picture_a_study_with_its_patient(studies: Cohort) -> None:
+def test_pairs_are_one_image_a_study_with_its_patient(studies: Cohort) -> None:
     found = pairs(studies)
     first = studies.index.drop_duplicates("study_id")
     assert list(found.patient_id) == list(first.patient_id)

@@ -12,12 +12,12 @@ from benchmark.statistics.grounding import Grounded, grounded
 
 @pytest.fixture
 def rows() -> pd.DataFrame:
-    """Two common findings and a rare one on 200 pictures; zones have no mIoU."""
+    """Two common findings and a rare one on 200 images; zones have no mIoU."""
     generator = np.random.default_rng(0)
     frames = []
     for finding, count in (("Cardiomegaly", 120), ("Nodule", 60), ("Hernia", 4)):
-        pictures = generator.choice(200, count, replace=False)
-        frames.append(pd.DataFrame({"image_id": [f"i{k}" for k in pictures], "finding": finding}))
+        images = generator.choice(200, count, replace=False)
+        frames.append(pd.DataFrame({"image_id": [f"i{k}" for k in images], "finding": finding}))
     table = pd.concat(frames, ignore_index=True)
     table["hit"] = generator.integers(0, 2, len(table)).astype(np.int8)
     table["chance"] = generator.uniform(0.01, 0.4, len(table)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What `measure` refuses, and in which words: each complaint names the file, the row and the picture."""
+"""What `measure` refuses, and in which words: each complaint names the file, the row and the image."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark import files, layout
-from benchmark.errors import UserError
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.pipeline import layout
 from benchmark.statistics.inputs import Cohort, Run, aligned, check_comparable
 from benchmark.statistics.normality import normality_scores
 from tests.benchmark import synthetic_run
@@ -20,7 +21,7 @@ from tests.benchmark import synthetic_run
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic run of two systems."""
     root = tmp_path_factory.mktemp("written")
-    synthetic_run.write(root, pictures=60, seeds=(0,), systems=("carzero", "offclip"), ablation=())
+    synthetic_run.write(root, images=60, seeds=(0,), systems=("carzero", "offclip"), ablation=())
     return root
 
 
@@ -53,9 +54,9 @@ def test_scores_are_put_into_the_cohorts_order(run_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda t: t.iloc[1:], r"vindr_cxr\.parquet: picture 'vindr_cxr-00000' has no score \(1 such\)"),
-        (lambda t: t.assign(image_id=["odd", *t.image_id[1:]]), r"picture 'odd' is not in the cohort"),
-        (lambda t: pd.concat([t, t.iloc[[4]]]), r"row 60: picture 'vindr_cxr-00004' is doubled"),
+        (lambda t: t.iloc[1:], r"vindr_cxr\.parquet: image 'vindr_cxr-00000' has no score \(1 such\)"),
+        (lambda t: t.assign(image_id=["odd", *t.image_id[1:]]), r"image 'odd' is not in the cohort"),
+        (lambda t: pd.concat([t, t.iloc[[4]]]), r"row 60: image 'vindr_cxr-00004' is doubled"),
         (lambda t: t.drop(columns="image_id"), r"expected a column 'image_id'"),
     ],
 )
@@ -82,7 +83,7 @@ def test_a_label_other_than_0_and_1_is_named(run_folder: Path) -> None:
         Cohort.read("vindr_cxr")
 
 
-def test_a_picture_without_patient_is_named(run_folder: Path) -> None:
+def test_a_image_without_patient_is_named(run_folder: Path) -> None:
     path = layout.cohort("chexpert") / "index.parquet"
     edit(path, lambda t: t.assign(patient_id=[*t.patient_id[:3], "", *t.patient_id[4:]]))
     with pytest.raises(UserError, match=r"index\.parquet, row 3, column 'patient_id': expected the patient"):
@@ -131,6 +132,6 @@ def test_a_missing_or_broken_file_says_what_to_do(run_folder: Path) -> None:
         run.scores(cohort)
 
 
-def test_aligned_needs_every_picture_once() -> None:
+def test_aligned_needs_every_image_once() -> None:
     table = pd.DataFrame({"image_id": ["b", "a"], "x": [2, 1]})
     assert list(aligned(table, pd.Series(["a", "b"]), Path("t")).x) == [1, 2]

@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from benchmark.statistics.bootstrap import (
-    Resampled,
-    draw,
-    draw_seeds,
-    over_seeds,
-    resampled_aucs,
-    resampled_ratios,
-)
+from benchmark.statistics.bootstrap import Resampled, draw, draw_seeds, over_seeds, resampled_aucs, resampled_ratios
 from benchmark.statistics.intervals import Form, degrees_of_freedom, interval
 
 

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score, roc_curve
 
-from benchmark import files, layout
-from benchmark.errors import UserError
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.pipeline import layout
 from benchmark.statistics import claims, measure, operating, tables
 from benchmark.statistics.bootstrap import draw, resampled_ratios
 from benchmark.statistics.claims import Claim
@@ -21,7 +22,7 @@ from tests.benchmark import synthetic_run
 
 TABLES = (
     *("auc", "grounding", "differences", "effects", "operating", "roc", "histograms"),
-    *("ceiling", "undefined", "embedding", "claims", "ledger", "calibration"),
+    *("ceiling", "undefined", "embedding", "claims", "ledger", "coverage"),
 )
 
 
@@ -29,7 +30,7 @@ TABLES = (
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A measured synthetic run."""
     root = tmp_path_factory.mktemp("measured")
-    synthetic_run.write(root, pictures=240, replicates=100, ablation=("carzero_filter", "offclip_nofilter"))
+    synthetic_run.write(root, images=240, replicates=100, ablation=("carzero_filter", "offclip_nofilter"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         measure.run()
@@ -40,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A measured run of one seed and no ablation, as in profiles/quick.yaml, with a claim about two findings."""
     root = tmp_path_factory.mktemp("quick")
-    synthetic_run.write(root, pictures=120, replicates=40, seeds=(0,), ablation=())
+    synthetic_run.write(root, images=120, replicates=40, seeds=(0,), ablation=())
     named = Claim(
         claim="two", statement="", source="", rule="value", published=0.9, a="carzero", dataset="chexpert",
         quantity="abnormal_auc", findings=("Cardiomegaly", "Edema"),
@@ -164,7 +165,7 @@ def test_holm_covers_the_declared_family_alone(folder: Path) -> None:
     assert (family.p_holm.astype(float) >= family.p.astype(float)).all()
 
 
-def test_delong_is_given_where_a_cluster_is_one_picture(folder: Path) -> None:
+def test_delong_is_given_where_a_cluster_is_one_image(folder: Path) -> None:
     differences = read(folder, "differences")
     assert set(differences[differences.p_delong != ""].dataset) == {"vindr_cxr"}
 
@@ -175,7 +176,7 @@ def test_an_inverted_ranking_is_flagged(folder: Path) -> None:
     assert {("offclip", "one_minus_max")} == set(zip(flagged.system, flagged.score, strict=True))
 
 
-def test_thresholds_come_from_the_validation_split_and_from_no_evaluation_picture(folder: Path) -> None:
+def test_thresholds_come_from_the_validation_split_and_from_no_evaluation_image(folder: Path) -> None:
     index = pd.read_parquet(folder / layout.cohort("mimic_cxr") / "index.parquet")
     normal = index[index.split == "validate"].normal.to_numpy(float)
     column = "normal:no_finding"

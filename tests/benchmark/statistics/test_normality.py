@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.errors import UserError
+from benchmark.common.errors import UserError
 from benchmark.statistics.normality import is_inverted, normality_scores
 
 TABLE = pd.DataFrame(

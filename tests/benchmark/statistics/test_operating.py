@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from benchmark.errors import UserError
+from benchmark.common.errors import UserError
 from benchmark.statistics.bootstrap import draw
 from benchmark.statistics.operating import error_rates, thresholds
 
@@ -53,12 +53,12 @@ def test_rates_count_normals_called_abnormal_and_abnormals_called_normal() -> No
     assert rates["false_negative_rate"].estimate == 0.5
 
 
-def test_a_picture_at_the_threshold_is_normal() -> None:
+def test_a_image_at_the_threshold_is_normal() -> None:
     rates = error_rates(np.array([1.0, 0.0]), np.array([0.5, 0.5]), 0.5, draw(range(2), 10, 1))
     assert (rates["false_positive_rate"].estimate, rates["false_negative_rate"].estimate) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_a_split_of_one_class_fits_no_threshold(value: float) -> None:
-    with pytest.raises(UserError, match="needs normal and abnormal validation pictures"):
+    with pytest.raises(UserError, match="needs normal and abnormal validation images"):
         thresholds(np.full(5, value), np.arange(5.0), "prompt of scores/clip-0/mimic_cxr.parquet")

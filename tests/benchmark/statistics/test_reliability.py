@@ -12,11 +12,11 @@ from benchmark.statistics.bootstrap import draw
 from benchmark.statistics.reliability import BINS, average_precision, brier, expected_calibration_error, platt
 
 
-def column(seed: int = 0, pictures: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def column(seed: int = 0, images: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Patients, labels and tied scores."""
     generator = np.random.default_rng(seed)
-    labels = (generator.random(pictures) < 0.4).astype(float)
-    return np.arange(pictures) // 2, labels, np.round(generator.normal(size=pictures) + labels, 1)
+    labels = (generator.random(images) < 0.4).astype(float)
+    return np.arange(images) // 2, labels, np.round(generator.normal(size=images) + labels, 1)
 
 
 def test_average_precision_is_scikit_learns_in_every_replicate() -> None:

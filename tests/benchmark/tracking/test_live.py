@@ -22,8 +22,9 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmark import files, layout
-from benchmark.errors import Stopped, UserError
+from benchmark.common import files
+from benchmark.common.errors import Stopped, UserError
+from benchmark.pipeline import layout
 from benchmark.tracking import live, store
 from benchmark.training import checkpoint, loop, train
 from tests.benchmark.training import workplace
@@ -63,7 +64,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.delenv(live.URI, raising=False)
-        train.run("clip", 0)
+        train.run("clip", 0, watcher=live.Curves)
     mlflow.MlflowClient(f"sqlite:///{root / 'store.db'}").search_experiments()
     return root
 
@@ -111,7 +112,7 @@ def assert_same_training(root: Path, plain: Path) -> None:
 
 
 def test_the_curves_are_those_of_the_run_and_the_training_is_the_same(folder: Path, plain: Path) -> None:
-    train.run("clip", 0)
+    train.run("clip", 0, watcher=live.Curves)
 
     assert_same_training(folder, plain)
     (run,) = runs(folder)
@@ -141,11 +142,11 @@ def test_the_store_learns_names_and_numbers_and_no_path(folder: Path) -> None:
 
 def test_an_interrupted_training_goes_on_in_the_same_run(folder: Path, plain: Path) -> None:
     with pytest.raises(Stopped):
-        train.run("clip", 0, max_minutes=0.0)
+        train.run("clip", 0, max_minutes=0.0, watcher=live.Curves)
     (stopped,) = runs(folder)
     assert stopped.info.status == "KILLED"
     assert [step for step, _ in curve(folder, stopped, "loss")] == [1]
-    train.run("clip", 0)
+    train.run("clip", 0, watcher=live.Curves)
 
     (run,) = runs(folder)
     assert (run.info.run_id, run.info.status) == (stopped.info.run_id, "FINISHED")
@@ -177,7 +178,7 @@ def test_a_loss_that_is_not_a_number_is_a_failed_run(folder: Path, monkeypatch: 
 
     monkeypatch.setattr(loop.Learner, "backward", breaks)
     with pytest.raises(UserError, match="the loss became nan"):
-        train.run("clip", 0)
+        train.run("clip", 0, watcher=live.Curves)
     (run,) = runs(folder)
     assert run.info.status == "FAILED"
     assert curve(folder, run, "loss")[-1][0] == 7
@@ -215,7 +216,7 @@ def test_a_server_shows_the_curves_at_the_address_that_is_said(
     folder: Path, plain: Path, server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(live.URI, server)
-    train.run("clip", 0)
+    train.run("clip", 0, watcher=live.Curves)
     client = mlflow.MlflowClient(server)
     (run,) = client.search_runs([client.get_experiment_by_name("off-clip (live)").experiment_id])
     assert run.info.status == "FINISHED"
@@ -276,7 +277,7 @@ def test_a_store_that_cannot_be_logged_to_is_one_sentence_and_the_training_the_s
         monkeypatch.setenv(live.URI, uri)
         monkeypatch.setattr(live, "FINISH_SECONDS", seconds)
         began = time.monotonic()
-        train.run("clip", 0)
+        train.run("clip", 0, watcher=live.Curves)
         took = time.monotonic() - began
     assert took < seconds + 30
     said = capsys.readouterr().err
@@ -289,11 +290,11 @@ def test_a_store_that_cannot_be_logged_to_is_one_sentence_and_the_training_the_s
 @pytest.mark.parametrize("uri", ["", "sqlite:///store.db"])
 def test_the_training_never_imports_mlflow_and_starts_nothing_without_a_store(folder: Path, uri: str) -> None:
     program = (
-        "import subprocess, sys\nfrom benchmark.training import train\n"
+        "import subprocess, sys\nfrom benchmark.tracking import live\nfrom benchmark.training import train\n"
         "started, popen = [], subprocess.Popen.__init__\n"
         "def noted(self, *a, **k):\n    started.append('follow' in str(a))\n    popen(self, *a, **k)\n"
         "subprocess.Popen.__init__ = noted\n"
-        "train.run('clip', 0)\nprint(sum(started), 'mlflow' in sys.modules)\n"
+        "train.run('clip', 0, watcher=live.Curves)\nprint(sum(started), 'mlflow' in sys.modules)\n"
     )
     environment = {**os.environ, live.URI: uri, "PYTHONPATH": str(workplace.REPOSITORY)}
     done = subprocess.run(

@@ -1,6 +1,6 @@
 """A training cohort of a few dozen studies in the files' contract (docs/files.md), quick enough for tests.
 
-A picture is bright in one quarter, its report names the quarter; half of the studies are normal and even.
+An image is bright in one quarter, its report names the quarter; half of the studies are normal and even.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark import files, layout
+from benchmark.common import files
+from benchmark.pipeline import layout
 
 SIZE = 32
 FINDINGS = ("opacity in the right upper lobe", "effusion at the left base", "nodule in the left apex", "right effusion")
@@ -25,11 +26,11 @@ def write(root: Path, studies: int = 96, seed: int = 5) -> None:
         study, normal = f"s{number:04d}", bool(number % 2)
         quarter = int(rng.integers(4))
         for view in ("PA", "AP", "LATERAL")[: 1 + number % 3]:
-            picture = rng.integers(0, 90, (SIZE, SIZE))
+            image = rng.integers(0, 90, (SIZE, SIZE))
             if not normal:
                 row, column = divmod(quarter, 2)
-                picture[row * 16 : row * 16 + 16, column * 16 : column * 16 + 16] += 120
-            images.append(picture.astype(np.uint8))
+                image[row * 16 : row * 16 + 16, column * 16 : column * 16 + 16] += 120
+            images.append(image.astype(np.uint8))
             split = "validate" if number % 5 == 0 else "train"
             rows.append({"image_id": f"{study}-{view}", "study_id": study, "split": split, "view": view})
         texts = [(text, True) for text in NORMAL] if normal else [(FINDINGS[quarter], False), (NORMAL[0], True)]

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from benchmark.compute.distributed import ALONE
 from benchmark.training.budget import Account, Cost, count_flops, frozen_seconds, time_steps
-from benchmark.training.distributed import ALONE
 from benchmark.training.step import StepOptions, contrastive_backward
 from offclip import objective
 from tests.benchmark.training import pairs
@@ -30,7 +30,7 @@ def test_a_convolution_costs_its_products() -> None:
     layer, x = nn.Conv2d(3, 8, 3, padding=1), torch.randn(2, 3, 10, 12)
     forward = 2 * 2 * 8 * (10 * 12) * (3 * 9)
     assert count_flops(lambda: layer(x)) == forward
-    # The picture needs no gradient, hence one product backward.
+    # The image needs no gradient, hence one product backward.
     assert count_flops(lambda: layer(x).sum().backward()) == 2 * forward
 
 

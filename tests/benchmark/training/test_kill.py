@@ -7,7 +7,8 @@ import random
 import time
 from pathlib import Path
 
-from benchmark import files, layout
+from benchmark.common import files
+from benchmark.pipeline import layout
 from tests.benchmark.training import workplace
 from tests.benchmark.training.workplace import train_there
 

@@ -12,8 +12,9 @@ import yaml
 from safetensors.torch import load_file
 
 from baselines import base
-from benchmark import files, layout, settings
-from benchmark.errors import UserError
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.pipeline import layout, settings
 from benchmark.training import pretrain
 from tests.benchmark.training import workplace
 
@@ -79,15 +80,15 @@ def test_every_system_starts_from_the_same_weights_and_the_stage_repeats_itself(
     assert changed
 
 
-def test_only_training_pictures_with_a_report_are_seen(folder: Path) -> None:
+def test_only_training_images_with_a_report_are_seen(folder: Path) -> None:
     path = layout.cohort(layout.TRAINING_DATASET) / "index.parquet"
     index = pd.read_parquet(path)
     train = np.flatnonzero(index["split"] == "train")
     index.loc[train[:3], "report"] = " "
     files.write_parquet(path, index)
-    pictures, reports = pretrain.pictures_and_reports(path.parent)
-    assert len(pictures) == len(reports) == len(train) - 3
-    np.testing.assert_array_equal(pictures, np.load(path.parent / "images.npy")[train[3:]])
+    images, reports = pretrain.images_and_reports(path.parent)
+    assert len(images) == len(reports) == len(train) - 3
+    np.testing.assert_array_equal(images, np.load(path.parent / "images.npy")[train[3:]])
     assert reports == index["report"].iloc[train[3:]].tolist()
 
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from baselines import base, torchvision_cure
-from benchmark import files, layout
-from benchmark.errors import UserError
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.pipeline import layout
 from benchmark.training import train
 from tests.benchmark.training import workplace
 

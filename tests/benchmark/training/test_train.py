@@ -18,8 +18,9 @@ import torch
 from safetensors.torch import load_file
 
 from baselines import base
-from benchmark import files, layout
-from benchmark.errors import UserError
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.pipeline import layout
 from benchmark.training import checkpoint, loop, train
 from tests.benchmark.training import workplace
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from benchmark import plan
+from benchmark import cli
+from benchmark.planning import plan
 from benchmark.training import train
 from tests.benchmark.training import small_cohort
 
@@ -19,7 +21,7 @@ ENCODERS = {"image": {"kind": "conv", "width": 8, "dim": 16}, "text": {"kind": "
 def params(**changes: dict[str, Any]) -> dict[str, Any]:
     """The shipped params.yaml with small towers, batches of 16, 30 steps; ``changes`` by section."""
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
-    values["encoders"] = ENCODERS
+    values["encoders"] = copy.deepcopy(ENCODERS)
     values["training"] |= {"batch_size": 16, "threads": 1, "precision": "float32"}
     values["budget"] = {"unit": "samples", "amount": 480}
     for section, change in changes.items():
@@ -39,7 +41,7 @@ def write_params(root: Path, values: dict[str, Any]) -> None:
     before = Path.cwd()
     os.chdir(root)
     try:
-        plan.run()
+        plan.run(cli.stage_modules())
     finally:
         os.chdir(before)
 

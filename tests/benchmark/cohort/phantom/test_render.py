@@ -6,8 +6,8 @@ import pytest
 from benchmark.cohort.phantom.acquisition import STYLES
 from benchmark.cohort.phantom.anatomy import HEIGHT, PIXEL, WATER, WIDTH
 from benchmark.cohort.phantom.canvas import COLUMNS, ROWS, sphere
-from benchmark.cohort.phantom.drawing import DRAW, NO_SIDE
-from benchmark.cohort.phantom.finding import Finding
+from benchmark.cohort.phantom.findings.drawing import DRAW, NO_SIDE
+from benchmark.cohort.phantom.findings.finding import Finding
 from benchmark.cohort.phantom.render import Build, render
 
 MIDLINE = 128
@@ -27,7 +27,7 @@ def test_lungs_let_more_through_than_the_mediastinum(anatomy) -> None:
     assert 150 < anatomy.soft[anatomy.spine > 40].mean() / WATER < 300
 
 
-def test_the_right_lung_lies_on_the_left_of_the_picture(anatomy) -> None:
+def test_the_right_lung_lies_on_the_left_of_the_image(anatomy) -> None:
     assert (anatomy.right_lung * COLUMNS).sum() / anatomy.right_lung.sum() < MIDLINE - 15
     assert (anatomy.left_lung * COLUMNS).sum() / anatomy.left_lung.sum() > MIDLINE + 15
     assert (anatomy.liver * COLUMNS).sum() / anatomy.liver.sum() < MIDLINE
@@ -64,12 +64,12 @@ def test_zones_stand_above_one_another(anatomy, kind: str) -> None:
 
 def _pair(anatomy, findings: list[Finding]):
     """A patient without and with findings: the same patient, framing, exposure and noise."""
-    pictures = []
+    images = []
     for chosen in ([], findings):
         rng = np.random.default_rng(11)
         build = Build.of(np.random.default_rng(4), female=False)
-        pictures.append(render(anatomy, build, chosen, STYLES["vindr_cxr"], 160, rng))
-    return pictures
+        images.append(render(anatomy, build, chosen, STYLES["vindr_cxr"], 160, rng))
+    return images
 
 
 @pytest.mark.parametrize("kind", ["consolidation", "mass", "effusion", "pneumonia", "nodule"])
@@ -86,8 +86,8 @@ def test_what_is_dense_is_brighter_inside_its_box_than_beside_it(anatomy, kind: 
 
 
 def test_the_box_is_the_extent_of_the_region(anatomy) -> None:
-    _, picture = _pair(anatomy, [Finding("mass", "left", "upper", 0.7)])
-    drawn = picture.drawn[0]
+    _, image = _pair(anatomy, [Finding("mass", "left", "upper", 0.7)])
+    drawn = image.drawn[0]
     x_min, y_min, x_max, y_max = drawn.box
     assert drawn.region[y_min:y_max, x_min:x_max].sum() == drawn.region.sum()
     assert drawn.region[:, x_min].any()
@@ -96,7 +96,7 @@ def test_the_box_is_the_extent_of_the_region(anatomy) -> None:
     assert drawn.region[y_max - 1].any()
 
 
-def test_the_same_generator_gives_the_same_picture(anatomy) -> None:
+def test_the_same_generator_gives_the_same_image(anatomy) -> None:
     first = _pair(anatomy, [Finding("edema", "bilateral")])[1].grey
     assert np.array_equal(first, _pair(anatomy, [Finding("edema", "bilateral")])[1].grey)
 
@@ -104,10 +104,10 @@ def test_the_same_generator_gives_the_same_picture(anatomy) -> None:
 def test_grey_values_and_sizes_are_as_promised(anatomy) -> None:
     for name, style in STYLES.items():
         rng = np.random.default_rng(8)
-        picture = render(anatomy, Build.of(rng, True), [], style, 128, rng)
-        assert picture.grey.dtype == np.float32, name
-        assert max(picture.grey.shape) == 128
-        assert style.aspect[0] * 0.98 <= picture.grey.shape[0] / picture.grey.shape[1] <= style.aspect[1] * 1.02
-        assert picture.grey.min() >= 0
-        assert picture.grey.max() <= 1
-        assert picture.grey.std() > 0.1
+        image = render(anatomy, Build.of(rng, True), [], style, 128, rng)
+        assert image.grey.dtype == np.float32, name
+        assert max(image.grey.shape) == 128
+        assert style.aspect[0] * 0.98 <= image.grey.shape[0] / image.grey.shape[1] <= style.aspect[1] * 1.02
+        assert image.grey.min() >= 0
+        assert image.grey.max() <= 1
+        assert image.grey.std() > 0.1

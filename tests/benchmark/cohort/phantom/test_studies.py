@@ -4,8 +4,6 @@ from collections import defaultdict
 
 import pytest
 
-from benchmark import layout
-from benchmark.cohort import partition
 from benchmark.cohort.phantom.studies import NORMAL_SHARE, UNINDEXED, choose
 from benchmark.cohort.phantom.vocabulary import (
     CHEXPERT,
@@ -16,7 +14,9 @@ from benchmark.cohort.phantom.vocabulary import (
     VINDR_LOCAL,
     with_parents,
 )
-from benchmark.errors import UserError
+from benchmark.common.errors import UserError
+from benchmark.materials import partition
+from benchmark.pipeline import layout
 
 COUNTS = {"mimic_cxr": 1200, "vindr_cxr": 600, "open_i": 500, "chexpert": 300, "padchest": 500}
 
@@ -61,8 +61,8 @@ def test_the_rarer_labels_still_occur(cohorts) -> None:
     assert len(abnormal) >= 12
 
 
-def test_reports_without_an_index_are_not_pictured(cohorts) -> None:
-    assert all(not UNINDEXED & set(study.report.mesh_major) for studies in cohorts.values() for study in studies)
+def test_reports_without_an_index_are_not_imaged(cohorts) -> None:
+    assert all(not UNINDEXED & set(study.report.major) for studies in cohorts.values() for study in studies)
 
 
 def test_the_choice_depends_on_the_seed_alone(reports, cohorts) -> None:
@@ -84,11 +84,11 @@ def test_vocabularies_hold_published_names_only() -> None:
 
 
 def test_padchest_names_occur_in_the_published_table() -> None:
-    from benchmark.cohort import materials
+    from benchmark.materials import contents, wheels
 
-    if not (layout.MATERIALS / materials.TORCHXRAYVISION.filename).is_file():
+    if not (layout.MATERIALS / wheels.TORCHXRAYVISION.filename).is_file():
         pytest.skip("data/materials/ is empty")
-    labels = materials.padchest_labels()["Labels"].dropna()
+    labels = contents.padchest_labels()["Labels"].dropna()
     text = " ".join(labels.unique())
     assert [name for names in PADCHEST.values() for name in names if f"{name}'" not in text] == []
 

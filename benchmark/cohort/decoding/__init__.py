@@ -1,0 +1,1 @@
+"""Image files become cached arrays."""

@@ -1,0 +1,1 @@
+"""Findings drawn into a radiograph, one file for each family."""

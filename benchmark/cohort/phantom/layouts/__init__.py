@@ -1,0 +1,1 @@
+"""The phantom in the published layout of each dataset, one writer for each."""

@@ -1,0 +1,1 @@
+"""What training, scoring and the supervised reference share: device, determinism, processes, pixels, schedule."""

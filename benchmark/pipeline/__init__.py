@@ -1,0 +1,1 @@
+"""What runs, with what, and where its files lie: settings, layout, profiles, workspaces."""

@@ -1,0 +1,123 @@
+"""What cannot be run is refused before anything is computed: settings that each field alone allows."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+from baselines.config import encoder_options
+from benchmark.captions.prompters import prompter
+from benchmark.common.errors import UserError, nearest
+from benchmark.pipeline import layout, settings
+from benchmark.planning.code import ROOT, parse
+
+
+def models() -> list[str]:
+    """The files of ``baselines/`` that define a ``build`` function, by name."""
+    return [
+        path.stem
+        for path in sorted((ROOT / "baselines").glob("*.py"))
+        if any(
+            isinstance(node, ast.FunctionDef) and node.name == "build" for node in parse(f"baselines/{path.name}").body
+        )
+    ]
+
+
+def objectives() -> list[str]:
+    """The keys of ``OBJECTIVES`` in offclip/objective.py."""
+    node: Any
+    for node in parse("offclip/objective.py").body:
+        target = node.target if isinstance(node, ast.AnnAssign) else None
+        if isinstance(target, ast.Name) and target.id == "OBJECTIVES" and isinstance(node.value, ast.Dict):
+            return [str(ast.literal_eval(key)) for key in node.value.keys if key]
+    raise RuntimeError("offclip/objective.py has no OBJECTIVES dictionary")
+
+
+def _check_training(chosen: settings.Settings) -> None:
+    """Refuse combinations that each field alone allows."""
+    training = chosen.training
+    if training.precision == "float16" and training.device == "cpu":
+        raise UserError("`training.precision: float16` does not work on a CPU; use bfloat16 or float32.")
+    fractions = training.snapshots
+    if any(not 0 < part < 1 for part in fractions) or fractions != sorted(set(fractions)):
+        raise UserError(f"`training.snapshots` must be rising fractions between 0 and 1, found {fractions}.")
+    sizes = training.batch_size if isinstance(training.batch_size, list) else [(0.0, training.batch_size)]
+    starts = [start for start, _ in sizes]
+    if not sizes or starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= 1:
+        raise UserError(f"`training.batch_size` must start at progress 0 and rise below 1, found {sizes}.")
+    if min(size for _, size in sizes) < 2:
+        raise UserError(
+            f"`training.batch_size` must be at least 2 (a pair needs another to differ from), found {sizes}."
+        )
+    if training.chunk_size is not None and training.chunk_size < 1:
+        raise UserError(
+            f"`training.chunk_size` must be at least 1, found {training.chunk_size}; leave it out for none."
+        )
+
+
+def _check_data(chosen: settings.Settings) -> None:
+    """Refuse data and texts that a stage would ask for in vain, hours later on a real release."""
+    for dataset, options in chosen.datasets.items():
+        if options.labels == "exact" and dataset != "open_i":
+            raise UserError(f"`datasets.{dataset}.labels: exact` exists for open_i alone; use `published` or `all`.")
+        if options.is_phantom and chosen.phantom.studies.get(dataset, 0) < 1:
+            raise UserError(
+                f"`phantom.studies.{dataset}` must be at least 1 where `datasets.{dataset}.root` is phantom."
+            )
+    for name in sorted(set(chosen.phantom.studies) - set(layout.DATASETS)):
+        raise UserError(f"`phantom.studies` names '{name}', which is no dataset{nearest(name, layout.DATASETS)}")
+    prompter(chosen.captions, credentialed=not chosen.datasets[layout.TRAINING_DATASET].is_phantom)
+
+
+def _check_system(name: str, chosen: settings.Settings) -> None:
+    """Refuse a system that names what does not exist."""
+    system = chosen.systems[name]
+    if not name.replace("_", "").isalnum() or name != name.lower():
+        raise UserError(f"`systems.{name}`: a name is written in lower-case letters, digits and underscores.")
+    if system.model not in (known := models()):
+        raise UserError(
+            f"`systems.{name}.model`: baselines/{system.model}.py is no baseline{nearest(system.model, known)}; "
+            f"known: {', '.join(known)}."
+        )
+    if system.objective not in (known := objectives()):
+        hint = nearest(system.objective, known)
+        raise UserError(
+            f"`systems.{name}.objective`: '{system.objective}' is unknown{hint}; known: {', '.join(known)}."
+        )
+    on_hub = system.checkpoint is not None and system.checkpoint.startswith("hf-hub:")
+    if system.checkpoint is not None and not on_hub and not Path(system.checkpoint).exists():
+        raise UserError(
+            f"`systems.{name}.checkpoint`: {system.checkpoint} does not exist; put the released file there."
+        )
+
+
+def check(chosen: settings.Settings) -> None:
+    """Refuse what cannot be run, before anything is computed."""
+    _check_training(chosen)
+    for listed in ("compare", "ablation", "seeds", "ablation_seeds"):
+        values = getattr(chosen, listed)
+        if len(set(values)) < len(values):
+            raise UserError(f"`{listed}` names something twice: {values}.")
+    if both := set(chosen.compare) & set(chosen.ablation):
+        raise UserError(f"`compare` and `ablation` both name {sorted(both)}; a system belongs to one of them.")
+    if not chosen.compare or not chosen.seeds:
+        raise UserError("`compare` and `seeds` must each name at least one.")
+    try:
+        encoder_options(chosen.encoders)
+    except ValueError as error:
+        raise UserError(f"params.yaml: {error}") from None
+    init = chosen.encoders.get("image", {}).get("init")
+    if init and Path(init).parent != layout.PRETRAINED and not Path(init).is_file():
+        raise UserError(
+            f"`encoders.image.init`: {init} does not exist; name a file of weights, or {layout.PRETRAINED}/"
+            "image.safetensors, which stage `pretrain` makes."
+        )
+    for listed in ("references", "ablation_references"):
+        for name in getattr(chosen.statistics, listed):
+            if name not in chosen.systems:
+                hint = nearest(name, chosen.systems)
+                raise UserError(f"`statistics.{listed}` names '{name}', which `systems` does not define{hint}")
+    _check_data(chosen)
+    for name in [*chosen.compare, *chosen.ablation]:
+        _check_system(name, chosen)

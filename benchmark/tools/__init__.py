@@ -1,0 +1,1 @@
+"""Commands around the pipeline; they may use every room, and no room uses them."""

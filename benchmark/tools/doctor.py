@@ -1,0 +1,178 @@
+"""``python -m benchmark doctor``: what the roots in params.yaml hold, before anything runs.
+
+Seconds, not hours: tables are read, a sample of the images is looked up and a few are decoded. Exit status 0 when
+every dataset can be prepared, 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmark.cohort import contract
+from benchmark.cohort.contract import Cohort
+from benchmark.cohort.decoding import decode
+from benchmark.cohort.prepare import list_privately
+from benchmark.common.errors import UserError
+from benchmark.pipeline import layout, settings
+from benchmark.pipeline.settings import DatasetSettings, Settings
+
+LOOKED_UP = 200
+"""Images of which the existence is checked, evenly spread over the index."""
+DECODED = 4
+"""Images that are decoded and timed."""
+PHANTOM_SECONDS = 0.06
+"""Rendering and preparing one phantom study on one core."""
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is known of one dataset."""
+
+    dataset: str
+    ready: bool
+    lines: dict[str, str] = field(default_factory=dict)
+    """Heading -> sentence."""
+    needed_bytes: int = 0
+    needed_seconds: float = 0.0
+
+
+def run() -> int:
+    """Print a diagnosis of every dataset; the exit status."""
+    values = settings.load()
+    diagnoses = [examine(dataset, values) for dataset in layout.DATASETS]
+    print(render(diagnoses, values, shutil.disk_usage(".").free))
+    return 0 if all(diagnosis.ready for diagnosis in diagnoses) else 1
+
+
+def examine(dataset: str, values: Settings, clock: Clock = time.perf_counter) -> Diagnosis:
+    """Look at one dataset's root.
+
+    Args:
+        dataset: its name.
+        values: settings.
+        clock: seconds; replaced in tests.
+    """
+    chosen = values.datasets[dataset]
+    if chosen.is_phantom:
+        return _phantom(dataset, values)
+    root = Path(chosen.root).expanduser()
+    grounding = Path(chosen.grounding).expanduser() if chosen.grounding else None
+    try:
+        cohort = contract.reader(dataset, quick=True)(root, chosen, grounding)
+    except UserError as error:
+        return Diagnosis(dataset, False, {"root": str(root), "problem": str(error)})
+    if cohort.index.empty:
+        return Diagnosis(dataset, False, {"root": str(root), "problem": "the tables leave no image to use."})
+    return _real(dataset, chosen, cohort, root, values, clock)
+
+
+def _phantom(dataset: str, values: Settings) -> Diagnosis:
+    """What the embedded cohort will need."""
+    studies = values.phantom.studies.get(dataset, 0)
+    return Diagnosis(
+        dataset,
+        studies > 0,
+        {"root": "phantom: rendered here, no images of patients", "uses": f"{studies:,} studies"},
+        studies * values.cohort.size**2,
+        studies * PHANTOM_SECONDS / values.cohort.workers,
+    )
+
+
+def _real(
+    dataset: str, chosen: DatasetSettings, cohort: Cohort, root: Path, values: Settings, clock: Clock
+) -> Diagnosis:
+    """What a published tree holds and will need."""
+    index = cohort.index
+    step = max(len(index) // LOOKED_UP, 1)
+    sample = list(index["path"].iloc[::step])
+    absent = [path for path in sample if not os.path.isfile(root / path)]
+    there = [path for path in sample if path not in set(absent)]
+    silent = _without_report(dataset, root, sample)
+    start = clock()
+    unreadable = []
+    timed = there[:: max(len(there) // DECODED, 1)][:DECODED]
+    for path in timed:
+        try:
+            decode.load(root / path, values.cohort.decode, values.cohort.size)
+        except decode.UnreadableImage as error:
+            unreadable.append(f"{root / path} {error}")
+    seconds = (clock() - start) / max(len(timed), 1) * len(index) / values.cohort.workers
+    lines = {
+        "root": str(root),
+        "release": cohort.release,
+        "uses": f"{index['study_id'].nunique():,} studies of {index['patient_id'].nunique():,} {cohort.cluster}s, "
+        f"{len(index):,} images, {len(cohort.findings)} findings, label set `{cohort.labels}`",
+        "normal": f"{int((index['normal'] == 1).sum()):,} of {int(index['normal'].notna().sum()):,} labelled images",
+        "grounding": f"{len(cohort.regions):,} regions ({cohort.grounding_truth})",
+        "left out": "; ".join(f"{len(item.names):,} {item.reason}" for item in cohort.exclusions) or "nothing",
+        "on disk": f"{len(there):,} of {len(sample):,} images looked up"
+        + ("" if silent is None else f", {len(sample) - len(silent):,} of {len(sample):,} reports"),
+    }
+    if unreadable:
+        lines["unreadable"] = f"{len(unreadable)} of {len(timed)} images decoded"
+    lost = [f"{root / path} not on disk" for path in absent] + [f"{root / path} has no report" for path in silent or ()]
+    if listed := lost + unreadable:
+        named = chosen.share_examples or not cohort.credentialed
+        lines["which"] = f"for example {listed[0]}" if named else f"listed in {list_privately(dataset, listed)}"
+    if cohort.notes:
+        lines["note"] = " ".join(cohort.notes)
+    ready = len(lost) / len(sample) <= values.cohort.max_missing and len(unreadable) < max(len(timed), 1)
+    if not ready:
+        lines["problem"] = (
+            f"too many images or reports are missing or unreadable (allowed are {values.cohort.max_missing:.1%}); "
+            f"complete the download, or correct datasets.{dataset}.root in params.yaml."
+        )
+    return Diagnosis(dataset, ready, lines, len(index) * values.cohort.size**2, seconds)
+
+
+def _without_report(dataset: str, root: Path, sample: list[str]) -> list[str] | None:
+    """Images of the sample whose report is not on disk; None where reports are no files of their own."""
+    paths = getattr(importlib.import_module(f"benchmark.cohort.adapters.{dataset}"), "report_paths", None)
+    if paths is None:
+        return None
+    return [image for image in sample if not any(os.path.isfile(path) for path in paths(root, image))]
+
+
+def render(diagnoses: list[Diagnosis], values: Settings, free_bytes: int) -> str:
+    """The diagnoses as text."""
+    blocks = []
+    for diagnosis in diagnoses:
+        lines = dict(diagnosis.lines)
+        if diagnosis.ready:
+            lines["needs"] = f"{_bytes(diagnosis.needed_bytes)} of cache, {_duration(diagnosis.needed_seconds)}"
+        state = "ready" if diagnosis.ready else "NOT READY"
+        body = "\n".join(f"  {heading:<11}{sentence}" for heading, sentence in lines.items())
+        blocks.append(f"{diagnosis.dataset}: {state}\n{body}")
+    needed = sum(diagnosis.needed_bytes for diagnosis in diagnoses)
+    seconds = sum(diagnosis.needed_seconds for diagnosis in diagnoses)
+    count = sum(diagnosis.ready for diagnosis in diagnoses)
+    total = (
+        f"{count} of {len(diagnoses)} datasets are ready; the cache at {values.cohort.size} px needs {_bytes(needed)} "
+        f"({_bytes(free_bytes)} free) and {_duration(seconds)} with {values.cohort.workers} workers."
+    )
+    if needed > free_bytes:
+        total += " There is NOT ENOUGH DISK."
+    return "\n\n".join([*blocks, total])
+
+
+def _bytes(count: float) -> str:
+    """A size in words."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _duration(seconds: float) -> str:
+    """A duration in words."""
+    if seconds < 90:
+        return f"about {max(round(seconds), 1)} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"

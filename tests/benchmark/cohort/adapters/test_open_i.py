@@ -1,0 +1,135 @@
+"""Open-I: substring labels as published, whole tags beside them, zones from qualifiers, the 3,955 real reports."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmark.cohort.adapters import open_i
+from benchmark.common.errors import UserError
+from benchmark.materials import open_i_report
+from tests.benchmark.cohort import miniatures
+from tests.benchmark.cohort.conftest import Read
+
+
+def test_frontal_images_where_a_view_table_is_given(tmp_path: Path, read: Read) -> None:
+    cohort = read("open_i", miniatures.open_i(tmp_path))
+    assert list(cohort.index["image_id"]) == ["CXR1000_IM-0003-1001", "CXR1_1_IM-0001-3001"]
+    assert list(cohort.index["view"]) == ["AP", "PA"]
+    assert {item.reason: item.names for item in cohort.exclusions} == {
+        "report without an image": ("CXR7",),
+        "not a frontal view": ("CXR1_1_IM-0001-4001",),
+        "view not stated in nlmcxr_dicom_metadata.csv.gz": ("CXR22_IM-0022-1001",),
+    }
+    assert cohort.notes[0] == "Views from nlmcxr_dicom_metadata.csv.gz."
+
+
+def test_all_images_where_none_is_given_and_it_says_so(tmp_path: Path, read: Read) -> None:
+    cohort = read("open_i", miniatures.open_i(tmp_path, view_table=False))
+    assert len(cohort.index) == 4
+    assert set(cohort.index["view"]) == {"unknown"}
+    assert cohort.notes[0] == "No view table: lateral images are included."
+
+
+def test_blank_views_are_filled_from_the_derived_table(tmp_path: Path, read: Read) -> None:
+    root = miniatures.open_i(tmp_path)
+    miniatures.text(
+        root / "nlmcxr_tsne_pa.csv.gz", "imageid,tsne-view\nCXR22_IM-0022-1001,PA\nCXR1_1_IM-0001-4001,PA\n"
+    )
+    index = read("open_i", root).index.set_index("image_id")
+    assert index.loc["CXR22_IM-0022-1001", "view"] == "PA"
+    assert "CXR1_1_IM-0001-4001" not in index.index  # its header says lateral: the header wins
+
+
+def test_the_projection_table_is_understood_too(tmp_path: Path, read: Read) -> None:
+    root = miniatures.open_i(tmp_path, view_table=False)
+    rows = [
+        "1,1_1_IM-0001-3001.dcm.png,Frontal",
+        "1,1_1_IM-0001-4001.dcm.png,Lateral",
+        "22,22_IM-0022-1001.dcm.png,Frontal",
+    ]
+    miniatures.text(root / "indiana_projections.csv", miniatures.lines("uid,filename,projection", *rows))
+    assert list(read("open_i", root).index["image_id"]) == ["CXR1_1_IM-0001-3001", "CXR22_IM-0022-1001"]
+
+
+def test_published_labels_match_substrings_of_automatic_tags(tmp_path: Path, read: Read) -> None:
+    cohort = read("open_i", miniatures.open_i(tmp_path, view_table=False), labels="published")
+    index = cohort.index.set_index("study_id")
+    assert len(cohort.findings) == 18
+    positive = {name for name in cohort.findings if index.loc["CXR1000", f"label:{name}"] == 1}
+    assert positive == {"Lung Opacity", "Atelectasis", "Pleural Thickening"}
+    # The published rule takes a pericardial effusion for an effusion; whole tags do not.
+    assert index.loc["CXR22", "label:Pleural Effusion"] == 1
+    assert index["normal"].to_dict() == {"CXR1": 1, "CXR1000": 0, "CXR22": 0}
+
+
+def test_exact_labels_match_whole_tags(tmp_path: Path, read: Read) -> None:
+    cohort = read("open_i", miniatures.open_i(tmp_path, view_table=False), labels="exact")
+    index = cohort.index.drop_duplicates("study_id").set_index("study_id")
+    assert index.loc["CXR22"].filter(like="label:").sum() == 0
+    assert index["normal"].to_dict() == {"CXR1": 1, "CXR1000": 0, "CXR22": 0}
+
+
+def test_zones_come_from_the_qualifiers_of_positive_findings(tmp_path: Path, read: Read) -> None:
+    regions = read("open_i", miniatures.open_i(tmp_path)).regions
+    assert regions[["finding", "side", "zone"]].to_numpy().tolist() == [
+        ["Atelectasis", "right", "upper"],
+        ["Lung Opacity", "right", "upper"],
+        ["Pleural Thickening", "left", "upper"],
+    ]
+
+
+def test_report_is_findings_then_impression(tmp_path: Path, read: Read) -> None:
+    index = read("open_i", miniatures.open_i(tmp_path)).index.set_index("study_id")
+    assert index.loc["CXR1", "report"] == "Clear lungs. Normal chest."
+    assert index.loc["CXR1000", "report"] == "Increased opacity in the right upper lobe."
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("<eCitation><uId", r"1\.xml is not valid XML .*; unpack NLMCXR_reports\.tgz again"),
+        ("<eCitation/>", r"1\.xml: expected an element <uId id=...>, found none"),
+    ],
+)
+def test_a_broken_report_is_refused(tmp_path: Path, read: Read, content: str, message: str) -> None:
+    root = miniatures.open_i(tmp_path)
+    (root / "ecgen-radiology/1.xml").write_text(content)
+    with pytest.raises(UserError, match=message):
+        read("open_i", root)
+
+
+def test_the_same_image_in_two_reports_is_refused(tmp_path: Path, read: Read) -> None:
+    root = miniatures.open_i(tmp_path)
+    shutil.copy(root / "ecgen-radiology/1.xml", root / "ecgen-radiology/2.xml")
+    with pytest.raises(UserError, match="image 'CXR1_1_IM-0001-3001' stands in the reports CXR1 and CXR1 "):
+        read("open_i", root)
+
+
+@pytest.fixture(scope="module")
+def real_root(published_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("open_i")
+    shutil.copy(published_tables / "NLMCXR_reports.tgz", root)
+    return root
+
+
+def test_the_real_reports(real_root: Path, read: Read) -> None:
+    studies = list(open_i_report.read_reports(real_root / "NLMCXR_reports.tgz"))
+    assert len(studies) == 3_955
+    assert sum(bool(study.text) for study in studies) == 3_927
+    assert sum(len(study.image_ids) for study in studies) == 7_470
+    assert sum(open_i.normal(study, published=False) for study in studies) == 1_391
+    assert sum(study.automatic.count("Cardiomegaly") for study in studies) == 282
+    cohort = read("open_i", real_root, labels="published")
+    assert (len(cohort.index), cohort.index["patient_id"].nunique()) == (7_470, 3_851)
+    assert [(item.reason, len(item.names)) for item in cohort.exclusions] == [("report without an image", 104)]
+    assert cohort.index["path"].str.fullmatch(r"NLMCXR_png/CXR\d+(_\d+)?_IM-\d+(-\d+)*\.png").mean() > 0.99
+
+
+def test_the_real_view_table(published_tables: Path, read: Read) -> None:
+    cohort = read("open_i", published_tables, labels="published")
+    assert set(cohort.index["view"]) == {"PA", "AP"}
+    assert len(cohort.index) + sum(len(item.names) for item in cohort.exclusions[1:]) == 7_470
+    assert len(cohort.index) > 4_014  # what the headers alone say; the derived table adds the rest

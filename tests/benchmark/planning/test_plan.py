@@ -1,0 +1,264 @@
+"""A plan names exactly the code and settings that its system's training depends on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark import cli
+from benchmark.common import files
+from benchmark.common.errors import UserError
+from benchmark.pipeline import layout, settings
+from benchmark.planning import checks, code, plan
+from tests.benchmark.training import workplace
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def planned() -> None:
+    """The stage as the command line runs it."""
+    plan.run(cli.stage_modules())
+
+
+def systems() -> list[Path]:
+    """The plans of systems."""
+    return sorted(Path("plan").glob("*.json"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small tree of the three packages in place of the repository."""
+    root = tmp_path / "sources"
+    for path, text in {
+        "baselines/__init__.py": "",
+        "baselines/simple.py": "from baselines import shared\ndef build(): pass\n",
+        "baselines/other.py": "def build():\n    from baselines.deep.inner import x\n",
+        "baselines/shared.py": "import torch\nfrom offclip.maths import log\n",
+        "baselines/deep/__init__.py": "def lazy():\n    import baselines.shared\n",
+        "baselines/deep/inner.py": "from . import sibling\n",
+        "baselines/deep/sibling.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import offclip.maths\n",
+        "offclip/__init__.py": "",
+        "offclip/maths.py": "",
+        "offclip/objective.py": "OBJECTIVES: dict = {'a': 1, 'b': 2}\n",
+        "benchmark/__init__.py": "",
+        "benchmark/common/files.py": "import benchmark.never\n",
+        "benchmark/never.py": "",
+        "benchmark/training/__init__.py": "",
+        "benchmark/training/train.py": "from benchmark.common import files\nfrom offclip import objective\n",
+    }.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    monkeypatch.setattr(code, "ROOT", root)
+    monkeypatch.setattr(checks, "ROOT", root)
+    code.imports.cache_clear()
+    yield root
+    code.imports.cache_clear()
+
+
+def test_reachable_follows_imports_of_the_three_packages_wherever_they_stand(sources: Path) -> None:
+    assert code.reachable(["baselines/simple.py"]) == [
+        "baselines/__init__.py", "baselines/shared.py", "baselines/simple.py",
+        "offclip/__init__.py", "offclip/maths.py",
+    ]  # fmt: skip
+    # An import inside a function counts; one for type checkers, and a function of a package merely passed, do not.
+    assert code.reachable(["baselines/other.py"]) == [
+        "baselines/__init__.py", "baselines/deep/__init__.py", "baselines/deep/inner.py", "baselines/deep/sibling.py",
+        "baselines/other.py",
+    ]  # fmt: skip
+
+
+def test_plumbing_is_neither_hashed_nor_followed(sources: Path) -> None:
+    assert code.reachable(["benchmark/training/train.py"]) == [
+        "benchmark/training/__init__.py", "benchmark/training/train.py", "offclip/__init__.py", "offclip/objective.py",
+    ]  # fmt: skip
+
+
+def test_models_and_objectives_are_found_without_importing_them(sources: Path) -> None:
+    assert checks.models() == ["other", "simple"]
+    assert checks.objectives() == ["a", "b"]
+
+
+def test_what_is_found_statically_is_what_the_packages_say() -> None:
+    from baselines import base
+    from offclip import objective
+
+    assert checks.models() == base.names()
+    assert checks.objectives() == list(objective.OBJECTIVES)
+
+
+def test_every_module_that_training_loads_is_in_the_plan(folder: Path) -> None:
+    """The static walk against Python's own list of loaded modules."""
+    program = (
+        "import sys, json, baselines.carzero, offclip.objective, benchmark.training.train\n"
+        "from baselines import base\n"
+        f"base.load('carzero', {workplace.ENCODERS!r}, {{}}, ['a'])\n"
+        "print(json.dumps([m.__file__ for n, m in sys.modules.items()"
+        " if n.split('.')[0] in ('benchmark', 'baselines', 'offclip') and getattr(m, '__file__', None)]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    loaded = {Path(path).relative_to(REPOSITORY).as_posix() for path in json.loads(done.stdout)}
+    assert loaded - code.PLUMBING <= set(plan.of_system("carzero", settings.parse(workplace.params()))["code"])
+
+
+def test_an_edit_changes_the_plans_that_use_the_edited_code_alone(folder: Path) -> None:
+    chosen = settings.parse(workplace.params())
+    clip, carzero = (set(plan.of_system(name, chosen)["code"]) for name in ("clip", "carzero"))
+    assert "baselines/clip.py" in clip - carzero
+    assert {"baselines/carzero.py", "baselines/fusion.py"} <= carzero - clip
+    for reached in (clip, carzero):
+        assert "benchmark/training/loop.py" in reached
+        assert not {
+            path for path in reached if {"reporting", "statistics", "cohort", "tracking"} & set(path.split("/"))
+        }
+
+
+def write(values: dict[str, Any]) -> None:
+    """params.yaml in the working directory; JSON is YAML."""
+    Path("params.yaml").write_text(json.dumps(values), encoding="utf-8")
+
+
+def test_a_plan_is_rewritten_only_when_it_changed(folder: Path) -> None:
+    values = workplace.params()
+    write(values)
+    planned()
+    names = [*values["compare"], *values["ablation"]]
+    assert sorted(path.stem for path in systems()) == sorted(names)
+    before = {path: path.stat().st_mtime_ns for path in [*systems(), *Path("plan/stages").iterdir()]}
+    content = {path: path.read_bytes() for path in before}
+    planned()
+    assert {path: path.stat().st_mtime_ns for path in [*systems(), *Path("plan/stages").iterdir()]} == before
+
+    values["systems"]["clip"]["label"] = "CLIP, renamed"
+    values["systems"]["offclip"]["objective_options"] = {"form": "softmax"}
+    values["statistics"]["replicates"] = 99
+    write(values)
+    planned()
+    changed = {path.stem for path in before if path.read_bytes() != content[path]}
+    assert changed == {"offclip", "measure", "report"}
+
+
+def test_the_plan_of_a_system_that_left_is_removed(folder: Path) -> None:
+    write(workplace.params())
+    planned()
+    write({**workplace.params(), "ablation": []})
+    planned()
+    assert sorted(path.stem for path in systems()) == ["carzero", "clip", "offclip"]
+
+
+def test_a_plan_holds_every_resolved_setting(folder: Path) -> None:
+    write(workplace.params(training={"learning_rate": 0.123}))
+    planned()
+    found = files.read_json(layout.plan("offclip"))
+    assert found["training"]["learning_rate"] == 0.123
+    assert settings.TrainingSettings.model_validate(found["training"]) == settings.load().training
+    assert found["budget"] == {"unit": "samples", "amount": 480}
+    assert (found["model"], found["objective"], found["captions"]) == ("carzero", "off_clip", "filtered")
+    assert found["phantom"] is True
+    assert found["code_hash"] == files.sha256_json(found["code"])
+
+
+def test_planning_imports_no_torch_and_takes_about_a_second(folder: Path) -> None:
+    program = "import sys, benchmark.planning.plan; sys.exit('torch' in sys.modules or 'mlflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "sentence"),
+    [
+        ("training", {"precision": "float16", "device": "cpu"}, "float16` does not work on a CPU; use bfloat16"),
+        ("training", {"snapshots": [0.5, 0.25]}, r"rising fractions between 0 and 1, found \[0.5, 0.25\]"),
+        ("training", {"snapshots": [1.0]}, "rising fractions between 0 and 1"),
+        ("training", {"batch_size": [[0.1, 64]]}, "must start at progress 0"),
+        ("training", {"batch_size": 1}, "must be at least 2"),
+        ("training", {"chunk_size": 0}, "chunk_size` must be at least 1"),
+        ("encoders", {"image": {"kind": "convv"}}, "did you mean 'conv'"),
+        ("encoders", {"image": {"kind": "conv", "init": "gone.pt"}}, "`encoders.image.init`: gone.pt does not exist"),
+        ("datasets", {"padchest": {"root": ""}}, "`datasets.padchest.root`: String should have at least 1 character"),
+        ("budget", {"unit": "flops", "amount": float("inf")}, "`budget.amount`: Input should be a finite number"),
+        ("statistics", {"seed": -1}, "`statistics.seed`: Input should be greater than or equal to 0"),
+        ("systems", {"clip": {"label": "x", "model": "clipp"}}, r"clipp.py is no baseline; did you mean 'clip'"),
+        ("systems", {"clip": {"label": "x", "model": "base"}}, r"baselines/base.py is no baseline"),
+        ("systems", {"clip": {"label": "x", "model": "clip", "objective": "infonce"}}, "did you mean 'info_nce'"),
+        ("systems", {"clip": {"label": "x", "model": "clip", "checkpoint": "gone.ckpt"}}, "gone.ckpt does not exist"),
+        ("statistics", {"references": ["carzeroo"]}, "references` names 'carzeroo'.*did you mean 'carzero'"),
+        ("statistics", {"ablation_references": ["x"]}, "`statistics.ablation_references` names 'x'"),
+        ("datasets", {"padchest": {"labels": "exact"}}, "`datasets.padchest.labels: exact` exists for open_i alone"),
+        ("phantom", {"studies": {"mimic_cxr": 9}}, "`phantom.studies.vindr_cxr` must be at least 1"),
+        ("captions", {"prompting": "table"}, "set captions.table to a CSV"),
+        ("captions", {"prompting": "table", "table": "gone.csv"}, r"gone.csv .* was not found"),
+        ("captions", {"prompting": "endpoint"}, "set captions.endpoint.url"),
+    ],
+)  # fmt: skip
+def test_what_cannot_run_is_refused_in_a_sentence(
+    folder: Path, section: str, change: dict[str, Any], sentence: str
+) -> None:
+    write(workplace.params(**{section: change}))
+    with pytest.raises(UserError, match=sentence):
+        planned()
+    assert not Path("plan").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"seeds": [0, 0]}, r"`seeds` names something twice: \[0, 0\]"),
+        ({"seeds": []}, "must each name at least one"),
+        ({"seeds": [-1]}, r"`seeds.0`: Input should be greater than or equal to 0"),
+        ({"seeds": [2**32]}, r"`seeds.0`: Input should be less than 4294967296"),
+        ({"ablation": ["clip"]}, r"both name \['clip'\]"),
+        ({"compare": ["clip", "clip"]}, "`compare` names something twice"),
+    ],
+)
+def test_lists_that_cannot_run_are_refused(folder: Path, change: dict[str, Any], sentence: str) -> None:
+    write({**workplace.params(), **change})
+    with pytest.raises(UserError, match=sentence):
+        planned()
+
+
+def test_a_misspelt_dataset_of_the_phantom_is_refused(folder: Path) -> None:
+    values = workplace.params()
+    values["phantom"]["studies"]["padchets"] = 9
+    write(values)
+    with pytest.raises(UserError, match=r"`phantom.studies` names 'padchets'.*did you mean 'padchest'"):
+        planned()
+
+
+def test_an_endpoint_for_credentialed_reports_is_refused_before_a_report_is_read(folder: Path) -> None:
+    values = workplace.params(
+        captions={"prompting": "endpoint", "endpoint": {"url": "http://127.0.0.1:9/v1", "model": "m"}}
+    )
+    write(values)
+    planned()
+    values["datasets"]["mimic_cxr"]["root"] = "/releases/mimic-cxr"
+    write(values)
+    with pytest.raises(UserError, match="would send credentialed report text"):
+        planned()
+
+
+def test_planning_removes_what_killed_processes_left(folder: Path) -> None:
+    write(workplace.params())
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for name in ("scores", "data/cohort", "runs/.state"):
+        Path(name).mkdir(parents=True)
+    dead, alive = f"{files.MACHINE}.{gone.pid}.part", f"{files.MACHINE}.{os.getppid()}.part"
+    left = [Path(f"scores/.clip-0.{dead}"), Path(f"data/cohort/.padchest.{dead}")]
+    kept = [Path("data/cohort/.padchest.part"), Path(f"scores/.clip-1.{alive}")]
+    for path in [*left, *kept]:
+        path.mkdir()
+    planned()
+    assert [path for path in [*left, *kept] if path.exists()] == kept
+    assert Path("runs/.state").is_dir()

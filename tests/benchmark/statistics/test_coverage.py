@@ -1,0 +1,73 @@
+"""The simulator's truth, and that the kept table is about the scenarios and forms of today."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmark.pipeline.settings import StatisticsSettings
+from benchmark.statistics import coverage
+from benchmark.statistics.auc import auc
+from benchmark.statistics.coverage import COVERED, DIFFERENCES, EQUAL, Scenario, simulate
+from benchmark.statistics.intervals import Form
+
+
+@pytest.mark.parametrize("levels", [0, 3, 5])
+def test_the_true_auc_is_that_of_a_very_large_sample(levels: int) -> None:
+    scenario = Scenario("x", auc=0.8, levels=levels)
+    generator = np.random.default_rng(0)
+    labels = np.repeat([0.0, 1.0], 200_000)
+    scores = generator.normal(size=400_000) + scenario.separation * labels
+    if levels:
+        scores = np.digitize(scores, scenario.edges()).astype(float)
+    assert auc(labels, scores) == pytest.approx(scenario.truth(), abs=0.003)
+
+
+def test_spread_over_seeds_lowers_the_expected_auc() -> None:
+    scenario = Scenario("x", seeds=3, seed_sd=0.5)
+    shifts = np.random.default_rng(1).normal(0, 0.5, 400_000)
+    expected = stats.norm.cdf((scenario.separation + shifts) / np.sqrt(2)).mean()
+    assert scenario.truth() == pytest.approx(expected, abs=0.001)
+
+
+@pytest.mark.parametrize("scenario", COVERED, ids=lambda scenario: scenario.name)
+def test_simulated_studies_scatter_about_the_truth(scenario: Scenario) -> None:
+    estimates = [simulate(scenario, (scenario.separation,), seed)[0].estimate for seed in range(8)]
+    error = max(np.std(estimates, ddof=1), 0.005) / np.sqrt(8)
+    assert np.mean(estimates) == pytest.approx(scenario.truth(), abs=4 * error)
+
+
+def test_two_systems_of_a_study_see_the_same_images() -> None:
+    scenario = replace(COVERED[3], images=4000)
+    first, second = simulate(scenario, (1.0, 1.0), 0)
+    assert np.corrcoef(first.replicates, second.replicates)[0, 1] == pytest.approx(0.5, abs=0.15)
+
+
+def test_coverage_and_power_of_a_few_studies() -> None:
+    rows = coverage.coverage(COVERED[3], 12)
+    assert [row["form"] for row in rows] == list(get_args(Form))
+    assert all(0.6 <= float(str(row["value"])) <= 1 for row in rows)
+    large = coverage.rejections("power", COVERED[3], 0.95, 5, lambda share: None)
+    assert [row["value"] for row in large] == [1.0, 1.0]
+
+
+def test_the_kept_table_shows_that_the_default_form_keeps_its_promises() -> None:
+    table = coverage.kept()
+    if table.empty:
+        pytest.skip("no coverage study is kept: run `python -m benchmark coverage` (minutes)")
+    form = StatisticsSettings.model_fields["interval"].default
+    covered = table[(table.check == "coverage") & (table.form == form)]
+    assert list(covered.setting) == [scenario.name for scenario in COVERED]
+    required = covered[covered.setting.isin([scenario.name for scenario in COVERED if scenario.required])]
+    assert required.value.between(*coverage.COVERAGE).all()
+    rejected = table[(table.check == "rejection") & (table.form == form)]
+    assert list(rejected.setting) == [scenario.name for scenario in EQUAL]
+    assert (rejected.value <= coverage.REJECTIONS).all()
+    assert (table[table.check != "power"].simulations >= 1000).all()
+    power = table[(table.check == "power") & (table.form == form)]
+    assert len(power) == len(DIFFERENCES)
+    assert power.value.is_monotonic_increasing

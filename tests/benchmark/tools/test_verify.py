@@ -1,0 +1,102 @@
+"""``verify`` counts what agrees, names what does not and says why."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+import yaml
+
+from benchmark.common.errors import UserError
+from benchmark.pipeline import layout
+from benchmark.tools import verify
+
+KEYS = {"dataset": "open_i", "system": "clip", "quantity": "normal_auc", "score": "prompt"}
+
+
+def auc(estimate, low=0.8, high=0.9):
+    return {"auc": pd.DataFrame([{**KEYS, "estimate": estimate, "low": low, "high": high}])}
+
+
+@pytest.mark.parametrize(
+    ("found", "agrees"), [(0.85, True), (0.899, True), (0.801, True), (0.901, False), (0.799, False)]
+)
+def test_tolerance_is_half_the_width_of_the_references_interval(found, agrees):
+    agreement = verify.compare(auc(0.85), auc(found))
+    assert agreement.numbers == 1
+    assert (not agreement.disagreements) is agrees
+    assert agreement.identical == (found == 0.85)
+
+
+def test_a_number_without_interval_must_agree_to_a_thousandth():
+    nan = float("nan")
+    assert not verify.compare(auc(0.85, nan, nan), auc(0.8509)).disagreements
+    assert verify.compare(auc(0.85, nan, nan), auc(0.8511)).disagreements
+
+
+def test_a_missing_number_disagrees_and_a_new_one_is_not_counted():
+    empty = {"auc": auc(0.85)["auc"].iloc[:0]}
+    missing = verify.compare(auc(0.85), empty).disagreements
+    assert "missing here" in str(missing[0])
+    assert verify.compare(empty, auc(0.85)).numbers == 0
+
+
+def test_the_worst_disagreement_comes_first_with_its_distance():
+    reference = pd.concat([auc(0.85)["auc"], auc(0.85)["auc"].assign(system="offclip")])
+    fresh = pd.concat([auc(0.95)["auc"], auc(0.99)["auc"].assign(system="offclip")])
+    worst, other = verify.compare({"auc": reference}, {"auc": fresh}).disagreements
+    assert (
+        str(worst) == "auc open_i offclip normal_auc prompt: expected 0.8500, found 0.9900 (+0.1400, tolerance 0.0500)"
+    )
+    assert worst.excess == pytest.approx(2.8)
+    assert "clip" in other.name
+
+
+def test_a_run_agrees_with_the_reference_it_wrote(reported, capsys):
+    assert verify.run(update=True) == 0
+    assert verify.run() == 0
+    said = capsys.readouterr().err.splitlines()[-1].split()
+    assert said[0] == said[2]
+    assert int(said[0]) > 100
+
+
+def test_a_changed_number_is_named_with_the_likely_reason_and_a_failing_status(reported, capsys):
+    verify.run(update=True)
+    path = layout.RESULTS / "auc.csv"
+    table = pd.read_csv(path, dtype={"seed": str})
+    chosen = (table.dataset == "padchest") & (table.system == "clip") & (table.seed == "all") & table.finding.isna()
+    chosen &= (table.quantity == "normal_auc") & (table.score == "prompt") & (table.progress == 1)
+    assert chosen.sum() == 1
+    table.loc[chosen, "estimate"] += 0.3
+    table.to_csv(path, index=False)
+    params = yaml.safe_load(layout.PARAMS.read_text())
+    params["budget"]["amount"] = 1e12
+    layout.PARAMS.write_text(yaml.safe_dump(params, sort_keys=False))
+    assert verify.run() == 1
+    said = capsys.readouterr().err
+    assert "auc padchest clip normal_auc prompt: expected" in said
+    assert "params.yaml differs: budget.amount is 1000000000000.0 (reference 2000000000000.0)" in said
+
+
+def test_reasons_are_settings_hardware_packages_and_code():
+    present = {"params": {"a": {"b": 1}}, "hardware": ["X"], "versions": {"torch": "2"}, "commit": "c" * 40}
+    assert verify.explain(present, present) == []
+    reference = {"params": {"a": {"b": 2}}, "hardware": ["Y"], "versions": {"torch": "1"}, "commit": "d" * 40}
+    assert verify.explain(reference, present) == [
+        "params.yaml differs: a.b is 1 (reference 2)",
+        "trained on X (reference Y)",
+        "packages differ: torch 2 (reference 1)",
+        "the code is at cccccccccccc (reference dddddddddddd)",
+    ]
+
+
+def test_without_a_reference_one_sentence_says_how_to_write_it(reported):
+    with pytest.raises(UserError, match=r"verify --update"):
+        verify.run()
+
+
+def test_a_reference_of_another_version_is_named(reported):
+    verify.run(update=True)
+    path = verify.REFERENCE / "differences.csv"
+    pd.read_csv(path).drop(columns="rule").to_csv(path, index=False)
+    with pytest.raises(UserError, match=r"differences\.csv lacks the column 'rule'.*verify --update"):
+        verify.run()
