@@ -124,6 +124,9 @@ class Baseline(nn.Module):
         """Score every image with every text: one or more [B_images, B_texts]; the objective sums over them."""
         raise NotImplementedError
 
+    def constrain(self) -> None:
+        """Called after every update: put parameters that left their published range back. Most have none."""
+
     def similarity(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
         """[B_images, B_texts] for scoring, from features that were encoded once: the mean of ``pair_logits``."""
         return torch.stack(self.pair_logits(images, texts)).mean(0)

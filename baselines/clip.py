@@ -16,7 +16,7 @@ from baselines.config import parse
 from baselines.two_towers import TwoTowers
 
 LARGEST_SCALE = 100.0
-"""Published upper bound of exp(logit_scale)."""
+"""Published upper bound of exp(logit_scale), kept by clamping the parameter after each update."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,12 @@ class CLIP(TwoTowers):
 
     def pair_logits(self, images: ImageFeatures, texts: TextFeatures) -> list[Tensor]:
         """One matrix: cosine times the learnable scale."""
-        return [self.cosine(images, texts) * self.logit_scale.exp().clamp(max=LARGEST_SCALE)]
+        return [self.cosine(images, texts) * self.logit_scale.exp()]
+
+    @torch.no_grad()
+    def constrain(self) -> None:
+        """Clamp the parameter, as OpenAI does: a clamp in the graph would give it no gradient to come back by."""
+        self.logit_scale.clamp_(max=math.log(LARGEST_SCALE))
 
     def heatmaps(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
         """Cosine of each cell's embedding with the text's."""

