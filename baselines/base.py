@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -107,6 +107,10 @@ class Baseline(nn.Module):
     recipe: Recipe
     vocabulary: list[str] | None = None
     """What ``tokenize`` rests on, where the text tower brought its own."""
+    evaluate_only: ClassVar[bool] = False
+    """True for a released model that cannot be trained further (baselines/released.py)."""
+    publishes_heatmaps: ClassVar[bool] = True
+    """False where the model says nothing of places; ``heatmaps`` is then never called."""
 
     def tokenize(self, texts: list[str]) -> TextBatch:
         """Texts to ids, on the CPU. The empty text is allowed."""
