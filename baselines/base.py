@@ -132,6 +132,10 @@ class Baseline(nn.Module):
         """[B_images, B_texts] for scoring, from features that were encoded once: the mean of ``pair_logits``."""
         return torch.stack(self.pair_logits(images, texts)).mean(0)
 
+    def across_images(self, scores: Tensor) -> Tensor:
+        """[N_images, C] scores of all images of a test set to what is compared; the same unless you say otherwise."""
+        return scores
+
     def heatmaps(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
         """[B_images, B_texts, h, w] float: where in the picture the text is; covers the whole input picture."""
         raise NotImplementedError

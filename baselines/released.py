@@ -19,6 +19,7 @@ from torch.nn import functional
 from baselines import checkpoints
 from baselines.base import Baseline, Recipe
 from baselines.config import parse
+from baselines.precision import unrounded
 from offclip.names import one_of
 
 Options = TypeVar("Options")
@@ -38,9 +39,11 @@ class Released(Baseline):
     """How errors call it."""
     input_size: ClassVar[int]
     """Smallest side of the cached square, pixels."""
-    own_prompts: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    """Finding in lower case -> the published sentences; what is not here is asked for in the common wording."""
     evaluate_only: ClassVar[bool] = True
+    own_prompts: Mapping[str, tuple[str, ...]] = {}
+    """Finding in lower case -> the published sentences; what is not here is asked for in the common wording."""
+    own_pooling: str = "mean"
+    """How a finding's score comes from those of its published sentences: ``mean`` or ``max``."""
     prompts: str = "common"
 
     def train(self, mode: bool = True) -> Released:
@@ -151,17 +154,22 @@ def resized(pixels: Tensor, height: int, width: int, interpolation: str) -> Tens
     """Change the size of [B, C, H, W]; values stay in [0, 1].
 
     ``area`` is OpenCV's INTER_AREA for shrinking (each pixel is the mean over the rectangle it covers); ``bilinear``
-    and ``bicubic`` are antialiased, as Pillow's.
+    and ``bicubic`` are antialiased, as Pillow's. Both libraries return 8 bits, and so does this: multiples of 1/255.
     """
     if pixels.shape[-2:] == (height, width):
         return pixels
+    with unrounded(pixels.device):
+        return _interpolated(pixels, height, width, interpolation).clamp(0, 1).mul(255).round().div(255)
+
+
+def _interpolated(pixels: Tensor, height: int, width: int, interpolation: str) -> Tensor:
     if interpolation == "area":
         down, across = (
             _coverage(before, after).to(pixels)
             for before, after in zip(pixels.shape[-2:], (height, width), strict=True)
         )
         return down @ pixels @ across.T
-    return functional.interpolate(pixels, (height, width), mode=interpolation, antialias=True).clamp(0, 1)
+    return functional.interpolate(pixels, (height, width), mode=interpolation, antialias=True)
 
 
 @lru_cache(maxsize=32)
