@@ -14,7 +14,6 @@ from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from baselines import checkpoints
 from baselines.base import Baseline, Recipe
@@ -42,9 +41,6 @@ class Released(Baseline):
     evaluate_only: ClassVar[bool] = True
     own_prompts: Mapping[str, tuple[str, ...]] = {}
     """Finding in lower case -> the published sentences; what is not here is asked for in the common wording."""
-    own_pooling: str = "mean"
-    """How a finding's score comes from those of its published sentences: ``mean`` or ``max``."""
-    prompts: str = "common"
 
     def train(self, mode: bool = True) -> Released:
         """Evaluation mode.
@@ -151,35 +147,46 @@ def _first(kind: str, names: list[str]) -> str:
 
 
 def resized(pixels: Tensor, height: int, width: int, interpolation: str) -> Tensor:
-    """Change the size of [B, C, H, W]; values stay in [0, 1].
+    """Change the size of [B, C, H, W]; what comes out are multiples of 1/255 in [0, 1], as the libraries' 8 bits.
 
     ``area`` is OpenCV's INTER_AREA for shrinking (each pixel is the mean over the rectangle it covers); ``bilinear``
-    and ``bicubic`` are antialiased, as Pillow's. Both libraries return 8 bits, and so does this: multiples of 1/255.
+    and ``bicubic`` are Pillow's: antialiased, columns first, and 8 bits in between too.
     """
     if pixels.shape[-2:] == (height, width):
         return pixels
     with unrounded(pixels.device):
-        return _interpolated(pixels, height, width, interpolation).clamp(0, 1).mul(255).round().div(255)
-
-
-def _interpolated(pixels: Tensor, height: int, width: int, interpolation: str) -> Tensor:
-    if interpolation == "area":
+        # Whole levels and weights in float64, so that halves are halves and are rounded alike everywhere.
+        levels = pixels.double().mul(255).round()
         down, across = (
-            _coverage(before, after).to(pixels)
+            _weights(before, after, interpolation).to(pixels.device)
             for before, after in zip(pixels.shape[-2:], (height, width), strict=True)
         )
-        return down @ pixels @ across.T
-    return functional.interpolate(pixels, (height, width), mode=interpolation, antialias=True)
+        levels = levels @ across.T
+        if interpolation != "area":
+            levels = _eight_bits(levels)
+        return (_eight_bits(down @ levels) / 255).to(pixels.dtype)
+
+
+def _eight_bits(levels: Tensor) -> Tensor:
+    return levels.add(0.5).floor().clamp(0, 255)
 
 
 @lru_cache(maxsize=32)
-def _coverage(before: int, after: int) -> Tensor:
-    """[after, before] float32: how much of each old pixel lies in each new one; rows sum to 1."""
-    edges = torch.arange(after + 1, dtype=torch.float64) * before / after
-    start, end = edges[:-1, None], edges[1:, None]
+def _weights(before: int, after: int, interpolation: str) -> Tensor:
+    """[after, before] float64: what each old pixel gives to each new one along one axis; rows sum to 1."""
     left = torch.arange(before, dtype=torch.float64)
-    covered = (torch.minimum(end, left + 1) - torch.maximum(start, left)).clamp(min=0)
-    return (covered / covered.sum(1, keepdim=True)).float()
+    scale = before / after
+    edges = torch.arange(after + 1, dtype=torch.float64)[:, None] * scale
+    if interpolation == "area":
+        weights = (torch.minimum(edges[1:], left + 1) - torch.maximum(edges[:-1], left)).clamp(min=0)
+        return weights / weights.sum(1, keepdim=True)
+    x = (left + 0.5 - (edges[:-1] + scale / 2)).abs() / max(scale, 1.0)
+    if interpolation == "bilinear":
+        weights = (1 - x).clamp(min=0)
+    else:  # Keys' cubic with a = -1/2
+        weights = torch.where(x < 1, (1.5 * x - 2.5) * x**2 + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2) * (x < 2)
+    weights = weights / weights.sum(1, keepdim=True)
+    return weights.mul(2**22).round() / 2**22  # Pillow's fixed point
 
 
 def cropped(pixels: Tensor, size: int) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from baselines import base
-from benchmark import files, layout
+from benchmark import files, layout, settings
 from benchmark.captions.sampler import CaptionSampler
 from benchmark.errors import UserError
 from benchmark.settings import BudgetSettings, TrainingSettings
@@ -179,6 +179,10 @@ def _take_released(plan: Plan, training: TrainingSettings, seed: int, device: to
     folder = StateFolder(plan.values["system"], seed, plan.hash)
     folder.outputs.mkdir(parents=True, exist_ok=True)
     model = build_model(plan, seed)
+    try:
+        model.require_size(settings.load().cohort.size)
+    except ValueError as error:
+        raise UserError(f"System '{plan.values['system']}': {error}") from None
     base.save(model, folder.outputs / "model.safetensors")
     ledger.History().write(folder.outputs / "history.parquet")
     account = {
