@@ -7,7 +7,7 @@ an unusual way; each has an option here. ``baselines/gloria.py`` is the same ide
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -28,8 +28,8 @@ SCALED, CROP, ENLARGED = 256, 224, 299
 CELLS = 28
 """Cells of a heatmap across the crop: eight pixels each, so that the margins of 16 pixels are two cells."""
 ATTENTION_SHARPNESS, WORD_WEIGHT = 4.0, 5.0
-IMAGES_AT_ONCE = 32
-"""Images whose word-by-cell attention is held together while scoring."""
+IMAGES_AT_ONCE = 4
+"""Images whose word-by-cell attention is held together while scoring: what stays in a CPU's cache is faster."""
 NAMES = {
     "image.": "img_encoder.model.",
     "global_embedder.": "img_encoder.global_embedder.",
@@ -77,21 +77,34 @@ class Sentences(TextFeatures):
 
 @dataclass(frozen=True)
 class Words:
-    """The words of several texts that are not zero, one after another."""
+    """The words of several texts that are not zero, one after another; each text has one at least."""
 
     vectors: Tensor
     """[W, D]."""
     owner: Tensor
-    """[T, W] of 0 and 1: whose word it is."""
+    """[W] int64: whose word it is."""
+    counts: Tensor
+    """[T] int64: how many words each text has."""
     empty: Tensor
-    """[T] float: further slots of each text that are zero vectors."""
+    """[T] int64: further slots of each text that are zero vectors."""
 
     @classmethod
     def of(cls, texts: TextFeatures, chosen: Tensor, slots: Tensor) -> Words:
         """Those that ``chosen`` [T, L] marks, of ``slots`` [T] that take part."""
-        rows = torch.arange(len(chosen), device=chosen.device)
-        owner = (chosen.nonzero()[:, 0] == rows[:, None]).float()
-        return cls(widened(texts.words[chosen]), owner, slots - owner.sum(1))
+        counts = chosen.sum(1)
+        return cls(widened(texts.words[chosen]), chosen.nonzero()[:, 0], counts, slots - counts)
+
+    def by_text(self, values: Tensor, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """[B, W, ...] of words to [B, T, ...] of texts, ``combine`` taking in one word after another.
+
+        The order is always the same, on every device, which indexed additions do not promise.
+        """
+        first = self.counts.cumsum(0) - self.counts
+        result = values[:, first]
+        for place in range(1, int(self.counts.max())):
+            longer = (self.counts > place).nonzero()[:, 0]
+            result[:, longer] = combine(result[:, longer], values[:, first[longer] + place])
+        return result
 
     def attention(self, scores: Tensor) -> Tensor:
         """Softmax over a text's slots in each cell, sharpened and softmaxed over the cells.
@@ -102,15 +115,13 @@ class Words:
         Returns:
             [B, W, S] of sum 1 over S.
         """
-        place = self.owner.argmax(0)
-        index = place[:, None].expand(scores.shape)
+        empty = self.empty[:, None]
         # The largest score of a text is taken away, so that no exponential overflows.
-        top = scores.new_zeros(len(scores), len(self.owner), scores.shape[2])
-        top = top.scatter_reduce(1, index, scores, "amax", include_self=False)
-        top = torch.where(self.empty[:, None] > 0, top.clamp(min=0), top)
-        raised = (scores - top[:, place]).exp()
-        total = self.owner @ raised + self.empty[:, None] * (-top.clamp(min=0)).exp()
-        return (ATTENTION_SHARPNESS * raised / total[:, place]).softmax(2)
+        top = self.by_text(scores, torch.maximum)
+        top = torch.where(empty > 0, top.clamp(min=0), top)
+        raised = (scores - top[:, self.owner]).exp()
+        total = self.by_text(raised, torch.add) + empty * (-top.clamp(min=0)).exp()
+        return (ATTENTION_SHARPNESS * raised / total[:, self.owner]).softmax(2)
 
 
 class GLoRIAReleased(released.Released):
@@ -189,28 +200,28 @@ class GLoRIAReleased(released.Released):
             return scores
         return (scores - scores.mean(0)) / scores.std(0, correction=0)
 
-    def attention_maps(self, images: ImageFeatures, texts: TextFeatures) -> tuple[Tensor, Tensor]:
+    def attention_maps(self, images: ImageFeatures, texts: TextFeatures) -> tuple[Tensor, Words]:
         """What the release draws: each word's attention to the cells, [CLS] among the words and [SEP] not.
 
         Returns:
-            [B, W, 19, 19] of all words of all texts one after another, and [T, W]: whose word it is.
+            [B, W, 19, 19] of all words of all texts one after another, and the words.
         """
         place = torch.arange(texts.words.shape[1], device=texts.words.device)
         spoken = texts.mask.sum(1) - 1
         with unrounded(images.pooled.device):
             words = Words.of(texts, place < spoken[:, None], spoken)
             scores = words.vectors @ widened(images.grid).flatten(1, 2).mT
-            return words.attention(scores).unflatten(2, images.grid.shape[1:3]), words.owner
+            return words.attention(scores).unflatten(2, images.grid.shape[1:3]), words
 
     def heatmaps(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
         """Mean of the released attention maps over a text's words, as 32 x 32 cells of the whole image.
 
         The crop's margins are zero. The empty text is [CLS] alone.
         """
-        maps, owner = self.attention_maps(images, texts)
+        maps, words = self.attention_maps(images, texts)
+        maps = words.by_text(maps, torch.add) / words.counts[:, None, None]
         maps = functional.interpolate(maps, (CELLS, CELLS), mode="bilinear")
-        mean = torch.einsum("tw,bwij->btij", owner / owner.sum(1, keepdim=True), maps)
-        return functional.pad(mean, [CELLS * (SCALED - CROP) // CROP // 2] * 4)
+        return functional.pad(maps, [CELLS * (SCALED - CROP) // CROP // 2] * 4)
 
 
 def _best(words: Words, cells: Tensor) -> Tensor:
@@ -224,8 +235,7 @@ def _best(words: Words, cells: Tensor) -> Tensor:
     with_word = (attention * scores).sum(2)
     length = ((attention @ (cells @ cells.mT)) * attention).sum(2).clamp(min=0).sqrt()
     cosine = with_word / (length * words.vectors.norm(dim=1)).clamp(min=1e-8)
-    best = torch.full((len(cells), len(words.owner)), -torch.inf, device=cells.device)
-    best = best.scatter_reduce(1, words.owner.argmax(0).expand_as(cosine), cosine, "amax")
+    best = words.by_text(cosine, torch.maximum)
     return WORD_WEIGHT * torch.where(words.empty > 0, best.clamp(min=0), best)
 
 

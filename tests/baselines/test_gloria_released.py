@@ -187,10 +187,10 @@ def test_batch_statistics_are_an_option_and_leave_the_weights_alone(
 def test_attention_maps_are_the_published_ones(
     model: GLoRIAReleased, images: ImageFeatures, texts: Sentences, arrays: dict[str, Any]
 ) -> None:
-    maps, owner = model.attention_maps(images, texts)
-    assert owner.sum(1).tolist() == arrays["attn_maps_lens"].tolist()
+    maps, words = model.attention_maps(images, texts)
+    assert words.counts.tolist() == arrays["attn_maps_lens"].tolist()
     for place, prompt in enumerate((0, 2, 5)):
-        mine = maps[:, owner[prompt].bool()][:, :7]
+        mine = maps[:, words.owner == prompt][:, :7]
         torch.testing.assert_close(mine, arrays["attn_maps"][:, place, : mine.shape[1]], **SIMILARITY)
 
 
@@ -201,8 +201,8 @@ def test_heatmaps_cover_the_whole_image_and_are_zero_in_its_margins(
     assert heatmaps.shape == (3, 6, 32, 32)
     assert heatmaps[..., :2, :].abs().max() == heatmaps[..., -2:].abs().max() == 0
     assert heatmaps[..., 2:-2, 2:-2].min() > 0
-    maps, owner = model.attention_maps(images, texts)
-    mean = maps[:, owner[2].bool()].mean(1, keepdim=True)
+    maps, words = model.attention_maps(images, texts)
+    mean = maps[:, words.owner == 2].mean(1, keepdim=True)
     expected = functional.interpolate(mean, (28, 28), mode="bilinear")[:, 0]
     torch.testing.assert_close(heatmaps[:, 2, 2:-2, 2:-2], expected)
 
