@@ -170,23 +170,24 @@ def build(
         return MedCLIP(own, vocabulary or [])
     _refuse_packed(own.checkpoint)
     weights = released.read_weights(own.checkpoint)
-    vision = "resnet" if ANCHOR in weights else "vit"
-    own = replace(own, vision=own.vision or vision)
+    own = replace(own, vision=own.vision or ("resnet" if ANCHOR in weights else "vit"))
     model = MedCLIP(own, read_padded(own.tokenizer, weights.get(WORD_TABLE), own.checkpoint))
-    names = {name: _released_name(name, PROJECTION[own.vision or vision]) for name in model.state_dict()}
-    released.take_weights(model, weights, names, UNREAD, own.checkpoint)
+    released.take_weights(model, weights, released_names(model), UNREAD, own.checkpoint)
     model.recipe = released.saved_recipe("medclip", asdict(own), model.vocabulary)
     return model
 
 
-def _released_name(name: str, projection: str) -> str:
-    """This package's name of a tensor to the released one."""
-    for own, theirs in SWIN_PARTS.items():
-        name = name.replace(own, theirs)
-    for own, theirs in {"image_projection.": projection, **NAMES}.items():
-        if name.startswith(own):
-            return theirs + name.removeprefix(own)
-    return name
+def released_names(model: MedCLIP) -> dict[str, str]:
+    """The model's names of its tensors and the released ones."""
+    beginnings = {"image_projection.": PROJECTION[model.options.vision or ""], **NAMES}
+    names = {}
+    for own in model.state_dict():
+        name = own
+        for part, theirs in SWIN_PARTS.items():
+            name = name.replace(part, theirs)
+        start = next((start for start in beginnings if name.startswith(start)), "")
+        names[own] = beginnings.get(start, "") + name.removeprefix(start)
+    return names
 
 
 def _refuse_packed(checkpoint: str) -> None:
