@@ -80,7 +80,7 @@ def test_a_cache_that_is_too_small_is_refused_before_anything_is_scored(
     options = {"tokenizer": released_files.vocabulary(pieces, tmp_path)}
     system = {"label": "MedCLIP", "model": "medclip", "model_options": options}
     values = _systems(tmp_path / "pytorch_model.bin")
-    values["systems"] = {"released": system | {"checkpoint": str(tmp_path / "pytorch_model.bin")}}
+    values["systems"]["released"] = system | {"checkpoint": str(tmp_path / "pytorch_model.bin")}
     workplace.write(tmp_path, values)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
@@ -89,7 +89,8 @@ def test_a_cache_that_is_too_small_is_refused_before_anything_is_scored(
         train.run("released", 0)
     assert not layout.run("released", 0).exists()
     values["systems"]["released"]["checkpoint"] = None
-    workplace.write(tmp_path, values)
+    workplace.write(tmp_path / "again", values)
+    monkeypatch.chdir(tmp_path / "again")
     with pytest.raises(
         UserError, match=r"^System 'released': MedCLIP is a released model that is evaluated only; give"
     ):
