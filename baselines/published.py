@@ -20,7 +20,7 @@ from baselines.base import Recipe, load_exactly
 from baselines.carzero import CARZero
 from baselines.config import parse
 from baselines.fusion import PUBLISHED
-from baselines.towers.bert import padded, read_vocabulary
+from baselines.towers.bert import read_padded
 
 OWN_PREFIX = {"img_encoder.model.": "image.model.", "text_encoder.model.": "text.model.", "fusion_module.": "fusion."}
 UNUSED = re.compile(
@@ -88,17 +88,12 @@ def build(
     }
     if len(sizes) < 2:
         raise ValueError(f"{own.checkpoint} lacks the text encoder's word or position embeddings.")
-    pieces = read_vocabulary(own.tokenizer)
-    if len(pieces) > sizes["word"]:
-        raise ValueError(
-            f"the tokenizer {own.tokenizer} has {len(pieces)} pieces, {own.checkpoint} only {sizes['word']}; "
-            "set `tokenizer` to the one it was trained with."
-        )
     towers: dict[str, dict[str, Any]] = {
         "image": {"kind": "vit"},
         "text": {"kind": "bert", "positions": sizes["position"]},
     }
-    model = CARZero(towers, PUBLISHED, padded(pieces, sizes["word"]))
+    pieces = read_padded(own.tokenizer, weights["text.model.embeddings.word_embeddings.weight"], own.checkpoint)
+    model = CARZero(towers, PUBLISHED, pieces)
     load_exactly(model, weights, own.checkpoint)
     model.recipe = Recipe("carzero", towers, {"published": True}, model.vocabulary)
     return model

@@ -58,7 +58,7 @@ class Question:
     def of(
         cls, scorer: Scorer, regions: Sequence[Region], sentence_of: dict[str, str], tolerance: float
     ) -> Question | None:
-        """Ask for every finding that some image has a region of; None where none has.
+        """Ask for every finding that some image has a region of; None where none has, or where no heatmap exists.
 
         Args:
             scorer: the model.
@@ -66,7 +66,7 @@ class Question:
             sentence_of: finding -> its prompt.
             tolerance: see ``tolerance``.
         """
-        if not regions:
+        if not regions or not scorer.model.publishes_heatmaps:
             return None
         findings = sorted({region.finding for region in regions})
         by_image: dict[str, list[Region]] = {}

@@ -21,6 +21,8 @@ from benchmark.pipeline.settings import Strict
 if TYPE_CHECKING:
     import numpy as np
 
+    from baselines.base import Baseline
+
 PATH = Path(__file__).with_name("prompts.yaml")
 
 
@@ -53,10 +55,12 @@ class PromptBook(Strict):
 
 @dataclass(frozen=True)
 class Prompt:
-    """One score column, e.g. ``finding:Edema``, and the sentences whose mean similarity fills it."""
+    """One score column, e.g. ``finding:Edema``, and the sentences whose pooled similarity fills it."""
 
     column: str
     sentences: tuple[str, ...]
+    pooling: str = "mean"
+    """``mean``, or ``max`` where a model's own sentences are published with it."""
 
 
 def load(path: Path = PATH) -> PromptBook:
@@ -94,6 +98,17 @@ def resolve(book: PromptBook, dataset: str, findings: Sequence[str], *, primary_
     return prompts
 
 
+def in_words_of(prompts: Sequence[Prompt], model: Baseline) -> list[Prompt]:
+    """The same columns; what ``model`` has sentences of its own for is asked for in those."""
+    spoken = []
+    for prompt in prompts:
+        own = model.sentences(prompt.column.removeprefix("finding:"), prompt.sentences)
+        if prompt.column.startswith("finding:") and own != prompt.sentences:
+            prompt = Prompt(prompt.column, own, model.own_pooling)
+        spoken.append(prompt)
+    return spoken
+
+
 def sentences_of(prompts: Sequence[Prompt]) -> list[str]:
     """The distinct sentences of ``prompts`` in order of first use: each is encoded and compared once."""
     return list(dict.fromkeys(sentence for prompt in prompts for sentence in prompt.sentences))
@@ -107,13 +122,14 @@ def fold(similarities: np.ndarray, prompts: Sequence[Prompt]) -> dict[str, np.nd
         prompts: the columns wanted.
 
     Returns:
-        Column name -> float32 (images,): the similarity itself, or the mean over an ensemble's sentences.
+        Column name -> float32 (images,): the similarity itself, or the mean (or maximum) over several sentences.
     """
     place = {sentence: i for i, sentence in enumerate(sentences_of(prompts))}
     columns = {}
     for prompt in prompts:
         chosen = similarities[:, [place[sentence] for sentence in prompt.sentences]]
-        columns[prompt.column] = chosen.mean(axis=1, dtype="float64").astype("float32")
+        pooled = chosen.max(axis=1) if prompt.pooling == "max" else chosen.mean(axis=1, dtype="float64")
+        columns[prompt.column] = pooled.astype("float32")
     return columns
 
 

@@ -55,6 +55,7 @@ def score(
     Raises:
         UserError: a similarity or a heatmap is not finite.
     """
+    columns = prompts.in_words_of(columns, scorer.model)
     sentences = prompts.sentences_of(columns)
     texts = scorer.encode(sentences)
     sentence_of = {prompt.column.removeprefix("finding:"): prompt.sentences[0] for prompt in columns}
@@ -66,7 +67,9 @@ def score(
         if question:
             pointed += point(scorer, cohort, place, features, question, what)
     require_finite(similarities, what, cohort.image_ids, sentences)
-    return pd.DataFrame({"image_id": cohort.image_ids, **prompts.fold(similarities, columns)}), pointed
+    scores = scorer.across_images(pd.DataFrame(prompts.fold(similarities, columns)))
+    require_finite(scores.to_numpy(), f"{what}, across its images", cohort.image_ids, list(scores))
+    return pd.concat([pd.DataFrame({"image_id": cohort.image_ids}), scores], axis=1), pointed
 
 
 def run(system: str, seed: int) -> None:
@@ -121,6 +124,7 @@ def run(system: str, seed: int) -> None:
                 "weights_hash": files.sha256_file(trained / "model.safetensors"),
                 "code_hash": files.sha256_json(code_hashes),
                 "precision": chosen.scoring.precision,
+                "prompts": scorer.model.prompts,
             },
         )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -75,6 +76,12 @@ class Scorer:
         with self._mode():
             values: NDArray[np.float32] = self.model.similarity(features, texts).float().cpu().numpy()
         return values
+
+    @torch.inference_mode()
+    def across_images(self, scores: pd.DataFrame) -> pd.DataFrame:
+        """float32 (images, columns): what the model makes of all images' scores together, by default nothing."""
+        changed = self.model.across_images(torch.from_numpy(scores.to_numpy(copy=True)))
+        return pd.DataFrame(changed.numpy(), columns=scores.columns)
 
     @torch.inference_mode()
     def heatmaps(self, features: ImageFeatures, texts: TextFeatures) -> NDArray[np.float32]:

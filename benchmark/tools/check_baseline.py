@@ -39,6 +39,7 @@ TOLERANCE = 1e-4
 STEPS = 12
 TRAINABLE_HERE = 20_000_000
 """Parameters above which the training check is left out (it would take minutes on a CPU)."""
+EVALUATED_ONLY = "left out: a released model that is evaluated only"
 
 
 class Broken(Exception):
@@ -89,7 +90,8 @@ def shapes(subject: Subject) -> str:
     with torch.no_grad():
         images, texts = subject.features(model)
         matrices = model.pair_logits(images, texts)
-        similarity, maps = model.similarity(images, texts), model.heatmaps(images, texts)
+        similarity = model.similarity(images, texts)
+        maps = model.heatmaps(images, texts) if model.publishes_heatmaps else None
     expected = (IMAGES, len(TEXTS))
     _require(len(images) == IMAGES, f"encode_images gave {len(images)} items for {IMAGES} images")
     _require(len(texts) == len(TEXTS), f"encode_texts gave {len(texts)} items for {len(TEXTS)} texts")
@@ -97,6 +99,8 @@ def shapes(subject: Subject) -> str:
     for name, matrix in [*((f"pair_logits[{i}]", m) for i, m in enumerate(matrices)), ("similarity", similarity)]:
         _require(matrix.shape == expected, f"{name} has shape {tuple(matrix.shape)}, expected {expected}")
         _require(bool(torch.isfinite(matrix).all()), f"{name} holds values that are not finite")
+    if maps is None:
+        return f"{len(matrices)} pair matrices {expected}, no heatmap published"
     _require(maps.ndim == 4 and maps.shape[:2] == expected, f"heatmaps have shape {tuple(maps.shape)}")
     _require(bool(torch.isfinite(maps).all()), "heatmaps hold values that are not finite")
     return f"{len(matrices)} pair matrices {expected}, heatmaps {maps.shape[2]}x{maps.shape[3]}"
@@ -108,7 +112,9 @@ def gradients(subject: Subject) -> str:
 
     from offclip import objective
 
-    model = subject.model().train()
+    if (model := subject.model()).evaluate_only:
+        return EVALUATED_ONLY
+    model.train()
     rule = objective.build(subject.objective, subject.objective_options)
     texts = model.encode_texts(model.tokenize(list(TEXTS[:IMAGES])))
     is_normal = torch.tensor([True, False, False, True])
@@ -144,13 +150,14 @@ def independence(subject: Subject) -> str:
     worst = 0.0
     with torch.no_grad():
         together = model.similarity(*subject.features(model))
-        maps = model.heatmaps(*subject.features(model))
+        maps = model.heatmaps(*subject.features(model)) if model.publishes_heatmaps else None
         spread = max(float(together.max() - together.min()), 1e-3)
         for row, image in enumerate(subject.pixels().split(1)):
             for column, text in enumerate(TEXTS):
                 alone = model.encode_images(image), model.encode_texts(model.tokenize([text]))
                 worst = max(worst, abs(float(model.similarity(*alone) - together[row, column])) / spread)
-                torch.testing.assert_close(model.heatmaps(*alone)[0, 0], maps[row, column], atol=1e-3, rtol=1e-3)
+                if maps is not None:
+                    torch.testing.assert_close(model.heatmaps(*alone)[0, 0], maps[row, column], atol=1e-3, rtol=1e-3)
     _require(
         worst <= TOLERANCE,
         f"a pair scored alone differs by {worst:.1e} of the spread from the same pair in a batch; a model must not "
@@ -183,7 +190,9 @@ def learning(subject: Subject) -> str:
 
     from offclip import objective
 
-    model = subject.model().train()
+    if (model := subject.model()).evaluate_only:
+        return EVALUATED_ONLY
+    model.train()
     count = sum(parameter.numel() for parameter in model.parameters())
     if count > TRAINABLE_HERE:
         return f"left out: {count / 1e6:.0f} M parameters would take minutes here"
@@ -257,7 +266,7 @@ def subject_of(name: str, values: settings.Settings) -> Subject:
         return base.load(system.model, encoders, options, vocabulary)
 
     try:
-        build()
+        build().require_size(values.cohort.size)
     except ValueError as error:
         raise UserError(f"{name}: {error}") from None
     except Exception as error:  # a newcomer's model may fail in any way

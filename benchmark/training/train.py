@@ -18,7 +18,7 @@ from benchmark.common.errors import UserError
 from benchmark.compute import determinism, distributed
 from benchmark.compute import device as computing
 from benchmark.compute.watching import Subject, Watcher, unwatched
-from benchmark.pipeline import layout
+from benchmark.pipeline import layout, settings
 from benchmark.pipeline.settings import BudgetSettings, TrainingSettings
 from benchmark.training import data, ledger
 from benchmark.training.captions import CaptionSampler, Mode
@@ -179,6 +179,10 @@ def _take_released(plan: Plan, training: TrainingSettings, seed: int, device: to
     folder = StateFolder(plan.values["system"], seed, plan.hash)
     folder.outputs.mkdir(parents=True, exist_ok=True)
     model = build_model(plan, seed)
+    try:
+        model.require_size(settings.load().cohort.size)
+    except ValueError as error:
+        raise UserError(f"System '{plan.values['system']}': {error}") from None
     base.save(model, folder.outputs / "model.safetensors")
     ledger.History().write(folder.outputs / "history.parquet")
     account = {

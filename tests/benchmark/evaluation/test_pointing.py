@@ -9,7 +9,7 @@ import torch
 
 from benchmark.artifacts import cohort
 from benchmark.common.errors import UserError
-from benchmark.evaluation import grounding, pointing, regions
+from benchmark.evaluation import grounding, pointing, prompts, regions, score
 from benchmark.evaluation.pointing import Question
 from benchmark.evaluation.surface import Placement
 from benchmark.evaluation.zero_shot import Scorer
@@ -71,6 +71,16 @@ def test_a_dataset_without_regions_asks_nothing(scorer: Scorer) -> None:
     empty = pointing.table("vindr_cxr", [])
     assert len(empty) == 0
     assert list(empty.columns) == [*pointing.KEYS, *pointing.TYPES]
+
+
+def test_a_model_without_heatmaps_is_asked_for_none(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(scorer.model), "publishes_heatmaps", False)
+    monkeypatch.setattr(type(scorer.model), "heatmaps", None)
+    chexpert = cohort.read("chexpert", "test")
+    columns = prompts.resolve(prompts.load(), "chexpert", FINDINGS["chexpert"])
+    table, pointed = score.score(scorer, chexpert, columns, "x", regions.of(chexpert))
+    assert len(table) == len(chexpert.rows)
+    assert pointed == []
 
 
 def test_a_heatmap_that_is_not_a_number_is_refused(scorer: Scorer) -> None:

@@ -66,6 +66,28 @@ def test_ensembles_are_means_and_shared_sentences_are_scored_once() -> None:
     assert folded["normal:all"].dtype == np.float32
 
 
+class _Speaks:
+    """A model with two sentences of its own for edema, of which the better counts."""
+
+    own_pooling = "max"
+
+    def sentences(self, finding: str, common: tuple[str, ...]) -> tuple[str, ...]:
+        return ("mild edema", "severe edema") if finding == "Edema" else common
+
+
+def test_a_model_is_asked_in_its_own_sentences_where_it_has_some() -> None:
+    common = prompts.resolve(BOOK, "chexpert", ["Edema", "Fracture"])
+    columns = prompts.in_words_of(common, _Speaks())
+    assert [column.column for column in columns] == [column.column for column in common]
+    assert columns[0] == Prompt("finding:Edema", ("mild edema", "severe edema"), "max")
+    assert columns[1:] == common[1:]
+    similarities = np.zeros((2, len(prompts.sentences_of(columns))), np.float32)
+    similarities[:, :3] = [[1, 3, 5], [-2, -4, 5]]
+    folded = prompts.fold(similarities, columns)
+    np.testing.assert_array_equal(folded["finding:Edema"], [3, -2])
+    np.testing.assert_array_equal(folded["finding:Fracture"], [5, 5])
+
+
 def test_the_hash_follows_every_word_and_every_column() -> None:
     one = {"a": [Prompt("normal:x", ("clear lungs",))]}
     assert prompts.digest(one) == prompts.digest({"a": [Prompt("normal:x", ("clear lungs",))]})

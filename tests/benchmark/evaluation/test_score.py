@@ -10,9 +10,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from baselines import base
+from benchmark.artifacts import cohort as cohorts
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.evaluation import prompts, score
+from benchmark.evaluation.zero_shot import Scorer
 from benchmark.pipeline import layout
 from tests.benchmark.evaluation.workspace import FINDINGS, KIND
 
@@ -144,3 +146,22 @@ def test_diverged_weights_are_refused_and_leave_no_scores(here: Path) -> None:
     with pytest.raises(UserError, match=r"carzero-0 on mimic_cxr: image .* give nan"):
         score.run("carzero", 0)
     assert not SCORES.exists()
+
+
+def test_what_a_model_makes_of_all_images_together_is_made_once_a_dataset(here: Path) -> None:
+    model = restored()
+    columns = prompts.resolve(prompts.load(), "chexpert", FINDINGS["chexpert"])
+    cohort = cohorts.read("chexpert", "test")
+    plain, _ = score.score(Scorer(model, batch_size=7), cohort, columns, "x")
+    model.across_images = lambda scores: (scores - scores.mean(0)) / scores.std(0, correction=0)  # type: ignore
+    changed, _ = score.score(Scorer(model, batch_size=7), cohort, columns, "x")
+    assert list(changed) == list(plain)
+    assert set(changed.dtypes.iloc[1:]) == {np.dtype(np.float32)}
+    values = plain.iloc[:, 1:].to_numpy(np.float64)
+    expected = (values - values.mean(0)) / values.std(0)
+    np.testing.assert_allclose(changed.iloc[:, 1:].to_numpy(), expected, atol=1e-3)
+
+
+def test_score_json_says_whose_prompts_were_asked(here: Path) -> None:
+    score.run("carzero", 0)
+    assert files.read_json(SCORES / "score.json")["prompts"] == "common"

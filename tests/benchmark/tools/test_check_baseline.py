@@ -73,6 +73,27 @@ class HasAnIdleLayer(clip.CLIP):
         self.idle = torch.nn.Linear(2, 2)
 
 
+class EvaluatedOnly(clip.CLIP):
+    """As a released model that cannot be trained and says nothing of places."""
+
+    evaluate_only = True
+    publishes_heatmaps = False
+
+    def train(self, mode: bool = True) -> EvaluatedOnly:
+        assert not mode
+        return super().train(mode)
+
+    def heatmaps(self, images: ImageFeatures, texts: TextFeatures) -> torch.Tensor:
+        raise ValueError
+
+
+def test_a_model_that_is_evaluated_only_is_neither_trained_nor_asked_for_heatmaps() -> None:
+    results = {name: (passed, found) for name, passed, found in check_baseline.check(_subject(EvaluatedOnly))}
+    assert all(passed for passed, _ in results.values()), results
+    assert results["gradients"][1] == results["learns"][1] == check_baseline.EVALUATED_ONLY
+    assert results["shapes"][1].endswith("no heatmap published")
+
+
 @pytest.mark.parametrize(
     ("model_class", "failing", "sentence"),
     [

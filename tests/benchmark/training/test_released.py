@@ -15,6 +15,8 @@ from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout
 from benchmark.training import train
+from tests import parity
+from tests.baselines import files as released_files
 from tests.benchmark.training import workplace
 
 torchvision_cure.apply()
@@ -67,3 +69,30 @@ def test_a_released_model_goes_through_train_as_it_is(
 def test_a_checkpoint_that_is_not_there_is_refused_by_the_plan(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"`systems\.released\.checkpoint`: .*absent does not exist"):
         workplace.write(tmp_path, _systems(tmp_path / "absent"))
+
+
+@parity.needs_released("medclip")
+def test_a_cache_that_is_too_small_is_refused_before_anything_is_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = released_files.without_values(parity.filled("medclip_resnet", parity.RELEASED / "medclip"))
+    torch.save(weights, tmp_path / "pytorch_model.bin")
+    pieces = parity.arrays("arrays.npz", parity.RELEASED / "medclip")["vocab"].tolist()
+    options = {"tokenizer": released_files.vocabulary(pieces, tmp_path)}
+    system = {"label": "MedCLIP", "model": "medclip", "model_options": options}
+    values = _systems(tmp_path / "pytorch_model.bin")
+    values["systems"]["released"] = system | {"checkpoint": str(tmp_path / "pytorch_model.bin")}
+    workplace.write(tmp_path, values)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UserError, match=r"^System 'released': MedCLIP reads images of 224 pixels, the cache holds \d+; set"
+    ):
+        train.run("released", 0)
+    assert not layout.run("released", 0).exists()
+    values["systems"]["released"]["checkpoint"] = None
+    workplace.write(tmp_path / "again", values)
+    monkeypatch.chdir(tmp_path / "again")
+    with pytest.raises(
+        UserError, match=r"^System 'released': MedCLIP is a released model that is evaluated only; give"
+    ):
+        train.run("released", 0)
