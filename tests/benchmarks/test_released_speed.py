@@ -20,7 +20,7 @@ from baselines.gloria_released import GLoRIAReleased, GLoRIAReleasedOptions
 from baselines.medclip import MedCLIP, MedCLIPOptions
 from baselines.released import IN_RECIPE, Released
 from baselines.towers.bert import SPECIAL
-from benchmark.cohort import padchest
+from benchmark.cohort.adapters import padchest
 from benchmark.evaluation import prompts
 
 IMAGES, BATCH, PROMPTS = 96, 16, 193
