@@ -93,12 +93,12 @@ def test_scoring_1000_images_with_193_prompts(
     precision: str,
 ) -> None:
     """Findings are drawn so that the exact scores reach AUCs of about 0.75."""
-    expected, seconds_a_image = published
+    expected, seconds_an_image = published
     scores = benchmark.pedantic(scored, (Scorer(head, precision=precision), *features), rounds=1)
     tolerance = {"float32": 1e-4, "bfloat16": 0.05}[precision] * np.abs(expected).max()
     np.testing.assert_allclose(scores[:LITERAL], expected, rtol=0, atol=tolerance)
     benchmark.extra_info |= {
-        "ratio": IMAGES * seconds_a_image / benchmark.stats["min"],
+        "ratio": IMAGES * seconds_an_image / benchmark.stats["min"],
         "reference": "one image at a time, prompts anew for each",
         "target": TARGETS[precision],
     }

@@ -187,7 +187,7 @@ print(int(re.search(r'VmHWM:\s+(\d+) kB', Path('/proc/self/status').read_text())
 """
 
 
-def test_a_image_that_claims_an_impossible_size_is_refused_in_bounded_memory(tmp_path: Path, tried) -> None:
+def test_an_image_that_claims_an_impossible_size_is_refused_in_bounded_memory(tmp_path: Path, tried) -> None:
     for name, (write, _) in BOMBS.items():
         write(tmp_path / name)
         tried("decompression bomb")

@@ -131,7 +131,7 @@ def rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_search_finds_a_patient_a_text_and_a_image_that_leak(rendered: Path) -> None:
+def test_the_search_finds_a_patient_a_text_and_an_image_that_leak(rendered: Path) -> None:
     assert leaks.found_in(rendered) == []
     trained, judged = layout.cohort("mimic_cxr"), layout.cohort("padchest")
     index = pd.read_parquet(rendered / judged / "index.parquet")

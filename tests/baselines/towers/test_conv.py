@@ -24,7 +24,7 @@ def images(count: int) -> torch.Tensor:
     return (0.4 + 0.3 * inside)[:, None]
 
 
-def test_a_image_scores_alone_as_in_a_batch(tower: ConvTower) -> None:
+def test_an_image_scores_alone_as_in_a_batch(tower: ConvTower) -> None:
     both = images(5)
     torch.testing.assert_close(tower(both).pooled[2:3], tower(both[2:3]).pooled, rtol=1e-4, atol=1e-5)
 

@@ -27,7 +27,7 @@ def model(request: pytest.FixtureRequest) -> base.Baseline:
     return base.load(request.param, ENCODERS, vocabulary=VOCABULARY).eval()
 
 
-def test_a_image_scores_the_same_alone_and_in_a_batch(model: base.Baseline) -> None:
+def test_an_image_scores_the_same_alone_and_in_a_batch(model: base.Baseline) -> None:
     rows = np.arange(len(IMAGES))
     together = scored(Scorer(model, batch_size=8), rows)
     alone = scored(Scorer(model, batch_size=1), rows)

@@ -41,7 +41,7 @@ def test_cosines_and_silhouette_are_scikit_learns() -> None:
     assert found["silhouette_normal"].estimate == pytest.approx(silhouettes[normal].mean(), abs=1e-5)
 
 
-def test_a_resampled_pair_mean_never_pairs_a_image_with_its_copy() -> None:
+def test_a_resampled_pair_mean_never_pairs_an_image_with_its_copy() -> None:
     generator = np.random.default_rng(1)
     values, group = generator.normal(size=(12, 12)), np.ones(12, bool)
     draws = draw(range(12), 30, 1)

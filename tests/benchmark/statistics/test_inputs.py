@@ -83,7 +83,7 @@ def test_a_label_other_than_0_and_1_is_named(run_folder: Path) -> None:
         Cohort.read("vindr_cxr")
 
 
-def test_a_image_without_patient_is_named(run_folder: Path) -> None:
+def test_an_image_without_patient_is_named(run_folder: Path) -> None:
     path = layout.cohort("chexpert") / "index.parquet"
     edit(path, lambda t: t.assign(patient_id=[*t.patient_id[:3], "", *t.patient_id[4:]]))
     with pytest.raises(UserError, match=r"index\.parquet, row 3, column 'patient_id': expected the patient"):

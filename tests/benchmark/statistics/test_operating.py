@@ -53,7 +53,7 @@ def test_rates_count_normals_called_abnormal_and_abnormals_called_normal() -> No
     assert rates["false_negative_rate"].estimate == 0.5
 
 
-def test_a_image_at_the_threshold_is_normal() -> None:
+def test_an_image_at_the_threshold_is_normal() -> None:
     rates = error_rates(np.array([1.0, 0.0]), np.array([0.5, 0.5]), 0.5, draw(range(2), 10, 1))
     assert (rates["false_positive_rate"].estimate, rates["false_negative_rate"].estimate) == (0.0, 1.0)
 
