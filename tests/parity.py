@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,9 @@ import pytest
 import torch
 from torch import Tensor
 
-FOLDER = Path(__file__).resolve().parents[2] / "shared" / "parity"
+from tests.repository import REPOSITORY
+
+FOLDER = REPOSITORY.parent / "shared" / "parity"
 needs_parity = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"the published arrays are not at {FOLDER}")
 TINY, FULL = {"atol": 1e-5, "rtol": 1e-5}, {"atol": 1e-4, "rtol": 1e-4}
 """The fixtures' tolerances: small cases, and 768-wide ones (kernels differ between library versions)."""

@@ -19,8 +19,8 @@ import yaml
 
 from benchmark.common import files
 from benchmark.pipeline import layout, settings
+from tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 FINDINGS = {
     "mimic_cxr": ["Atelectasis", "Cardiomegaly", "Pleural Effusion"],
     "vindr_cxr": ["Aortic enlargement", "Cardiomegaly", "Nodule/Mass", "Pleural effusion", "Rib fracture"],

@@ -38,12 +38,13 @@ from benchmark.training import data
 from benchmark.training.loop import Learner
 from offclip import objective
 from tests.benchmark.training import small_cohort
+from tests.repository import REPOSITORY
 
 BATCH = int(os.environ.get("OFFCLIP_BENCH_BATCH", "64"))
 """Pairs of the head's comparison."""
 IMAGE, TOKENS, STUDIES = 256, 97, 256
 """Side of the published square, its text slots, and the studies that a step draws from."""
-DEFAULT = settings.load(Path(__file__).resolve().parents[2] / "params.yaml")
+DEFAULT = settings.load(REPOSITORY / "params.yaml")
 SIDE, PAIRS = DEFAULT.cohort.size, 64
 ENCODERS = {part: {k: v for k, v in options.items() if k != "init"} for part, options in DEFAULT.encoders.items()}
 TARGETS = {"float32": "1.4", "bfloat16": "4.5 where the CPU has AMX", "whole step": "4"}

@@ -14,8 +14,9 @@ from benchmark.materials import contents
 from benchmark.materials.open_i_report import OpenIReport
 from benchmark.pipeline import layout
 from benchmark.training.captions import CaptionSampler
+from tests.repository import REPOSITORY
 
-PARAMS = Path(__file__).resolve().parents[3] / "params.yaml"
+PARAMS = REPOSITORY / "params.yaml"
 NORMAL = "FINDINGS: The lungs are clear. Heart size is normal.\n\nIMPRESSION: No acute disease."
 ABNORMAL = "FINDINGS: The lungs are clear. There is a small left effusion.\n\nIMPRESSION: 1. Stable cardiomegaly."
 

@@ -15,8 +15,8 @@ from benchmark.materials import wheels
 from benchmark.pipeline import layout
 from benchmark.pipeline.settings import DatasetSettings
 from tests.benchmark.cohort import miniatures
+from tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 Read = Callable[..., Cohort]
 
 

@@ -17,8 +17,7 @@ from benchmark.cohort.decoding import decode
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout
 from tests.benchmark.cohort import miniatures
-
-REPOSITORY = Path(__file__).resolve().parents[3]
+from tests.repository import REPOSITORY
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ from benchmark.common.errors import UserError
 from benchmark.pipeline import layout, settings
 from benchmark.planning import checks, code, plan
 from tests.benchmark.training import workplace
-
-REPOSITORY = Path(__file__).resolve().parents[3]
+from tests.repository import REPOSITORY
 
 
 def planned() -> None:

@@ -13,8 +13,8 @@ from benchmark.cohort.decoding import decode
 from benchmark.cohort.phantom.vocabulary import VINDR_LOCAL
 from benchmark.common import files
 from benchmark.pipeline import layout, settings
+from tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[4]
 STUDIES = 24
 SIZE = 64
 
