@@ -17,7 +17,7 @@ import pandas as pd
 
 from benchmark.cohort import contract, labels, privacy, tables
 from benchmark.cohort.adapters import chexpert
-from benchmark.cohort.contract import Cohort, Exclusion
+from benchmark.cohort.contract import Exclusion, Release
 from benchmark.common import bounded
 from benchmark.common.errors import UserError
 from benchmark.common.progress import track
@@ -39,14 +39,14 @@ TITLE = re.compile(r"^[ \t]*(?:FINAL|WET READ|PRELIMINARY) REPORT[ \t]*$", re.MU
 """A line above the sections of most reports that says nothing of the image."""
 
 
-def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Cohort:
+def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Release:
     """Read studies with their reports (findings and impression sections).
 
     Raises:
         UserError: see ``survey``.
     """
-    cohort = survey(root, settings, grounding)
-    index, exclusions = cohort.index, list(cohort.exclusions)
+    release = survey(root, settings, grounding)
+    index, exclusions = release.index, list(release.exclusions)
     texts = [report_text(root, path) for path in track(index["path"], "reading mimic_cxr reports")]
     missing = pd.Series([text is None for text in texts], dtype=bool)
     index = index.assign(report=[text or "" for text in texts])
@@ -56,10 +56,10 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
         )
     index = index[~missing].reset_index(drop=True)
     index = contract.without(index, index["report"] == "", "report says nothing of the image", "study_id", exclusions)
-    return dataclasses.replace(cohort, index=index, exclusions=tuple(exclusions))
+    return dataclasses.replace(release, index=index, exclusions=tuple(exclusions))
 
 
-def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Cohort:
+def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Release:
     """The same studies without their reports: three tables, seconds instead of minutes (a sample is looked up).
 
     Of a study's frontal images the one whose SHA-256 of ``"<CHOICE_SEED>:<dicom_id>"`` is smallest is taken: random,
@@ -117,12 +117,12 @@ def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None)
             f"mimic_cxr: no report was found, expected {root}/files/pNN/pNNNNNNNN/sNNNNNNNN.txt; "
             "unpack mimic-cxr-reports.zip into the root, so that each sNNN.txt lies beside its study's folder."
         )
-    return Cohort(
+    return Release(
         index=index,
         regions=contract.make_regions(),
         findings=FINDINGS,
         labels="all",
-        release=f"MIMIC-CXR-JPG 2.x, {images} images in the metadata table",
+        version=f"MIMIC-CXR-JPG 2.x, {images} images in the metadata table",
         exclusions=tuple(exclusions),
         notes=(
             "Training uses p10-p16 of the official train split; validation is the official validate split of p10-p16.",
