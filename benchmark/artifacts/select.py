@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.artifacts.columns import PRIMARY_RULES
+
 Row = Mapping[Any, Any]
-PRIMARY_RULES = ("", "youden")
-"""Where a threshold is used, the rule that a report speaks of unless it names another."""
 
 
 def rows(table: pd.DataFrame, **equal: Any) -> pd.DataFrame:

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmark.artifacts import reading
+from benchmark.artifacts.stages import again
 from benchmark.cohort import contract, schema
 from benchmark.cohort.contract import Exclusion, Release
 from benchmark.cohort.decoding import cache
@@ -36,9 +38,9 @@ def run(dataset: str) -> None:
     """
     values = settings.load()
     written = layout.raw(dataset) / "pointer.json"
-    pointer = files.read_json(written)
+    pointer = reading.read_json(written)
     if not (isinstance(pointer, dict) and {"root", "phantom"} <= pointer.keys()):
-        raise UserError(f"{written} names no root; delete {written.parent} and run `dvc repro` again.")
+        raise UserError(f"{written} names no root; run {again(written)}.")
     grounding = values.datasets[dataset].grounding or pointer.get("grounding")
     root = Path(pointer["root"])
     release = contract.reader(dataset)(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import pandas as pd
 import torch
 
 from benchmark.artifacts import cohort as cohorts
+from benchmark.artifacts import reading
 from benchmark.artifacts.cohort import Cohort
 from benchmark.common import files
 from benchmark.common.progress import track
@@ -81,20 +81,20 @@ def run(system: str, seed: int) -> None:
     """
     chosen = settings.load()
     plans = layout.plan(system), layout.stage_plan("score")
-    code_hashes = [files.read_json(path)["code_hash"] for path in plans]
+    code_hashes = [reading.read_json(path)["code_hash"] for path in plans]
     torch.set_num_threads(chosen.scoring.threads)
     trained, name = layout.run(system, seed), f"{system}-{seed}"
     scorer = Scorer.restore(trained / "model.safetensors", chosen.scoring)
     book = prompts.load()
-    validation = cohorts.read(layout.TRAINING_DATASET, "validate")
-    tests = [cohorts.read(dataset, "test") for dataset in layout.EVALUATION_DATASETS]
+    read = {dataset: cohorts.read(dataset, split) for dataset, split in cohorts.SPLITS.items()}
+    validation, tests = read[layout.TRAINING_DATASET], [read[dataset] for dataset in layout.EVALUATION_DATASETS]
     asked = {c.dataset: prompts.resolve(book, c.dataset, c.findings) for c in (validation, *tests)}
 
     with files.replacing(layout.scores(system, seed)) as folder:
         folder.mkdir(parents=True)
         table, _ = score(scorer, validation, asked[validation.dataset], f"{name} on {validation.dataset}")
         files.write_parquet(folder / f"{validation.dataset}.parquet", table)
-        np.savez(folder / "similarity.npz", **asdict(validation_pairs(scorer, validation)))
+        validation_pairs(scorer, validation).write(folder)
 
         pointed = {}
         for test in track(tests, f"scoring {name}"):
@@ -117,7 +117,7 @@ def run(system: str, seed: int) -> None:
                 "system": system,
                 "seed": seed,
                 "prompts_hash": prompts.digest(asked),
-                "cohort_hash": {c.dataset: c.card["fingerprint"] for c in (validation, *tests)},
+                "cohort_hash": {c.dataset: c.fingerprint for c in (validation, *tests)},
                 "weights_hash": files.sha256_file(trained / "model.safetensors"),
                 "code_hash": files.sha256_json(code_hashes),
                 "precision": chosen.scoring.precision,

@@ -197,7 +197,7 @@ def test_a_whole_step_with_its_data(benchmark: BenchmarkFixture, cohort: Cohort)
     cache = np.stack(
         [cv2.resize(cv2.imread(str(path), 0), (SIDE, SIDE), interpolation=cv2.INTER_AREA) for path in cohort.files]
     )
-    studies = data.Studies([str(i) for i in range(STUDIES)], [np.array([i]) for i in range(STUDIES)])
+    studies = data.Studies([str(i) for i in range(STUDIES)], np.arange(STUDIES))
     pairs = data.PairData(cache, studies, OneCaption(cohort.texts), model.tokenize, seed=0)
     state = {"position": data.Position(), "step": 0}
 

@@ -26,7 +26,6 @@ from offclip.sentences import report_body
 
 FINDINGS = chexpert.FINDINGS
 """The labeler is CheXpert's; its columns stand in another order in this release."""
-FRONTAL_VIEWS = ("PA", "AP")
 TRAINING_FOLDERS = tuple(f"p{number}" for number in range(10, 17))
 """p17-p19 never train (OFF-CLIP's protocol)."""
 SPLITS = {"train": "train", "validate": "validate", "test": "test"}
@@ -84,7 +83,7 @@ def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None)
     leave_out(~folder.isin(TRAINING_FOLDERS), "folder p17-p19: never trains")
     leave_out(table["split"].isna(), "not in the split table")
     leave_out(table["split"] == "test", "official test split")
-    leave_out(~table["ViewPosition"].isin(FRONTAL_VIEWS), "not a frontal view (PA, AP)")
+    leave_out(~table["ViewPosition"].isin(contract.FRONTAL), "not a frontal view (PA, AP)")
     tables.check_one_split(table["subject_id"], table["split"], table["row"], path)
     lot = table["dicom_id"].map(lambda name: hashlib.sha256(f"{CHOICE_SEED}:{name}".encode()).hexdigest())
     chosen = table.index.isin(lot.groupby(table["study_id"]).idxmin()) if len(table) else lot.astype(bool)

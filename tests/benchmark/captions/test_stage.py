@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from benchmark.artifacts import captions
 from benchmark.captions import stage
 from benchmark.common import files
 from benchmark.common.errors import UserError
@@ -79,7 +80,7 @@ def test_the_same_input_gives_the_same_bytes(workspace: Path) -> None:
 
 def test_the_sampler_reads_the_stage(workspace: Path) -> None:
     stage.run()
-    sampler = CaptionSampler.load(["s000", "s001", "s003"], "filtered", 0.5, seed=1)
+    sampler = CaptionSampler(*captions.read(), ["s000", "s001", "s003"], "filtered", 0.5, seed=1)
     assert sampler.has_caption.tolist() == [False, True, True]
     texts, is_normal = sampler([1, 2], epoch=0)
     assert is_normal.tolist() == [False, True]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.artifacts.columns import OVERALL
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout, settings
 from benchmark.statistics import claims
@@ -57,7 +58,7 @@ def test_every_shipped_claim_names_what_the_harness_measures() -> None:
         assert claim.source
         if claim.rule in ("difference", "not_worse", "value"):
             assert (claim.quantity, claim.score) in measured
-            assert set(claim.datasets()) <= {*layout.EVALUATION_DATASETS, claims.OVERALL}
+            assert set(claim.datasets()) <= {*layout.EVALUATION_DATASETS, OVERALL}
         if claim.rule == "elsewhere":
             assert claim.reason
 
