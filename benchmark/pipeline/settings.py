@@ -179,10 +179,6 @@ class PretrainingSettings(SupervisionSettings):
     """Words in fewer reports are no targets, nor are those in more than nine of ten."""
 
 
-class ProbeSettings(SupervisionSettings):
-    """The supervised head on the same tower: what can be seen at all."""
-
-
 class StatisticsSettings(Strict):
     """Intervals."""
 
@@ -226,7 +222,8 @@ class Settings(Strict):
     ablation_seeds: list[Seed]
     systems: dict[str, SystemSettings]
     scoring: ScoringSettings
-    probe: ProbeSettings
+    probe: SupervisionSettings
+    """The supervised head on the same tower: what can be seen at all."""
     statistics: StatisticsSettings
     tracking: TrackingSettings
 
