@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmark.artifacts import cohort as cohorts
 from benchmark.artifacts.cohort import Cohort
 from benchmark.common import files
-from benchmark.common.progress import track
+from benchmark.common.progress import with_progress
 from benchmark.compute import device as computing
 from benchmark.compute import supervised
 from benchmark.evaluation import counterparts, crossfit, labels
@@ -87,7 +87,7 @@ def run() -> None:
     sources, minimum = {}, chosen.statistics.min_positives
     with files.replacing(layout.PROBE) as folder:
         folder.mkdir(parents=True)
-        for dataset in track(layout.EVALUATION_DATASETS, "probing the evaluation sets"):
+        for dataset in with_progress(layout.EVALUATION_DATASETS, "probing the evaluation sets"):
             cohort = cohorts.read(dataset, cohorts.SPLITS[dataset])
             logits, features = labels.predict(model, cohort, chosen.scoring.batch_size, device)
             table, sources[dataset] = ceiling(cohort, logits, features, learnt.findings, minimum, chosen.probe.seed)

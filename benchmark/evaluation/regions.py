@@ -20,7 +20,7 @@ from benchmark.artifacts import reading
 from benchmark.artifacts.cohort import Cohort
 from benchmark.artifacts.stages import again
 from benchmark.common.errors import UserError
-from benchmark.evaluation import lung_template as zones
+from benchmark.evaluation import lung_template
 from benchmark.evaluation.surface import Integers
 from benchmark.pipeline import layout
 
@@ -117,7 +117,7 @@ def _pixels(rows: list[Any], kind: str, height: int, width: int) -> Integers:
     if kind == "box":
         parts = [box_pixels(row.x_min, row.y_min, row.x_max, row.y_max, height, width) for row in rows]
     else:
-        parts = [zones.rectangles(row.side, row.zone, height, width) for row in rows]
+        parts = [lung_template.rectangles(row.side, row.zone, height, width) for row in rows]
     return disjoint(np.concatenate(parts))
 
 

@@ -19,7 +19,7 @@ from benchmark.artifacts import cohort as cohorts
 from benchmark.artifacts import reading
 from benchmark.artifacts.cohort import Cohort
 from benchmark.common import files
-from benchmark.common.progress import track
+from benchmark.common.progress import with_progress
 from benchmark.evaluation import examples, pointing, prompts, regions
 from benchmark.evaluation.pairs import validation_pairs
 from benchmark.evaluation.pointing import Pointed, Question, point
@@ -97,7 +97,7 @@ def run(system: str, seed: int) -> None:
         validation_pairs(scorer, validation).write(folder)
 
         pointed = {}
-        for test in track(tests, f"scoring {name}"):
+        for test in with_progress(tests, f"scoring {name}"):
             table, pointed[test.dataset] = score(
                 scorer,
                 test,
@@ -131,7 +131,7 @@ def _curve(
     """The snapshots' scores of findings and of the primary wordings; empty for a released checkpoint."""
     tables = []
     snapshots = [path for path in sorted(trained.iterdir()) if SNAPSHOT.fullmatch(path.name)]
-    for path in track(snapshots, f"scoring the snapshots of {name}"):
+    for path in with_progress(snapshots, f"scoring the snapshots of {name}"):
         scorer = Scorer.restore(path, chosen.scoring)
         progress = int(path.stem.removeprefix("snapshot-")) / 100
         for test in tests:

@@ -21,7 +21,7 @@ from benchmark.artifacts.reading import read_json, read_table
 from benchmark.artifacts.run import Run, check_comparable
 from benchmark.artifacts.scores import FINDING, aligned, check_cohort, numbers
 from benchmark.common import files
-from benchmark.common.progress import track
+from benchmark.common.progress import with_progress
 from benchmark.pipeline import layout
 from benchmark.pipeline.effects import Effect, Interaction, Sides, effects, interactions
 from benchmark.pipeline.settings import Settings, StatisticsSettings, load
@@ -97,7 +97,7 @@ def run() -> None:
         scored = {pair: Scored.read(one, cohort, findings.defined) for pair, one in runs.items()}
         measured: dict[Pair, Measurements] = {
             pair: of_run(scored[pair], fitted[pair], findings, draws, chosen.min_positives)
-            for pair in track(runs, f"measuring {dataset}")
+            for pair in with_progress(runs, f"measuring {dataset}")
         }
         add_systems(measured, runs, dataset, chosen, results)
         errors[dataset] = {

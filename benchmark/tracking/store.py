@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.common import files
 from benchmark.common.errors import one_line
-from benchmark.common.progress import track
+from benchmark.common.progress import with_progress
 from benchmark.tracking.records import Artifact, DatasetUse, Record
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def upsert(wanted: Sequence[Record], uri: str, experiment: str, tags: Mapping[st
         outcome.failed = [(name, one_line(error)) for name in names]
         return outcome
     clock = _Clock(wanted)
-    for record in track(list(wanted), "logging to MLflow"):
+    for record in with_progress(list(wanted), "logging to MLflow"):
         parent = _ensure(client, home, record, record.content_hash, tags, known, outcome, clock, parent=None)
         for child in reversed(record.children):
             if parent is None:

@@ -20,7 +20,7 @@ from benchmark.cohort.adapters import chexpert
 from benchmark.cohort.contract import Exclusion, Release
 from benchmark.common import bounded
 from benchmark.common.errors import UserError
-from benchmark.common.progress import track
+from benchmark.common.progress import with_progress
 from benchmark.pipeline.settings import DatasetSettings
 from offclip.sentences import report_body
 
@@ -46,7 +46,7 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
     """
     release = survey(root, settings, grounding)
     index, exclusions = release.index, list(release.exclusions)
-    texts = [report_text(root, path) for path in track(index["path"], "reading mimic_cxr reports")]
+    texts = [report_text(root, path) for path in with_progress(index["path"], "reading mimic_cxr reports")]
     missing = pd.Series([text is None for text in texts], dtype=bool)
     index = index.assign(report=[text or "" for text in texts])
     if missing.any():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.cohort import contract, tables
-from benchmark.cohort.adapters import locations as zones
+from benchmark.cohort.adapters import locations
 from benchmark.cohort.contract import Exclusion, Release
 from benchmark.common.errors import UserError
 from benchmark.materials import open_i_report
@@ -179,7 +179,7 @@ def study_zones(study: OpenIReport, published: bool) -> list[dict[str, object]]:
         tag = "pleural thickening" if base == "thickening" and "pleura" in qualifiers else base
         for finding in positive:
             if _named([tag], finding, published):
-                regions += [zone.as_region(finding) for zone in zones.from_words(qualifiers)]
+                regions += [zone.as_region(finding) for zone in locations.from_words(qualifiers)]
     return [region for at, region in enumerate(regions) if region not in regions[:at]]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.cohort import contract, privacy, tables
-from benchmark.cohort.adapters import locations as zones
+from benchmark.cohort.adapters import locations
 from benchmark.cohort.contract import Exclusion, Release
 from benchmark.common.errors import UserError, nearest
 from benchmark.pipeline.settings import DatasetSettings
@@ -172,13 +172,13 @@ def _zones(table: pd.DataFrame, findings: dict[str, int]) -> pd.DataFrame:
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _located(sentence: tuple[str, ...]) -> tuple[tuple[str, zones.Zone], ...]:
+def _located(sentence: tuple[str, ...]) -> tuple[tuple[str, locations.Zone], ...]:
     """Each label of a sentence with each zone that the sentence's locations describe."""
     places = [word.removeprefix("loc ") for word in sentence if word.startswith("loc ")]
     pairs = []
     for word in sentence:
         suffix = next((suffix for suffix in SIDE_SUFFIXES if word.endswith(suffix)), "")
-        pairs += [(word.removesuffix(suffix), zone) for zone in zones.from_words((*places, suffix))]
+        pairs += [(word.removesuffix(suffix), zone) for zone in locations.from_words((*places, suffix))]
     return tuple(pairs)
 
 
