@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark.artifacts import quantities, select
 from benchmark.artifacts.columns import OVERALL
 from benchmark.artifacts.evidence import Evidence
-from benchmark.reporting import materials, names, tables
+from benchmark.reporting import budget, names, tables
 from benchmark.reporting.tables import Cell, Column, Table
 
 CHALLENGER, REFERENCE = "offclip", "carzero"
@@ -59,7 +59,7 @@ def compose(found: Evidence) -> dict[str, Any]:
         "headline": _headline(found),
         "price": _price(found),
         "budget": f"Every system was trained from {seeds} seed{'s' if seeds > 1 else ''} under one budget of "
-        f"{materials.budget(found)}. {materials.matched(found)}",
+        f"{budget.in_words(found)}. {budget.matched(found)}",
         "banner": _banner(found),
         "verdicts": _verdict_counts(found),
     }
