@@ -6,7 +6,6 @@ its pair matrix (offclip/objective.py) and from which captions are other choices
 
 from __future__ import annotations
 
-import ast
 import importlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from baselines import listing
 from offclip.names import nearest
 
 RECIPE = "baseline"
@@ -160,12 +160,6 @@ class Baseline(nn.Module):
         return next(self.parameters()).device
 
 
-def names() -> list[str]:
-    """The models that exist: every file here with a ``build`` function, sorted. Nothing is imported."""
-    folder = Path(__file__).parent
-    return sorted(path.stem for path in folder.glob("*.py") if _has_build(path))
-
-
 def load(
     model: str,
     encoders: Mapping[str, Mapping[str, Any]],
@@ -184,7 +178,7 @@ def load(
     Raises:
         ValueError: an unknown model, option or kind; the sentence names the nearest that exists.
     """
-    if model not in (known := names()):
+    if model not in (known := listing.names()):
         raise ValueError(f"baselines/{model}.py does not exist{nearest(model, known)}; known: {', '.join(known)}.")
     own = dict(options or {})
     merged = {part: _override(values, own.pop(part, {})) for part, values in encoders.items()}
@@ -249,8 +243,3 @@ def _override(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
     if changes.get("kind", values.get("kind")) != values.get("kind"):
         return dict(changes)
     return {**values, **changes}
-
-
-def _has_build(path: Path) -> bool:
-    body = ast.parse(path.read_text(encoding="utf-8")).body
-    return any(isinstance(node, ast.FunctionDef) and node.name == "build" for node in body)

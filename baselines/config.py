@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from offclip.names import nearest
@@ -138,12 +138,6 @@ def parse(options: type[Options], values: Mapping[str, Any], where: str) -> Opti
         if name not in known and field.default is MISSING and field.default_factory is MISSING:
             raise ValueError(f"`{where}.{name}` is missing.")
     return options(**known)
-
-
-def plain(options: Any) -> dict[str, Any]:
-    """The mapping that ``parse`` reads back; a tower's ``kind`` included."""
-    values = asdict(options)
-    return {"kind": options.kind, **values} if hasattr(options, "kind") else values
 
 
 def _converted(value: Any, hint: Any, where: str) -> Any:

@@ -17,7 +17,9 @@ import pytest
 import torch
 from torch import Tensor
 
-FOLDER = Path(__file__).resolve().parents[2] / "shared" / "parity"
+from tests.repository import REPOSITORY
+
+FOLDER = REPOSITORY.parent / "shared" / "parity"
 RELEASED = FOLDER.with_name("parity_released")
 needs_parity = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"the published arrays are not at {FOLDER}")
 TINY, FULL = {"atol": 1e-5, "rtol": 1e-5}, {"atol": 1e-4, "rtol": 1e-4}

@@ -14,8 +14,8 @@ import yaml
 
 from benchmark.pipeline import layout, workspace
 from tests.reliability import leaks
+from tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[1]
 TIMED = {"ledger.csv"}
 """Files of results/ that hold timings, which no machine repeats."""
 

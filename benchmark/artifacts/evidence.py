@@ -6,13 +6,15 @@ Missing optional files give empty tables, so a report says "not measured" where 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from benchmark.common import files
+from benchmark.artifacts import captions, cohort, reading
+from benchmark.artifacts.columns import COLUMNS, columns
+from benchmark.artifacts.run import Run, listed
+from benchmark.artifacts.stages import again
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout
 from benchmark.pipeline.settings import Settings
@@ -20,59 +22,31 @@ from benchmark.pipeline.settings import Settings
 PHANTOM = "PHANTOM"
 
 
-@dataclass(frozen=True)
-class Run:
-    """One trained system and seed."""
-
-    system: str
-    seed: int
-    folder: Path
-    scores: Path
-
-    @cached_property
-    def ledger(self) -> dict[str, Any]:
-        """``ledger.json``; empty for a released checkpoint, which is evaluated only."""
-        path = self.folder / "ledger.json"
-        return files.read_json(path) if path.exists() else {}
-
-    @cached_property
-    def history(self) -> pd.DataFrame:
-        """``history.parquet``; empty where nothing was trained."""
-        path = self.folder / "history.parquet"
-        return pd.read_parquet(path) if path.exists() else pd.DataFrame()
-
-
 class Results:
     """The tables of ``results/``, by file stem: ``results["auc"]``."""
 
-    def __init__(self, folder: Path = layout.RESULTS) -> None:
+    def __init__(self, folder: Path = layout.RESULTS, complete: bool = True) -> None:
+        """Read tables when they are first asked for.
+
+        Args:
+            folder: where they lie.
+            complete: False where each table holds some of its columns (reports/reference/).
+        """
         self.folder = folder
+        self._complete = complete
         self._read: dict[str, pd.DataFrame] = {}
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         """The table, empty where the file is missing or has no row; text columns hold "" for missing."""
         if name not in self._read:
             path = self.folder / f"{name}.csv"
-            self._read[name] = _read_csv(path) if path.exists() else pd.DataFrame()
+            expected = columns(name) if self._complete and name in COLUMNS else []
+            self._read[name] = reading.read_csv(path, expected) if path.exists() else pd.DataFrame()
         return self._read[name]
 
     def __contains__(self, name: str) -> bool:
         """Whether the table exists and has rows."""
         return not self[name].empty
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype={"seed": str})
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame()
-    except ValueError as error:  # pandas' words for a file that is no table
-        reason = " ".join(str(error).split())[:120]
-        raise UserError(f"{path} cannot be read ({reason}); run `dvc repro measure` to make it again.") from None
-    for name in table.columns:
-        if table[name].dtype == object or pd.api.types.is_string_dtype(table[name]):
-            table[name] = table[name].fillna("").astype(object)
-    return table
 
 
 @dataclass(frozen=True)
@@ -130,25 +104,18 @@ def load(settings: Settings) -> Evidence:
     """Read what the working directory holds.
 
     Raises:
-        UserError: nothing was measured yet.
+        UserError: nothing was measured yet, or a file is damaged.
     """
-    if not (layout.RESULTS / "auc.csv").exists():
-        raise UserError(f"{layout.RESULTS / 'auc.csv'} is missing; run `dvc repro measure` first.")
-    listed = [(system, seed) for system in settings.compare for seed in settings.seeds]
-    listed += [
-        (system, seed) for system in settings.ablation if system not in settings.compare
-        for seed in settings.ablation_seeds
-    ]  # fmt: skip
-    cards = {
-        name: files.read_json(layout.cohort(name) / "card.json")
-        for name in layout.DATASETS
-        if (layout.cohort(name) / "card.json").exists()
-    }
-    quality = layout.CAPTIONS / "quality.json"
+    results = Results()
+    if "auc" not in results:
+        path = results.folder / "auc.csv"
+        found = "holds no row" if path.exists() else "is missing"
+        raise UserError(f"{path} {found}; run {again(path)}.")
+    prepared = [name for name in layout.DATASETS if (layout.cohort(name) / "card.json").exists()]
     return Evidence(
         settings=settings,
-        results=Results(),
-        runs=tuple(Run(s, seed, layout.run(s, seed), layout.scores(s, seed)) for s, seed in listed),
-        cards=cards,
-        quality=files.read_json(quality) if quality.exists() else {},
+        results=results,
+        runs=listed(settings),
+        cards={name: cohort.read_card(name) for name in prepared},
+        quality=captions.quality(),
     )

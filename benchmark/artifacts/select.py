@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
+from benchmark.artifacts.columns import PRIMARY_RULES
+
 Row = Mapping[Any, Any]
-PRIMARY_RULES = ("", "youden")
-"""Where a threshold is used, the rule that a report speaks of unless it names another."""
 
 
 def rows(table: pd.DataFrame, **equal: Any) -> pd.DataFrame:
@@ -73,10 +73,3 @@ def best(estimates: Mapping[str, float], differences: pd.DataFrame, level: float
         if row is None or row["estimate"] <= 0 or not is_significant(row, level):
             return None
     return leader
-
-
-def ordered(table: pd.DataFrame, column: str, order: Iterable[str]) -> pd.DataFrame:
-    """Rows in the given order of a column's values; others are left out."""
-    place = {key: i for i, key in enumerate(order)}
-    kept = table[table[column].isin(list(place))]
-    return kept.sort_values(column, key=lambda values: values.map(place), kind="stable")

@@ -30,7 +30,6 @@ class Drawn:
 
     text: str
     stratum: str
-    occurrences: int
     weight: float
     """Occurrences that this sentence represents: its own, divided by its stratum's sampling fraction."""
 
@@ -51,7 +50,7 @@ def draw(counts: Counter[str]) -> list[Drawn]:
         members = [text for text, count in counts.items() if fewest <= count <= most]
         members.sort(key=lambda text: hashlib.sha256(f"{DRAW_SEED} {text}".encode()).hexdigest())
         fraction = min(1.0, size / max(len(members), 1))
-        drawn += [Drawn(text, stratum, counts[text], counts[text] / fraction) for text in members[:size]]
+        drawn += [Drawn(text, stratum, counts[text] / fraction) for text in members[:size]]
     return drawn
 
 

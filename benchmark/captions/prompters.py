@@ -20,7 +20,7 @@ from typing import Protocol
 
 from benchmark.common import bounded, files
 from benchmark.common.errors import UserError
-from benchmark.common.progress import track
+from benchmark.common.progress import with_progress
 from benchmark.pipeline import layout
 from benchmark.pipeline.settings import CaptionSettings, EndpointSettings
 from offclip.prompting import prompt_report
@@ -138,7 +138,7 @@ class EndpointPrompter:
 
     def __call__(self, study_ids: Sequence[str], reports: Sequence[Sequence[str]]) -> Iterator[Prompted]:
         """Yield the server's clauses for each report."""
-        for sentences in track(reports, "prompting by endpoint"):
+        for sentences in with_progress(reports, "prompting by endpoint"):
             text = ". ".join(sentences)
             yield Prompted([""] * len(sentences), _clauses(self.answer(text)))
 

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.artifacts import cohort as cohorts
+from benchmark.artifacts import reading
 from benchmark.captions import hand_labels, quality
 from benchmark.captions.prompters import Prompter, prompter
 from benchmark.common import files
@@ -58,7 +60,7 @@ def fit_classifier(training: pd.DataFrame) -> SentenceClassifier:
         return SentenceClassifier().fit(training["sentences"].tolist(), training["normal"].astype(bool).tolist())
     except ValueError as error:
         raise UserError(
-            f"{layout.cohort(layout.TRAINING_DATASET)}/index.parquet: the sentence classifier cannot learn: {error}"
+            f"{cohorts.index_path(layout.TRAINING_DATASET)}: the sentence classifier cannot learn: {error}"
         ) from None
 
 
@@ -122,14 +124,9 @@ def vocabulary(texts: Iterable[str], patients: Iterable[str], min_patients: int)
 def run() -> None:
     """Stage ``captions``."""
     chosen = settings.load().captions
-    folder = layout.cohort(layout.TRAINING_DATASET)
-    try:
-        index = pd.read_parquet(
-            folder / "index.parquet", columns=["study_id", "patient_id", "split", "report", "normal"]
-        )
-    except FileNotFoundError:
-        raise UserError(f"{folder}/index.parquet is missing; run `python -m benchmark prepare mimic_cxr`.") from None
-    credentialed = chosen.prompting == "endpoint" and bool(files.read_json(folder / "card.json")["credentialed"])
+    path = cohorts.index_path(layout.TRAINING_DATASET)
+    index = reading.read_table(path, ["study_id", "patient_id", "split", "report", "normal"])
+    credentialed = chosen.prompting == "endpoint" and bool(cohorts.read_card(layout.TRAINING_DATASET)["credentialed"])
     backend = prompter(chosen, credentialed)
     studies = read_studies(index)
     say(f"captions: {len(studies)} studies with a report, {int(studies['sentences'].str.len().sum())} sentences")

@@ -1,8 +1,8 @@
 """What every adapter returns, and the careful reading that all of them share.
 
-An adapter is one file with ``read(root, settings, grounding) -> Cohort``: the published tables of one
+An adapter is one file with ``read(root, settings, grounding) -> Release``: the published tables of one
 dataset become one index and one list of regions; images are not opened. Where reading everything is
-slow, the adapter also offers ``survey`` with the same arguments: the same cohort without report texts.
+slow, the adapter also offers ``survey`` with the same arguments: the same release without report texts.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Exclusion:
 
 
 @dataclass(frozen=True)
-class Cohort:
+class Release:
     """One dataset as its release describes it, before any image is opened."""
 
     index: pd.DataFrame
@@ -51,7 +51,7 @@ class Cohort:
     """Published names in published order; the normal class is the column ``normal``."""
     labels: str
     """Name of the label set in use."""
-    release: str
+    version: str
     """Which release the tree looks like, in words."""
     cluster: Literal["patient", "image"] = "patient"
     grounding_truth: Literal["box", "mask", "zone", "none"] = "none"
@@ -61,7 +61,7 @@ class Cohort:
     notes: tuple[str, ...] = ()
 
 
-Reader = Callable[[Path, DatasetSettings, "Path | None"], Cohort]
+Reader = Callable[[Path, DatasetSettings, "Path | None"], Release]
 
 
 def reader(dataset: str, quick: bool = False) -> Reader:

@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmark.artifacts import reading
+from benchmark.artifacts.stages import again
 from benchmark.cohort import contract, schema
-from benchmark.cohort.contract import Cohort, Exclusion
+from benchmark.cohort.contract import Exclusion, Release
 from benchmark.cohort.decoding import cache
 from benchmark.common import files
 from benchmark.common.errors import UserError
@@ -36,17 +38,17 @@ def run(dataset: str) -> None:
     """
     values = settings.load()
     written = layout.raw(dataset) / "pointer.json"
-    pointer = files.read_json(written)
+    pointer = reading.read_json(written)
     if not (isinstance(pointer, dict) and {"root", "phantom"} <= pointer.keys()):
-        raise UserError(f"{written} names no root; delete {written.parent} and run `dvc repro` again.")
+        raise UserError(f"{written} names no root; run {again(written)}.")
     grounding = values.datasets[dataset].grounding or pointer.get("grounding")
     root = Path(pointer["root"])
-    cohort = contract.reader(dataset)(
+    release = contract.reader(dataset)(
         root, values.datasets[dataset], Path(grounding).expanduser() if grounding else None
     )
     write(
         dataset,
-        cohort,
+        release,
         root,
         values.cohort,
         layout.cohort(dataset),
@@ -57,7 +59,7 @@ def run(dataset: str) -> None:
 
 def write(
     dataset: str,
-    cohort: Cohort,
+    release: Release,
     root: Path,
     options: CohortSettings,
     target: Path,
@@ -69,7 +71,7 @@ def write(
 
     Args:
         dataset: its name.
-        cohort: what the adapter read.
+        release: what the adapter read.
         root: folder the index's paths are relative to.
         options: size, decode policy, workers and ``max_missing``.
         target: the cohort's folder; replaced whole, or left as it was on an error.
@@ -79,28 +81,28 @@ def write(
     Raises:
         UserError: nothing is left, or more than ``max_missing`` of the images (or of the regions) is unusable.
     """
-    if cohort.index.empty:
-        reasons = "; ".join(f"{len(item.names)} {item.reason}" for item in cohort.exclusions) or "the tables are empty"
+    if release.index.empty:
+        reasons = "; ".join(f"{len(item.names)} {item.reason}" for item in release.exclusions) or "the tables are empty"
         raise UserError(f"{dataset}: no image of {root} is left to use ({reasons}).")
     # Looking names up takes seconds, decoding hours: a download that is not complete fails before it begins.
     named = phantom or share_examples
-    absent = [f"{root / path} not on disk" for path in cohort.index["path"] if not os.path.isfile(root / path)]
-    incomplete = [item for item in cohort.exclusions if item.incomplete]
+    absent = [f"{root / path} not on disk" for path in release.index["path"] if not os.path.isfile(root / path)]
+    incomplete = [item for item in release.exclusions if item.incomplete]
     absent += [f"study {name}: {item.reason}" for item in incomplete for name in item.names]
-    total = len(cohort.index) + sum(len(item.names) for item in incomplete)
+    total = len(release.index) + sum(len(item.names) for item in incomplete)
     _refuse_above(dataset, len(absent), total, "images", absent, options.max_missing, named)
     part = target.parent / f".{target.name}.part"
     outcome = cache.build(
         root,
-        list(cohort.index["path"]),
+        list(release.index["path"]),
         part,
         size=options.size,
         policy=options.decode,
         workers=options.workers,
         what=f"decoding {dataset}",
     )
-    index, exclusions = _drop_failures(dataset, cohort, outcome, root, options.max_missing, named)
-    regions, outside = to_pixels(cohort.regions[cohort.regions["image_id"].isin(index["image_id"])], index)
+    index, exclusions = _drop_failures(dataset, release, outcome, root, options.max_missing, named)
+    regions, outside = to_pixels(release.regions[release.regions["image_id"].isin(index["image_id"])], index)
     _refuse_above(dataset, len(outside), len(regions) + len(outside), "regions", outside, options.max_missing, named)
     if outside:
         exclusions.append(Exclusion("region outside its image", tuple(outside)))
@@ -110,10 +112,10 @@ def write(
         files.write_parquet(folder / "index.parquet", index)
         files.write_parquet(folder / "regions.parquet", regions)
         cache.keep_rows(
-            outcome.images, np.setdiff1d(np.arange(len(cohort.index)), list(outcome.failures)), folder / "images.npy"
+            outcome.images, np.setdiff1d(np.arange(len(release.index)), list(outcome.failures)), folder / "images.npy"
         )
         card = make_card(
-            dataset, cohort, index, regions, exclusions, options, _fingerprint(folder), phantom, share_examples
+            dataset, release, index, regions, exclusions, options, _fingerprint(folder), phantom, share_examples
         )
         files.write_json(folder / "card.json", card.as_json())
     shutil.rmtree(part, ignore_errors=True)
@@ -122,17 +124,17 @@ def write(
 
 
 def _drop_failures(
-    dataset: str, cohort: Cohort, outcome: cache.Outcome, root: Path, max_missing: float, named: bool
+    dataset: str, release: Release, outcome: cache.Outcome, root: Path, max_missing: float, named: bool
 ) -> tuple[pd.DataFrame, list[Exclusion]]:
     """Index of the decoded images with their sizes, and all exclusions; refuses above ``max_missing``."""
-    index = cohort.index.assign(height=outcome.heights, width=outcome.widths)
+    index = release.index.assign(height=outcome.heights, width=outcome.widths)
     columns = [name for name in index if name not in ("height", "width")]
     at = columns.index("view") + 1
     index = index[[*columns[:at], "height", "width", *columns[at:]]]
     failed = pd.Series(outcome.failures, dtype=str)
-    listed = [f"{root / cohort.index['path'].iloc[row]} {reason}" for row, reason in outcome.failures.items()]
+    listed = [f"{root / release.index['path'].iloc[row]} {reason}" for row, reason in outcome.failures.items()]
     _refuse_above(dataset, len(failed), len(index), "images", listed, max_missing, named)
-    exclusions = list(cohort.exclusions)
+    exclusions = list(release.exclusions)
     for reason, rows in failed.groupby(failed.str.split(":").str[0], sort=True):
         exclusions.append(Exclusion(f"image {reason}", tuple(index["image_id"].iloc[rows.index])))
     for line in listed if named else ():
@@ -202,7 +204,7 @@ def _fingerprint(folder: Path) -> str:
 
 def make_card(
     dataset: str,
-    cohort: Cohort,
+    release: Release,
     index: pd.DataFrame,
     regions: pd.DataFrame,
     exclusions: list[Exclusion],
@@ -216,10 +218,10 @@ def make_card(
     return schema.Card(
         dataset=dataset,
         phantom=phantom,
-        credentialed=cohort.credentialed and not phantom,
+        credentialed=release.credentialed and not phantom,
         share_examples=share_examples,
-        release=cohort.release,
-        findings=cohort.findings,
+        release=release.version,
+        findings=release.findings,
         counts=schema.Counts(
             images=len(index),
             studies=int(index["study_id"].nunique()),
@@ -227,18 +229,18 @@ def make_card(
             normal=int((index["normal"] == 1).sum()),
             abnormal=int((index["normal"] == 0).sum()),
         ),
-        prevalence={name: int((index[f"{schema.LABEL}{name}"] == 1).sum()) for name in cohort.findings},
+        prevalence={name: int((index[f"{schema.LABEL}{name}"] == 1).sum()) for name in release.findings},
         views=_counted(index["view"]),
         splits=_counted(index["split"]),
-        labels=cohort.labels,
-        grounding_truth=cohort.grounding_truth,
+        labels=release.labels,
+        grounding_truth=release.grounding_truth,
         regions=len(regions),
-        cluster=cohort.cluster,
+        cluster=release.cluster,
         exclusions=tuple(
             schema.ExclusionCount(item.reason, len(item.names), item.names[:EXAMPLES] if named else ())
             for item in exclusions
         ),
-        notes=cohort.notes,
+        notes=release.notes,
         decode=options.decode,
         size=options.size,
         fingerprint=fingerprint,

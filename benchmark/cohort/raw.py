@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmark.common import files
 from benchmark.common.errors import UserError
-from benchmark.common.progress import say, track
+from benchmark.common.progress import say, with_progress
 from benchmark.pipeline import layout, settings
 
 TABLES = (".csv", ".csv.gz", ".json", ".json.gz", ".tgz", ".tar.gz", ".zip", ".txt")
@@ -27,7 +27,7 @@ def fingerprint(root: Path) -> str:
     found = [path for pattern in ("*", "*/*") for path in root.glob(pattern) if path.is_file()]
     tables = sorted(path for path in found if path.name.endswith(TABLES))
     listed = []
-    for path in track(tables, f"fingerprint of {root}"):
+    for path in with_progress(tables, f"fingerprint of {root}"):
         size = path.stat().st_size
         digest = files.sha256_file(path) if size <= LARGEST_HASHED else ""
         listed.append([path.relative_to(root).as_posix(), size, digest])
@@ -79,7 +79,7 @@ def render(dataset: str, chosen: settings.Settings) -> None:
             for repeat in range(writer.repeats(study, phantom.seed))
         ]
         made = cohort.rendered(jobs, chosen.cohort.workers)
-        images = list(track(made, f"rendering {dataset} (PHANTOM)", total=len(jobs)))
+        images = list(with_progress(made, f"rendering {dataset} (PHANTOM)", total=len(jobs)))
         writer.write_tables(planned, images, part, phantom.seed)
         provenance = pd.DataFrame(
             {

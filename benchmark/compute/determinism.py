@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-SHUFFLE, IMAGE, AUGMENT, DROPOUT, INITIAL = range(5)
+SHUFFLE, AUGMENT, DROPOUT, INITIAL = 0, 2, 3, 4
 """What a stream of random numbers is for."""
 
 

@@ -104,13 +104,6 @@ class World:
             dist.all_reduce(tensor, operation)
             return float(tensor)
 
-    def broadcast(self, tensors: Iterable[Tensor]) -> None:
-        """Overwrite each tensor with that of rank 0."""
-        if self.size > 1:
-            with _exchange():
-                for tensor in tensors:
-                    dist.broadcast(tensor, 0)
-
 
 ALONE = World()
 

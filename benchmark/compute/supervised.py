@@ -21,7 +21,7 @@ from baselines.config import encoder_options
 from baselines.towers import image_tower
 from baselines.towers.conv import ConvTower
 from benchmark.common.errors import UserError
-from benchmark.common.progress import track
+from benchmark.common.progress import with_progress
 from benchmark.compute import augment, determinism, schedule
 from benchmark.pipeline.settings import SupervisionSettings, TrainingSettings
 
@@ -103,7 +103,7 @@ def train(
     steps = max(1, supervision.samples // BATCH_SIZE)
     order = _shuffled(len(images), supervision.seed)
     precision = getattr(torch, training.precision)
-    for step in track(range(steps), what):
+    for step in with_progress(range(steps), what):
         chosen = np.array([next(order) for _ in range(BATCH_SIZE)])
         pixels = augment.to_unit(torch.from_numpy(images[chosen]).to(device))
         draws = augment.draw(len(chosen), determinism.generator(supervision.seed, determinism.AUGMENT, step)).to(device)

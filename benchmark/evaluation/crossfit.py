@@ -20,7 +20,7 @@ INVERSE_PENALTY = 0.01
 
 
 def out_of_fold(
-    features: NDArray[np.float32], labels: NDArray[np.float32], patients: NDArray[np.str_], seed: int
+    features: NDArray[np.float32], labels: NDArray[np.float64], patients: NDArray[np.str_], seed: int
 ) -> NDArray[np.float32]:
     """Scores of every image from heads that never saw its patient.
 

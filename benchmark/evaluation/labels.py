@@ -18,13 +18,9 @@ def targets_of(cohort: Cohort) -> Targets:
     Masking the blanks would leave most findings without a single negative, so they count as negative, as in
     the CheXpert baseline (Irvin et al., AAAI 2019). An unknown ``normal`` is masked.
     """
-    columns = []
-    for finding in cohort.findings:
-        values = cohort.labels(finding)
-        columns.append(np.where(np.isnan(values), np.float32(0), values))
-    normal = cohort.labels("normal")
-    columns.append(np.where(np.isnan(normal), np.float32(-1), normal))
-    table = torch.from_numpy(np.stack(columns, axis=1).astype(np.float32))
+    findings = np.nan_to_num(cohort.labels(cohort.findings), nan=0)
+    normal = np.nan_to_num(cohort.normal, nan=-1)
+    table = torch.from_numpy(np.column_stack([findings, normal]).astype(np.float32))
     return Targets(table.clamp(min=0), table >= 0)
 
 

@@ -7,28 +7,13 @@ normal one of a normal report), as dictated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmark.artifacts import captions
 from benchmark.artifacts.cohort import Cohort
-from benchmark.artifacts.pairs import chosen_pairs
+from benchmark.artifacts.pairs import Pairs, chosen_pairs
 from benchmark.common.errors import UserError
 from benchmark.evaluation.zero_shot import Scorer, require_finite
-from benchmark.pipeline import layout
-
-
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """similarity.npz."""
-
-    logits: NDArray[np.float32]
-    """(n, n) images against captions; pairs on the diagonal."""
-    normal: NDArray[np.bool_]
-    """(n,) the pair label."""
-    image_embedding: NDArray[np.float32]
-    """(n, D) the pooled image."""
 
 
 def validation_pairs(scorer: Scorer, cohort: Cohort) -> Pairs:
@@ -37,10 +22,10 @@ def validation_pairs(scorer: Scorer, cohort: Cohort) -> Pairs:
     Raises:
         UserError: the captions are missing or none belongs to the validation split, or a similarity is not finite.
     """
-    paired = chosen_pairs(cohort.index.assign(row=cohort.rows))
+    paired = chosen_pairs(cohort)
     if paired.empty:
         raise UserError(
-            f"no study of {layout.CAPTIONS / 'sentences.parquet'} is in the validation split of {cohort.dataset}; "
+            f"no study of {captions.SENTENCES} is in the validation split of {cohort.dataset}; "
             "run `dvc repro captions`."
         )
     texts = scorer.encode(list(paired["text"]))

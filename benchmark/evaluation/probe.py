@@ -1,7 +1,7 @@
 """``python -m benchmark probe``: the ceiling of every table, from labels instead of text.
 
 (a) The systems' image tower with a supervised head, trained end to end from where they start on the training set's
-labels (training/supervised.py), answers for every finding that has a counterpart among them. (b) A linear head on its
+labels (compute/supervised.py), answers for every finding that has a counterpart among them. (b) A linear head on its
 frozen features, cross-fitted within each evaluation set (crossfit.py), answers for every finding with enough positives.
 Both are written, labelled ``transfer:`` and ``crossfit:``; ``finding:`` and ``normal`` are (a) where it exists,
 else (b).
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmark.artifacts import cohort as cohorts
 from benchmark.artifacts.cohort import Cohort
 from benchmark.common import files
-from benchmark.common.progress import track
+from benchmark.common.progress import with_progress
 from benchmark.compute import device as computing
 from benchmark.compute import supervised
 from benchmark.evaluation import counterparts, crossfit, labels
@@ -51,7 +51,7 @@ def ceiling(
     transfer, fitted, source = {}, {}, {}
     for finding in [*cohort.findings, "normal"]:
         counterpart = counterparts.of(cohort.dataset, finding, names, table)
-        truth = cohort.labels(finding)
+        truth = cohort.normal if finding == "normal" else cohort.labels([finding])[:, 0]
         if counterpart:
             transfer[finding] = logits[:, names.index(counterpart)]
         if min((truth == 1).sum(), (truth == 0).sum()) >= minimum:
@@ -87,8 +87,8 @@ def run() -> None:
     sources, minimum = {}, chosen.statistics.min_positives
     with files.replacing(layout.PROBE) as folder:
         folder.mkdir(parents=True)
-        for dataset in track(layout.EVALUATION_DATASETS, "probing the evaluation sets"):
-            cohort = cohorts.read(dataset, "test")
+        for dataset in with_progress(layout.EVALUATION_DATASETS, "probing the evaluation sets"):
+            cohort = cohorts.read(dataset, cohorts.SPLITS[dataset])
             logits, features = labels.predict(model, cohort, chosen.scoring.batch_size, device)
             table, sources[dataset] = ceiling(cohort, logits, features, learnt.findings, minimum, chosen.probe.seed)
             files.write_parquet(folder / f"{dataset}.parquet", table)
@@ -99,8 +99,6 @@ def run() -> None:
                 "seed": chosen.probe.seed,
                 "trained_on": [*learnt.findings, "normal"],
                 "source": sources,
-                "cohort_hash": {
-                    d: files.read_json(layout.cohort(d) / "card.json")["fingerprint"] for d in layout.DATASETS
-                },
+                "cohort_hash": {dataset: cohorts.read_card(dataset)["fingerprint"] for dataset in layout.DATASETS},
             },
         )

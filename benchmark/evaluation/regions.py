@@ -16,9 +16,11 @@ import numpy as np
 import pandas as pd
 from pycocotools import mask as coco
 
+from benchmark.artifacts import reading
 from benchmark.artifacts.cohort import Cohort
+from benchmark.artifacts.stages import again
 from benchmark.common.errors import UserError
-from benchmark.evaluation import lung_template as zones
+from benchmark.evaluation import lung_template
 from benchmark.evaluation.surface import Integers
 from benchmark.pipeline import layout
 
@@ -115,7 +117,7 @@ def _pixels(rows: list[Any], kind: str, height: int, width: int) -> Integers:
     if kind == "box":
         parts = [box_pixels(row.x_min, row.y_min, row.x_max, row.y_max, height, width) for row in rows]
     else:
-        parts = [zones.rectangles(row.side, row.zone, height, width) for row in rows]
+        parts = [lung_template.rectangles(row.side, row.zone, height, width) for row in rows]
     return disjoint(np.concatenate(parts))
 
 
@@ -137,11 +139,11 @@ def read(path: Path, index: pd.DataFrame, findings: list[str]) -> Iterator[Regio
     Raises:
         UserError: a row names an unknown image or an unusable region; the sentence says which.
     """
-    table = pd.read_parquet(path)
+    table = reading.read_table(path)
     columns = (list(index["image_id"]), index["height"].tolist(), index["width"].tolist())
     sizes = {name: (place, height, width) for place, (name, height, width) in enumerate(zip(*columns, strict=True))}
     if unknown := sorted(set(table["image_id"]) - set(sizes)):
-        raise UserError(f"{path} names the image '{unknown[0]}', which index.parquet does not list; run `dvc repro`.")
+        raise UserError(f"{path} names the image '{unknown[0]}', which index.parquet does not list; run {again(path)}.")
     order = {finding: place for place, finding in enumerate(findings)}
     groups: dict[tuple[int, int], list[Any]] = {}
     for row in cast(Iterator[Any], table.itertuples()):

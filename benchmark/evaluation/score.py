@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,10 @@ import pandas as pd
 import torch
 
 from benchmark.artifacts import cohort as cohorts
+from benchmark.artifacts import reading
 from benchmark.artifacts.cohort import Cohort
 from benchmark.common import files
-from benchmark.common.progress import track
+from benchmark.common.progress import with_progress
 from benchmark.evaluation import examples, pointing, prompts, regions
 from benchmark.evaluation.pairs import validation_pairs
 from benchmark.evaluation.pointing import Pointed, Question, point
@@ -84,23 +84,23 @@ def run(system: str, seed: int) -> None:
     """
     chosen = settings.load()
     plans = layout.plan(system), layout.stage_plan("score")
-    code_hashes = [files.read_json(path)["code_hash"] for path in plans]
+    code_hashes = [reading.read_json(path)["code_hash"] for path in plans]
     torch.set_num_threads(chosen.scoring.threads)
     trained, name = layout.run(system, seed), f"{system}-{seed}"
     scorer = Scorer.restore(trained / "model.safetensors", chosen.scoring)
     book = prompts.load()
-    validation = cohorts.read(layout.TRAINING_DATASET, "validate")
-    tests = [cohorts.read(dataset, "test") for dataset in layout.EVALUATION_DATASETS]
+    read = {dataset: cohorts.read(dataset, split) for dataset, split in cohorts.SPLITS.items()}
+    validation, tests = read[layout.TRAINING_DATASET], [read[dataset] for dataset in layout.EVALUATION_DATASETS]
     asked = {c.dataset: prompts.resolve(book, c.dataset, c.findings) for c in (validation, *tests)}
 
     with files.replacing(layout.scores(system, seed)) as folder:
         folder.mkdir(parents=True)
         table, _ = score(scorer, validation, asked[validation.dataset], f"{name} on {validation.dataset}")
         files.write_parquet(folder / f"{validation.dataset}.parquet", table)
-        np.savez(folder / "similarity.npz", **asdict(validation_pairs(scorer, validation)))
+        validation_pairs(scorer, validation).write(folder)
 
         pointed = {}
-        for test in track(tests, f"scoring {name}"):
+        for test in with_progress(tests, f"scoring {name}"):
             table, pointed[test.dataset] = score(
                 scorer,
                 test,
@@ -120,7 +120,7 @@ def run(system: str, seed: int) -> None:
                 "system": system,
                 "seed": seed,
                 "prompts_hash": prompts.digest(asked),
-                "cohort_hash": {c.dataset: c.card["fingerprint"] for c in (validation, *tests)},
+                "cohort_hash": {c.dataset: c.fingerprint for c in (validation, *tests)},
                 "weights_hash": files.sha256_file(trained / "model.safetensors"),
                 "code_hash": files.sha256_json(code_hashes),
                 "precision": chosen.scoring.precision,
@@ -135,7 +135,7 @@ def _curve(
     """The snapshots' scores of findings and of the primary wordings; empty for a released checkpoint."""
     tables = []
     snapshots = [path for path in sorted(trained.iterdir()) if SNAPSHOT.fullmatch(path.name)]
-    for path in track(snapshots, f"scoring the snapshots of {name}"):
+    for path in with_progress(snapshots, f"scoring the snapshots of {name}"):
         scorer = Scorer.restore(path, chosen.scoring)
         progress = int(path.stem.removeprefix("snapshot-")) / 100
         for test in tests:

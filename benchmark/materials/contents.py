@@ -77,30 +77,16 @@ def chest_ct(folder: Path = layout.MATERIALS) -> ChestCT:
     return ChestCT(hounsfield, np.asarray(mask.dataobj).astype(np.uint8), spacing, names)  # type: ignore[arg-type]
 
 
-def _table(name: str, folder: Path, **options: object) -> pd.DataFrame:
-    """A gzipped CSV of torchxrayvision."""
+def published_table(name: str, folder: Path = layout.MATERIALS, **options: object) -> pd.DataFrame:
+    """A gzipped CSV of torchxrayvision, read with ``options`` of pandas."""
     import pandas as pd
 
     content = gzip.decompress(_member(TORCHXRAYVISION, f"torchxrayvision/data/{name}", folder))
     return pd.read_csv(io.BytesIO(content), **options)  # type: ignore[call-overload, no-any-return]
 
 
-def vindr_boxes(folder: Path = layout.MATERIALS) -> pd.DataFrame:
-    """67,914 box rows of the 15,000 VinDr-CXR training images (three readers each)."""
-    return _table("vinbigdata-train.csv.gz", folder)
-
-
-def padchest_labels(folder: Path = layout.MATERIALS) -> pd.DataFrame:
-    """The published PadChest table, 160,861 rows, all columns as text."""
-    return _table("PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv.gz", folder, dtype=str, index_col=0)
-
-
-def chexpert_labels(folder: Path = layout.MATERIALS) -> pd.DataFrame:
-    """The published CheXpert training table (223,414 rows)."""
-    return _table("chexpert_train.csv.gz", folder)
-
-
 def open_i_views(folder: Path = layout.MATERIALS) -> dict[str, str]:
     """Image name -> view (``PA``, ``AP``, ``LL`` ...) from the DICOM headers of Open-I."""
-    table = _table("nlmcxr_dicom_metadata.csv.gz", folder, dtype=str, usecols=["imageid", "View Position"])
+    columns = ["imageid", "View Position"]
+    table = published_table("nlmcxr_dicom_metadata.csv.gz", folder, dtype=str, usecols=columns)
     return {str(name): str(view) for name, view in table.dropna().itertuples(index=False)}

@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
+from baselines import listing
 from baselines.config import encoder_options
 from benchmark.captions.prompters import prompter
 from benchmark.common.errors import UserError, nearest
@@ -14,14 +15,15 @@ from benchmark.planning.code import ROOT, parse
 
 
 def models() -> list[str]:
-    """The files of ``baselines/`` that define a ``build`` function, by name."""
-    return [
-        path.stem
-        for path in sorted((ROOT / "baselines").glob("*.py"))
-        if any(
-            isinstance(node, ast.FunctionDef) and node.name == "build" for node in parse(f"baselines/{path.name}").body
-        )
-    ]
+    """The models of ``baselines/``, by name.
+
+    Raises:
+        UserError: a file there is no Python.
+    """
+    try:
+        return listing.names(ROOT / "baselines")
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def objectives() -> list[str]:

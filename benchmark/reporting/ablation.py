@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.artifacts import select
+from benchmark.artifacts.columns import OVERALL
 from benchmark.artifacts.evidence import Evidence
 from benchmark.pipeline.effects import PARTS, Effect, effects, parts
 from benchmark.reporting import detail, headline, names, tables
@@ -43,7 +44,7 @@ def build(found: Evidence, figures: Path) -> Document:
 
 def answer(found: Evidence, known: list[Effect], quantity: str, score: str) -> str:
     """Which single changes move a quantity by an interval without zero, and which way; "" where none was measured."""
-    rows = [(effect, difference(found, effect, quantity, score, "overall")) for effect in known]
+    rows = [(effect, difference(found, effect, quantity, score, OVERALL)) for effect in known]
     measured = [(effect, row) for effect, row in rows if row is not None]
     if not measured:
         return ""
@@ -75,7 +76,7 @@ def effects_of(found: Evidence, systems: tuple[str, ...]) -> list[Effect]:
 
 def _is_measured(found: Evidence, a: str, b: str) -> bool:
     quantity, score = QUANTITIES[0]
-    where = {"dataset": "overall", "quantity": quantity, "score": score}
+    where = {"dataset": OVERALL, "quantity": quantity, "score": score}
     return select.difference(found.results["differences"], a, b, **where) is not None
 
 
@@ -101,7 +102,7 @@ def effects_table(found: Evidence, known: list[Effect]) -> Table:
             f"{found.label(effect.a)} − {found.label(effect.b)}",
         ]
         for quantity, score in QUANTITIES:
-            row = difference(found, effect, quantity, score, "overall")
+            row = difference(found, effect, quantity, score, OVERALL)
             if row is None:
                 shown.append(tables.MISSING)
                 continue
@@ -130,7 +131,7 @@ def interaction_table(found: Evidence) -> Table:
     """Difference of differences: does one part help more beside another?"""
     data = found.results["effects"]
     if not data.empty:
-        data = select.primary(select.rows(data, dataset="overall", kind="interaction"))
+        data = select.primary(select.rows(data, dataset=OVERALL, kind="interaction"))
         data = data[[named in QUANTITIES for named in zip(data["quantity"], data["score"], strict=True)]]
     cells = [
         [

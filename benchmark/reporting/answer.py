@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from benchmark.artifacts import quantities, select
+from benchmark.artifacts.columns import OVERALL
 from benchmark.artifacts.evidence import Evidence
-from benchmark.reporting import materials, names, tables
+from benchmark.reporting import budget, names, tables
 from benchmark.reporting.tables import Cell, Column, Table
 
 CHALLENGER, REFERENCE = "offclip", "carzero"
@@ -58,7 +59,7 @@ def compose(found: Evidence) -> dict[str, Any]:
         "headline": _headline(found),
         "price": _price(found),
         "budget": f"Every system was trained from {seeds} seed{'s' if seeds > 1 else ''} under one budget of "
-        f"{materials.budget(found)}. {materials.matched(found)}",
+        f"{budget.in_words(found)}. {budget.matched(found)}",
         "banner": _banner(found),
         "verdicts": _verdict_counts(found),
     }
@@ -69,7 +70,7 @@ def by_dataset(found: Evidence) -> Table:
     cells: tables.Cells = []
     records = []
     a, b = pair(found) or ("", "")
-    for dataset in (*found.datasets, "overall") if a else ():
+    for dataset in (*found.datasets, OVERALL) if a else ():
         row = _difference(found, "normal_auc", "prompt", dataset)
         if row is None:
             continue
@@ -101,12 +102,12 @@ def costs(found: Evidence) -> Table:
     records = []
     a, b = pair(found) or ("", "")
     for quantity, score, words, more_is_better in COSTS if a else ():
-        rows = {d: _difference(found, quantity, score, d) for d in ("overall", *found.datasets)}
-        if (whole := rows["overall"]) is None:
+        rows = {d: _difference(found, quantity, score, d) for d in (OVERALL, *found.datasets)}
+        if (whole := rows[OVERALL]) is None:
             continue
         said = reading(whole, found.settings.statistics.level, more_is_better)
-        cells.append([words, *[_difference_cell(found, rows[d], d == "overall") for d in rows], said])
-        records += [{**row, "reading": said if d == "overall" else ""} for d, row in rows.items() if row]
+        cells.append([words, *[_difference_cell(found, rows[d], d == OVERALL) for d in rows], said])
+        records += [{**row, "reading": said if d == OVERALL else ""} for d, row in rows.items() if row]
     return tables.table(
         "costs",
         "What it costs, or brings, besides: "
@@ -135,7 +136,7 @@ def _headline(found: Evidence) -> str:
     if (systems := pair(found)) is None:
         return "The compared systems do not include both OFF-CLIP and CARZero; the main table shows what is there."
     a, b = (found.label(s) for s in systems)
-    row = _difference(found, "normal_auc", "prompt", "overall")
+    row = _difference(found, "normal_auc", "prompt", OVERALL)
     if row is None:
         return "The difference in normal AUC was not measured."
     said = reading(row, found.settings.statistics.level)
@@ -154,7 +155,7 @@ def _price(found: Evidence) -> str:
     level = found.settings.statistics.level
     said: dict[str, list[str]] = {"worse": [], "better": []}
     for quantity, score, words, more_is_better in COSTS:
-        row = _difference(found, quantity, score, "overall")
+        row = _difference(found, quantity, score, OVERALL)
         if row is not None and (verdict := reading(row, level, more_is_better)) in said:
             said[verdict].append(f"{words[0].lower()}{words[1:]} ({tables.estimate(row, sign=True)})")
     parts = [f"it is {verdict} in {names.join(listed)}" for verdict, listed in said.items() if listed]
@@ -173,7 +174,7 @@ def _difference_cell(found: Evidence, row: select.Row | None, whole: bool) -> Ce
 
 def _value(found: Evidence, dataset: str, system: str) -> str:
     """A system's normal AUC; over all datasets their mean, whose interval nobody measured."""
-    if dataset == "overall":
+    if dataset == OVERALL:
         return tables.number(quantities.over_datasets(found, system, "normal_auc", "prompt"))
     row = quantities.macro(found, dataset, system, "normal_auc", "prompt")
     return tables.estimate(row) if row else tables.MISSING
@@ -196,7 +197,7 @@ def _verdict_counts(found: Evidence) -> str:
     if claims.empty:
         return ""
     # A claim that is tested on each dataset is judged on their mean.
-    whole = claims.sort_values("dataset", key=lambda d: d != "overall", kind="stable").drop_duplicates("claim")
+    whole = claims.sort_values("dataset", key=lambda d: d != OVERALL, kind="stable").drop_duplicates("claim")
     counts = whole["verdict"].value_counts()
     listed = [f"{counts[v]} {v}" for v in VERDICTS if v in counts]
     return f"Of {len(whole)} published claims: {names.join(listed)}."

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.artifacts.evidence import Evidence
-from benchmark.reporting import answer, detail, headline, materials, provenance
+from benchmark.reporting import answer, budget, cohorts, detail, headline, provenance, text_filter
 from benchmark.reporting.document import Document, drawn
 from benchmark.reporting.figures import examples, forest, histograms, prompts, roc, similarity, training
 from benchmark.reporting.tables import Table
@@ -28,11 +28,11 @@ TABLES: tuple[Callable[[Evidence], Table], ...] = (
     detail.calibration,
     detail.promises,
     detail.undefined,
-    materials.ledger,
-    materials.cohort,
-    materials.exclusions,
-    materials.prevalence,
-    materials.text_filter,
+    budget.ledger,
+    cohorts.counts,
+    cohorts.exclusions,
+    cohorts.prevalence,
+    text_filter.quality,
     provenance.build,
 )
 

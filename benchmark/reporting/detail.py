@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from benchmark.artifacts import select
+from benchmark.artifacts.columns import NORMALITY_SCORES, THRESHOLD_RULES
 from benchmark.artifacts.evidence import Evidence
 from benchmark.reporting import names, tables
-from benchmark.reporting.headline import NORMALITY_SCORES
 from benchmark.reporting.tables import Column, Table
 
 DATASET, SYSTEM = Column("Dataset", "left"), Column("System", "left")
@@ -25,12 +25,12 @@ def operating(found: Evidence) -> Table:
     cells = []
     for (dataset, system), group in _grouped(found, data, ["dataset", "system"]):
         shown = [names.dataset(dataset), found.label(system)]
-        for rule in names.RULES:
+        for rule in THRESHOLD_RULES:
             for quantity in ERRORS:
                 row = select.one(group, rule=rule, quantity=quantity)
                 shown.append(tables.estimate(row, 2) if row else tables.MISSING)
         cells.append(shown)
-    heads = [Column(f"{short}, {words}") for words in names.RULES.values() for short in ("FP", "FN")]
+    heads = [Column(f"{short}, {names.rule(rule)}") for rule in THRESHOLD_RULES for short in ("FP", "FN")]
     return tables.table(
         "operating_points",
         "Errors at thresholds fitted on the training set's validation split, normal prompt.",

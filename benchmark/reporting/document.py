@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,8 +50,3 @@ def sharing(found: Evidence) -> str:
 def drawn(**images: Plot | None) -> dict[str, Plot]:
     """The figures that could be drawn."""
     return {name: image for name, image in images.items() if image is not None}
-
-
-def unique(made: Iterable[Table]) -> tuple[Table, ...]:
-    """Tables, each name once."""
-    return tuple({table.name: table for table in made}.values())

@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 
 from benchmark.artifacts import quantities, select
+from benchmark.artifacts.columns import NORMALITY_SCORES, OVERALL
 from benchmark.artifacts.evidence import Evidence
 from benchmark.reporting import names, tables
 from benchmark.reporting.tables import Cell, Column, Table
 
 REFERENCES = Path(__file__).parent / "references.csv"
 CEILING = "Probe (ceiling)"
-NORMALITY_SCORES = ("prompt", "one_minus_max", "contrast")
 CEILED = ("normal_auc", "abnormal_auc", "abnormal_auc_visible")
 """Headline quantities that the supervised probe has too."""
 
@@ -27,7 +27,7 @@ def verdicts(found: Evidence) -> Table:
     kept = []
     for _, group in data.groupby("claim", sort=False) if not data.empty else []:
         rows = group.to_dict("records")
-        whole = next((r for r in rows if r["dataset"] == "overall"), rows[0])
+        whole = next((r for r in rows if r["dataset"] == OVERALL), rows[0])
         apart = [r for r in rows if r is not whole]
         shown = tables.estimate(whole, sign=bool(whole["b"]))
         cells.append(
@@ -168,7 +168,7 @@ def differences(found: Evidence) -> Table:
         data = data[(data["quantity"] != "normal_auc") | data["score"].isin(NORMALITY_SCORES)]
     cells: tables.Cells = []
     for row in select.primary(data).to_dict("records"):
-        detail = names.score(row["score"]) if row["quantity"] == "normal_auc" else names.RULES.get(row.get("rule", ""))
+        detail = names.score(row["score"]) if row["quantity"] == "normal_auc" else names.rule(row.get("rule", ""))
         cells.append(
             [
                 f"{found.label(row['a'])} − {found.label(row['b'])}",

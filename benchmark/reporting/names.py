@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from benchmark.artifacts.columns import OVERALL
+
 DATASETS = {
     "mimic_cxr": "MIMIC-CXR",
     "vindr_cxr": "VinDr-CXR",
     "open_i": "Open-I",
     "chexpert": "CheXpert",
     "padchest": "PadChest",
-    "overall": "All four",
+    OVERALL: "All four",
 }
 QUANTITIES = {
     "normal_auc": "Normal AUC",
@@ -62,6 +64,11 @@ def score(key: str) -> str:
     base, colon, wording = key.partition(":")
     known = SCORES.get(base, base.replace("_", " "))
     return f"{known}, {wording.replace('_', ' ')}" if colon else known
+
+
+def rule(key: str) -> str:
+    """How a threshold was fitted; "" where there is none."""
+    return RULES.get(key, "")
 
 
 def join(parts: list[str]) -> str:

@@ -68,9 +68,7 @@ class Draws:
         return self.counts.astype(np.float64)
 
 
-def draw(
-    clusters: ArrayLike, replicates: int, seed: int, name: str = "", strata: NDArray[np.bool_] | None = None
-) -> Draws:
+def draw(clusters: ArrayLike, replicates: int, seed: int, name: str = "") -> Draws:
     """Draw clusters with replacement, as many as there are, for each replicate.
 
     Args:
@@ -78,8 +76,6 @@ def draw(
         replicates: R.
         seed: of the settings; the draws depend on it, on ``name`` and on the clusters alone.
         name: the dataset's name, so that two datasets do not share a stream.
-        strata: (n,) bool; where given, clusters that hold a True observation and those that hold none
-            are drawn apart, each as often as it occurs, so that neither can vanish.
 
     Raises:
         UserError: there is no observation.
@@ -88,16 +84,13 @@ def draw(
     if not len(names):
         raise UserError(f"dataset '{name}': expected at least one image to resample, found none.")
     generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    stratum = np.zeros(len(names), bool) if strata is None else np.bincount(cluster, weights=strata) > 0
     counts = np.zeros((len(names), replicates), np.uint16)
-    for value in (False, True):
-        members = np.flatnonzero(stratum == value)
-        step = max(1, DRAWN_AT_ONCE // max(len(members), 1))
-        for start in range(0, replicates if len(members) else 0, step):
-            rows = np.arange(min(step, replicates - start))[:, None]
-            drawn = generator.integers(0, len(members), (len(rows), len(members))) + rows * len(members)
-            multiplicity = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
-            counts[members, start : start + len(rows)] = multiplicity.T
+    step = max(1, DRAWN_AT_ONCE // len(names))
+    for start in range(0, replicates, step):
+        rows = np.arange(min(step, replicates - start))[:, None]
+        drawn = generator.integers(0, len(names), (len(rows), len(names))) + rows * len(names)
+        multiplicity = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
+        counts[:, start : start + len(rows)] = multiplicity.T
     return Draws(counts, cluster.reshape(-1))
 
 

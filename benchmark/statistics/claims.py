@@ -15,12 +15,11 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from benchmark.artifacts.columns import OVERALL, PRIMARY_RULES
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout
-from benchmark.statistics import operating
 
 FILE = Path(__file__).with_name("claims.yaml")
-OVERALL = "overall"
 COLUMNS = (
     "claim statement source published dataset quantity score a b estimate low high rule verdict note".split()  # noqa: SIM905
 )
@@ -159,7 +158,7 @@ def _judged(
         ]
     else:
         found = differences[(differences["a"] == claim.a) & (differences["b"] == claim.b)]
-        found = found[found["rule"].isin(["", operating.RULES[0]])]
+        found = found[found["rule"].isin(PRIMARY_RULES)]
     found = found[
         (found["dataset"] == dataset) & (found["quantity"] == claim.measured_as) & (found["score"] == claim.score)
     ]

@@ -20,7 +20,7 @@ import pandas as pd
 from scipy import stats
 
 from benchmark.common import files
-from benchmark.common.progress import say, track
+from benchmark.common.progress import say, with_progress
 from benchmark.statistics.auc import Floats
 from benchmark.statistics.bootstrap import Resampled, draw, draw_seeds, over_seeds, resampled_aucs
 from benchmark.statistics.comparison import bootstrap_p
@@ -139,7 +139,7 @@ def _row(check: str, setting: str, form: str, hits: int, simulations: int, met: 
 def coverage(scenario: Scenario, simulations: int) -> list[dict[str, object]]:
     """Share of studies whose 95 % interval covers the truth, for each form."""
     hits = dict.fromkeys(get_args(Form), 0)
-    for seed in track(range(simulations), f"coverage, {scenario.name}"):
+    for seed in with_progress(range(simulations), f"coverage, {scenario.name}"):
         statistic = simulate(scenario, (scenario.separation,), seed)[0]
         for form in hits:
             found = interval(statistic, form, 0.95)
@@ -166,7 +166,7 @@ def rejections(
     separations = (scenario.separation, replace(scenario, auc=second).separation)
     hits = dict.fromkeys(("percentile", "logit"), 0)
     name = scenario.name if check == "rejection" else f"{scenario.name}, difference {second - scenario.auc:.2f}"
-    for seed in track(range(simulations), f"{check}, {name}"):
+    for seed in with_progress(range(simulations), f"{check}, {name}"):
         first, other = simulate(scenario, separations, seed)
         for form in hits:
             hits[form] += bootstrap_p(other - first, form) < 0.05  # type: ignore[arg-type]

@@ -8,50 +8,12 @@ validation split are resampled; an image is never paired with itself or its own 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.artifacts.pairs import chosen_pairs
 from benchmark.common.errors import UserError
-from benchmark.pipeline import layout
 from benchmark.statistics.auc import Floats
 from benchmark.statistics.bootstrap import Draws, Resampled, resampled_ratios
-from benchmark.statistics.inputs import Cohort
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What similarity.npz holds of one run."""
-
-    embedding: NDArray[np.float32]
-    """(n, D) images."""
-    logits: NDArray[np.float32]
-    """(n, n) image x caption."""
-
-    @classmethod
-    def read(cls, path: Path, normal: NDArray[np.bool_]) -> Stored:
-        """Read a run's pairs.
-
-        Args:
-            path: the file.
-            normal: (n,) the pair labels that the captions on disk give.
-
-        Raises:
-            UserError: the file holds other pairs.
-        """
-        with np.load(path) as stored:
-            if not np.array_equal(stored["normal"].astype(bool), normal):
-                raise UserError(f"{path} holds other pairs than {layout.CAPTIONS} gives; score the run again.")
-            return cls(stored["image_embedding"], stored["logits"])
-
-
-def pairs(cohort: Cohort) -> pd.DataFrame:
-    """patient_id and normal of each pair of similarity.npz."""
-    return chosen_pairs(cohort.index)[["patient_id", "normal"]]
 
 
 def pair_mean(values: NDArray, first: NDArray, second: NDArray, draws: Draws) -> Resampled:

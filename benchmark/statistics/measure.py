@@ -13,29 +13,34 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from benchmark.artifacts.tables import read_table
+from benchmark.artifacts.cohort import SPLITS, Cohort
+from benchmark.artifacts.cohort import read as read_cohort
+from benchmark.artifacts.columns import COLUMNS, NORMALITY_SCORES, OVERALL, PRIMARY_RULES, THRESHOLD_RULES, columns
+from benchmark.artifacts.pairs import chosen_pairs
+from benchmark.artifacts.reading import read_json, read_table
+from benchmark.artifacts.run import Run, check_comparable
+from benchmark.artifacts.scores import FINDING, aligned, check_cohort, numbers
 from benchmark.common import files
-from benchmark.common.progress import track
+from benchmark.common.progress import with_progress
 from benchmark.pipeline import layout
 from benchmark.pipeline.effects import Effect, Interaction, Sides, effects, interactions
 from benchmark.pipeline.settings import Settings, StatisticsSettings, load
-from benchmark.statistics import claims, coverage, curves, normality, operating, tables
+from benchmark.statistics import claims, coverage, curves, operating, tables
 from benchmark.statistics.bootstrap import Draws, draw, mean, resampled_aucs
 from benchmark.statistics.comparison import delong_p, holm
-from benchmark.statistics.embedding import Stored, pairs, separation
-from benchmark.statistics.inputs import FINDING, Cohort, Run, aligned, check_cohort, check_comparable, numbers
+from benchmark.statistics.embedding import separation
 from benchmark.statistics.intervals import interval
 from benchmark.statistics.quantities import Findings, Measurements, Quantity, Scored, measurable, of_run
 from benchmark.statistics.tables import Contrast, Row
 
 COMPARED = (
-    *[Quantity("auc", "normal_auc", score=score) for score in normality.MAIN],
+    *[Quantity("auc", "normal_auc", score=score) for score in NORMALITY_SCORES],
     Quantity("auc", "abnormal_auc"),
     Quantity("auc", "abnormal_auc_visible"),
     Quantity("grounding", "pointing", size="all"),
     *[
         Quantity("operating", error, score="prompt", rule=rule)
-        for rule in operating.RULES
+        for rule in THRESHOLD_RULES
         for error in operating.ERRORS
     ],
 )
@@ -62,7 +67,7 @@ class Results:
 
     def table(self, name: str) -> pd.DataFrame:
         """Everything gathered for a table with its columns in order."""
-        return pd.DataFrame(self.rows.get(name, []), columns=tables.columns(name))
+        return pd.DataFrame(self.rows.get(name, []), columns=columns(name))
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")
@@ -73,9 +78,9 @@ def run() -> None:
     """
     settings = load()
     chosen = settings.statistics
-    cohorts = {dataset: Cohort.read(dataset) for dataset in layout.DATASETS}
-    runs = {pair: Run.read(*pair, cohorts) for pair in settings.runs()}
-    check_comparable(list(runs.values()))
+    cohorts = {dataset: read_cohort(dataset, split) for dataset, split in SPLITS.items()}
+    runs = {pair: Run(*pair) for pair in settings.runs()}
+    check_comparable(list(runs.values()), list(cohorts.values()))
     listed = claims.read()
     named = effects_of(settings)
     pairs = compared_pairs(settings, claims.pairs(listed), named)
@@ -92,7 +97,7 @@ def run() -> None:
         scored = {pair: Scored.read(one, cohort, findings.defined) for pair, one in runs.items()}
         measured: dict[Pair, Measurements] = {
             pair: of_run(scored[pair], fitted[pair], findings, draws, chosen.min_positives)
-            for pair in track(runs, f"measuring {dataset}")
+            for pair in with_progress(runs, f"measuring {dataset}")
         }
         add_systems(measured, runs, dataset, chosen, results)
         errors[dataset] = {
@@ -105,7 +110,7 @@ def run() -> None:
         contrasts += [(dataset, one) for one in found if one]
         delong |= {(dataset, one.quantity, one.sides): _delong(one, scored) for one in found if one}
     whole = {pair: tables.over_datasets([errors[dataset][pair] for dataset in errors]) for pair in runs}
-    add_systems(whole, runs, claims.OVERALL, chosen, results)
+    add_systems(whole, runs, OVERALL, chosen, results)
     contrasts = tables.with_overall(contrasts)
     results.add("differences", difference_rows(contrasts, delong, runs, settings))
     results.add("effects", tables.effect_rows(named, contrasts, runs, chosen))
@@ -139,7 +144,7 @@ def ceiling(cohort: Cohort, draws: Draws, chosen: StatisticsSettings, results: R
     defined, undefined = measurable(cohort, chosen.min_positives)
     results.frames.setdefault("undefined", []).append(undefined)
     card = layout.PROBE / "probe.json"
-    check_cohort(card, files.read_json(card), cohort)
+    check_cohort(card, read_json(card), cohort)
     path = layout.PROBE / f"{cohort.dataset}.parquet"
     table = aligned(read_table(path), cohort.index["image_id"], path)
     names = ["normal", *[FINDING + finding for finding in defined]]
@@ -188,7 +193,7 @@ def figures(seeds: list[Scored], fitted: dict[Pair, Scored], results: Results) -
     """Rows of roc.csv and histograms.csv of one system on one dataset, from all its seeds."""
     cohort, system = seeds[0].cohort, seeds[0].run.system
 
-    for score in normality.MAIN:
+    for score in NORMALITY_SCORES:
         name = (cohort.dataset, system, score)
         lines = [curves.roc(cohort.normal, each.normal[score]) for each in seeds]
         shares = [
@@ -226,7 +231,7 @@ def difference_rows(
         a, b = one.systems
         names: Row = {"a": a, "b": b, "p_delong": delong.get((dataset, one.quantity, one.sides), np.nan)}
         rows.append(names | tables.contrast_row(dataset, one, runs, settings.statistics))
-        declared = dataset != claims.OVERALL and one.quantity in FAMILY and a in settings.compare
+        declared = dataset != OVERALL and one.quantity in FAMILY and a in settings.compare
         tested.append(rows[-1]["p"] if declared and b == settings.statistics.references[0] else np.nan)
     for row, adjusted in zip(rows, holm(np.array(tested, float)), strict=True):
         row["p_holm"] = adjusted
@@ -236,14 +241,15 @@ def difference_rows(
 def embeddings(runs: dict[Pair, Run], validation: Cohort, chosen: StatisticsSettings) -> list[Row]:
     """Rows of embedding.csv from every run's similarity.npz, on validation images."""
     rows: list[Row] = []
-    chosen_pairs = pairs(validation)
-    normal = chosen_pairs["normal"].to_numpy(bool)
-    draws = draw(chosen_pairs["patient_id"], chosen.replicates, chosen.seed, "similarity")
+    asked = chosen_pairs(validation)
+    normal = asked["normal"].to_numpy(bool)
+    draws = draw(asked["patient_id"], chosen.replicates, chosen.seed, "similarity")
     for system in dict.fromkeys(system for system, _ in runs):
         parts = []
         for one in (run for (name, _), run in runs.items() if name == system):
-            stored = Stored.read(one.folder / "similarity.npz", normal)
-            parts.append((one, separation(stored.embedding, stored.logits, normal, draws)))
+            stored = one.pairs()
+            stored.check(one.scores_folder, normal)
+            parts.append((one, separation(stored.image_embedding, stored.logits, normal, draws)))
         for measure in parts[0][1]:
             for one, measured in parts:
                 row = tables.bounds(measured[measure], chosen, share=False) | {"seed": one.seed, "seeds": 1}
@@ -258,7 +264,7 @@ def embeddings(runs: dict[Pair, Run], validation: Cohort, chosen: StatisticsSett
 
 def ledgers(runs: dict[Pair, Run]) -> pd.DataFrame:
     """ledger.csv: every run's ledger on one row, nested entries as ``spent.flops``."""
-    return pd.json_normalize([files.read_json(layout.run(*pair) / "ledger.json") for pair in runs])
+    return pd.json_normalize([run.ledger for run in runs.values()])
 
 
 def summary(values: pd.DataFrame, grounding: pd.DataFrame, errors: pd.DataFrame) -> dict[str, Any]:
@@ -267,7 +273,7 @@ def summary(values: pd.DataFrame, grounding: pd.DataFrame, errors: pd.DataFrame)
     frames = [
         values[(values["finding"] == "") & (values["progress"] == 1.0)],
         grounding[(grounding["finding"] == "") & (grounding["size"] == "all")].rename(columns={"measure": "quantity"}),
-        errors[(errors["score"] == "prompt") & errors["rule"].isin(["", operating.RULES[0]])],
+        errors[(errors["score"] == "prompt") & errors["rule"].isin(PRIMARY_RULES)],
     ]
     for frame in frames:
         for row in frame[frame["seed"] == "all"].to_dict("records"):
@@ -280,7 +286,7 @@ def summary(values: pd.DataFrame, grounding: pd.DataFrame, errors: pd.DataFrame)
 
 def write(results: Results, listed: list[claims.Claim], runs: dict[Pair, Run], settings: Settings) -> None:
     """Write results/, whole: a table that is gone from the settings does not linger."""
-    found = {name: results.table(name) for name in tables.COLUMNS}
+    found = {name: results.table(name) for name in COLUMNS}
     found |= {name: pd.concat(frames, ignore_index=True) for name, frames in results.frames.items()}
     found["ledger"] = ledgers(runs)
     found["claims"] = claims.judge(

@@ -14,12 +14,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmark.artifacts.scores import FINDING, numbers
 from benchmark.common.errors import UserError
 from benchmark.statistics.auc import Floats
-from benchmark.statistics.inputs import FINDING, numbers
 
 NORMAL, ABNORMAL = "normal:", "abnormal:"
-MAIN = ("prompt", "one_minus_max", "contrast")
 
 
 def normality_scores(table: pd.DataFrame, path: Path) -> dict[str, Floats]:

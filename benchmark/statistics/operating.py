@@ -16,8 +16,6 @@ from benchmark.common.errors import UserError
 from benchmark.statistics.auc import validated
 from benchmark.statistics.bootstrap import Draws, Resampled, resampled_ratios
 
-RULES = ("youden", "specificity_95", "sensitivity_95")
-"""The first is the one that claims and the summary speak of."""
 ERRORS = ("false_positive_rate", "false_negative_rate")
 
 

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from benchmark.artifacts.tables import read_table
+from benchmark.artifacts.cohort import Cohort
+from benchmark.artifacts.columns import NORMALITY_SCORES
+from benchmark.artifacts.run import Run
+from benchmark.artifacts.scores import FINDING, numbers
 from benchmark.statistics import normality, operating, reliability
 from benchmark.statistics.bootstrap import Draws, Resampled, mean, resampled_aucs
 from benchmark.statistics.grounding import grounded
-from benchmark.statistics.inputs import FINDING, Cohort, Run, numbers
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,8 @@ class Scored:
 
     @classmethod
     def read(cls, run: Run, cohort: Cohort, findings: list[str]) -> Scored:
-        """Read a run's scores of a cohort; what is raised: see inputs.py."""
-        path = run.folder / f"{cohort.dataset}.parquet"
+        """Read a run's scores of a cohort; what is raised: see artifacts/scores.py."""
+        path = run.scores_path(cohort.dataset)
         table = run.scores(cohort)
         columns = [FINDING + finding for finding in findings]
         return cls(run, cohort, normality.normality_scores(table, path), numbers(table, columns, path))
@@ -136,11 +138,10 @@ def of_run(scored: Scored, fitted: Scored, findings: Findings, draws: Draws, lea
     run, cohort = scored.run, scored.cohort
     columns = [FINDING + finding for finding in findings.defined]
     result = aucs(cohort, scored.normal, scored.findings, findings, draws)
-    path = run.folder / "curve.parquet"
     for progress, snapshot in run.curve(cohort).items():
-        scores = normality.normality_scores(snapshot, path)
-        main = {name: scores[name] for name in normality.MAIN}
-        early = aucs(cohort, main, numbers(snapshot, columns, path), findings, draws)
+        scores = normality.normality_scores(snapshot, run.curve_path)
+        main = {name: scores[name] for name in NORMALITY_SCORES}
+        early = aucs(cohort, main, numbers(snapshot, columns, run.curve_path), findings, draws)
         result |= {replace(key, progress=progress): value for key, value in early.items() if not key.finding}
     result |= _operating(scored, fitted, draws)
     return result | _grounding(run, cohort, draws, least)
@@ -152,8 +153,8 @@ def _operating(scored: Scored, fitted: Scored, draws: Draws) -> Measurements:
     known = ~np.isnan(cohort.normal)
     counts = {"n": int(known.sum()), "positives": int(np.nansum(cohort.normal))}
     result: Measurements = {}
-    for name in normality.MAIN:
-        column = f"{name} of {scored.run.folder / validation.dataset}.parquet"
+    for name in NORMALITY_SCORES:
+        column = f"{name} of {scored.run.scores_path(validation.dataset)}"
         for rule, threshold in operating.thresholds(validation.normal, fitted.normal[name], column).items():
             for quantity, rate in operating.error_rates(cohort.normal, scored.normal[name], threshold, draws).items():
                 key = Quantity("operating", quantity, score=name, rule=rule)
@@ -171,9 +172,7 @@ def _operating(scored: Scored, fitted: Scored, draws: Draws) -> Measurements:
 
 def _grounding(run: Run, cohort: Cohort, draws: Draws, least: int) -> Measurements:
     """Pointing game, CNR and mIoU where the dataset offers regions."""
-    rows = read_table(run.folder / "pointing.parquet")
-    rows = rows[(rows["dataset"] == cohort.dataset) & rows["image_id"].isin(cohort.index["image_id"])]
-    rows = rows.reset_index(drop=True)
+    rows = run.pointing(cohort)
     if rows.empty:
         return {}
     kind = "+".join(sorted(rows["kind"].unique()))

@@ -13,34 +13,19 @@ from operator import add
 
 import numpy as np
 
+from benchmark.artifacts.columns import OVERALL
+from benchmark.artifacts.run import Run
 from benchmark.common import files
 from benchmark.pipeline import layout
 from benchmark.pipeline.effects import Effect, Interaction, Sides
 from benchmark.pipeline.settings import StatisticsSettings
 from benchmark.statistics.bootstrap import Resampled, draw_seeds, mean_of_independent, over_seeds
-from benchmark.statistics.claims import OVERALL
 from benchmark.statistics.comparison import bootstrap_p
-from benchmark.statistics.inputs import Run
 from benchmark.statistics.intervals import interval
 from benchmark.statistics.normality import is_inverted
 from benchmark.statistics.quantities import Measured, Measurements, Quantity
 
 Row = dict[str, object]
-COLUMNS = {
-    "auc": "dataset system seed quantity score finding progress estimate low high positives n seeds seed_sd note",
-    "grounding": "dataset system seed finding measure size estimate low high chance n kind seeds seed_sd note",
-    "operating": "dataset system seed score rule quantity estimate low high threshold n seeds seed_sd note",
-    "differences": "dataset quantity score rule a b estimate low high p p_holm p_delong seeds seed_sd note",
-    "effects": "dataset kind effect quantity score rule added removed estimate low high p seeds seed_sd note",
-    "embedding": "system seed measure estimate low high n seeds seed_sd",
-    "ceiling": "dataset quantity finding estimate low high positives n visible note",
-}
-HASHES = ["cohort_hash", "prompts_hash", "weights_hash", "code_hash"]
-
-
-def columns(table: str) -> list[str]:
-    """The columns of a table of results/, in order."""
-    return COLUMNS[table].split() + (HASHES[:1] if table == "ceiling" else HASHES)
 
 
 def bounds(statistic: Resampled, chosen: StatisticsSettings, share: bool, score: str = "") -> Row:
@@ -66,17 +51,17 @@ def combined(statistics: list[Resampled], chosen: StatisticsSettings) -> tuple[R
 
 def hashes(runs: Iterable[Run], dataset: str) -> Row:
     """What a row was made from; several runs' weights and code, or all datasets' cohorts, share one hash."""
-    runs = list(runs)
-    cohorts = runs[0].cohort_hash
+    cards = [run.card for run in runs]
+    cohorts = cards[0]["cohort_hash"]
 
     def shared(each: list[str]) -> str:
         return each[0] if len(set(each)) == 1 else files.sha256_json(each)
 
     return {
         "cohort_hash": files.sha256_json(cohorts) if dataset == OVERALL else cohorts[dataset],
-        "prompts_hash": runs[0].prompts_hash,
-        "weights_hash": shared([run.weights_hash for run in runs]),
-        "code_hash": shared([run.code_hash for run in runs]),
+        "prompts_hash": cards[0]["prompts_hash"],
+        "weights_hash": shared([card["weights_hash"] for card in cards]),
+        "code_hash": shared([card["code_hash"] for card in cards]),
     }
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.cohort import contract
-from benchmark.cohort.contract import Cohort
+from benchmark.cohort.contract import Release
 from benchmark.cohort.decoding import decode
 from benchmark.cohort.prepare import list_privately
 from benchmark.common.errors import UserError
@@ -65,12 +65,12 @@ def examine(dataset: str, values: Settings, clock: Clock = time.perf_counter) ->
     root = Path(chosen.root).expanduser()
     grounding = Path(chosen.grounding).expanduser() if chosen.grounding else None
     try:
-        cohort = contract.reader(dataset, quick=True)(root, chosen, grounding)
+        release = contract.reader(dataset, quick=True)(root, chosen, grounding)
     except UserError as error:
         return Diagnosis(dataset, False, {"root": str(root), "problem": str(error)})
-    if cohort.index.empty:
+    if release.index.empty:
         return Diagnosis(dataset, False, {"root": str(root), "problem": "the tables leave no image to use."})
-    return _real(dataset, chosen, cohort, root, values, clock)
+    return _real(dataset, chosen, release, root, values, clock)
 
 
 def _phantom(dataset: str, values: Settings) -> Diagnosis:
@@ -86,10 +86,10 @@ def _phantom(dataset: str, values: Settings) -> Diagnosis:
 
 
 def _real(
-    dataset: str, chosen: DatasetSettings, cohort: Cohort, root: Path, values: Settings, clock: Clock
+    dataset: str, chosen: DatasetSettings, release: Release, root: Path, values: Settings, clock: Clock
 ) -> Diagnosis:
     """What a published tree holds and will need."""
-    index = cohort.index
+    index = release.index
     step = max(len(index) // LOOKED_UP, 1)
     sample = list(index["path"].iloc[::step])
     absent = [path for path in sample if not os.path.isfile(root / path)]
@@ -106,12 +106,12 @@ def _real(
     seconds = (clock() - start) / max(len(timed), 1) * len(index) / values.cohort.workers
     lines = {
         "root": str(root),
-        "release": cohort.release,
-        "uses": f"{index['study_id'].nunique():,} studies of {index['patient_id'].nunique():,} {cohort.cluster}s, "
-        f"{len(index):,} images, {len(cohort.findings)} findings, label set `{cohort.labels}`",
+        "release": release.version,
+        "uses": f"{index['study_id'].nunique():,} studies of {index['patient_id'].nunique():,} {release.cluster}s, "
+        f"{len(index):,} images, {len(release.findings)} findings, label set `{release.labels}`",
         "normal": f"{int((index['normal'] == 1).sum()):,} of {int(index['normal'].notna().sum()):,} labelled images",
-        "grounding": f"{len(cohort.regions):,} regions ({cohort.grounding_truth})",
-        "left out": "; ".join(f"{len(item.names):,} {item.reason}" for item in cohort.exclusions) or "nothing",
+        "grounding": f"{len(release.regions):,} regions ({release.grounding_truth})",
+        "left out": "; ".join(f"{len(item.names):,} {item.reason}" for item in release.exclusions) or "nothing",
         "on disk": f"{len(there):,} of {len(sample):,} images looked up"
         + ("" if silent is None else f", {len(sample) - len(silent):,} of {len(sample):,} reports"),
     }
@@ -119,10 +119,10 @@ def _real(
         lines["unreadable"] = f"{len(unreadable)} of {len(timed)} images decoded"
     lost = [f"{root / path} not on disk" for path in absent] + [f"{root / path} has no report" for path in silent or ()]
     if listed := lost + unreadable:
-        named = chosen.share_examples or not cohort.credentialed
+        named = chosen.share_examples or not release.credentialed
         lines["which"] = f"for example {listed[0]}" if named else f"listed in {list_privately(dataset, listed)}"
-    if cohort.notes:
-        lines["note"] = " ".join(cohort.notes)
+    if release.notes:
+        lines["note"] = " ".join(release.notes)
     ready = len(lost) / len(sample) <= values.cohort.max_missing and len(unreadable) < max(len(timed), 1)
     if not ready:
         lines["problem"] = (

@@ -20,7 +20,7 @@ def run(dataset: str) -> None:
     Raises:
         UserError: the dataset is a real release, whose images stay where they are.
     """
-    from benchmark.cohort.phantom import contact_sheet as sheet
+    from benchmark.cohort.phantom import contact_sheet
 
     values = settings.load()
     if not values.datasets[dataset].is_phantom:
@@ -28,7 +28,7 @@ def run(dataset: str) -> None:
             f"{dataset} is not the phantom: its images are patients' and are shown in the reports alone, "
             f"where datasets.{dataset}.share_examples allows it."
         )
-    sheet.contact_sheet(
+    contact_sheet.contact_sheet(
         dataset, path_of(dataset), seed=values.phantom.seed, studies=values.phantom.studies[dataset], count=40
     )
     say(f"sheet: {path_of(dataset)} shows what was drawn; boxes surround each finding")

@@ -188,7 +188,7 @@ def _snapshot(found: Evidence) -> dict[str, Any]:
 
 
 def _tables(folder: Path) -> dict[str, pd.DataFrame]:
-    stored = evidence.Results(folder)
+    stored = evidence.Results(folder, complete=False)
     found = {stem: stored[stem] for stem in TABLES if stem in stored}
     for stem, table in found.items():
         if missing := [name for name in (*TABLES[stem].keys, *SAVED) if name not in table]:

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.artifacts import quantities, select
+from benchmark.artifacts.columns import OVERALL
 from benchmark.artifacts.evidence import Evidence
 
 CURVES = ("loss", "validation_loss", "learning_rate")
@@ -23,7 +24,7 @@ HEADLINE = {quantity for quantity, _ in quantities.HEADLINE} | {
     "false_positive_rate_youden",
     "false_negative_rate_youden",
 }
-OVERALL = "all"
+WHOLE = "all"
 """Section of what concerns all datasets; `overall` in results/."""
 Points = list[tuple[int, float]]
 
@@ -40,13 +41,13 @@ def of_system(found: Evidence, system: str, seed: str) -> dict[str, float]:
     values: dict[str, float] = {}
     means: dict[str, list[float]] = {}
     for dataset, name, row in rows:
-        section = OVERALL if dataset == "overall" else dataset
+        section = WHOLE if dataset == OVERALL else dataset
         detail = f"{section} detail/{name}"
         values[f"{section}/{name}" if name in HEADLINE else detail] = row["estimate"]
         values |= {f"{detail}_{key}": row[key] for key in ("low", "high", "chance") if key in row}
-        if name in HEADLINE and section != OVERALL:
+        if name in HEADLINE and section != WHOLE:
             means.setdefault(name, []).append(row["estimate"])
-    whole = {f"{OVERALL}/{n}": sum(each) / len(each) for n, each in means.items() if len(each) == len(found.datasets)}
+    whole = {f"{WHOLE}/{n}": sum(each) / len(each) for n, each in means.items() if len(each) == len(found.datasets)}
     return finite({**whole, **values})
 
 
@@ -60,7 +61,7 @@ def of_differences(found: Evidence) -> dict[str, float]:
     for row in table.to_dict("records"):
         name = _named(row["quantity"], row["score"], row["rule"])
         if (row["a"], row["b"]) in declared and name in HEADLINE:
-            dataset = OVERALL if row["dataset"] == "overall" else row["dataset"]
+            dataset = WHOLE if row["dataset"] == OVERALL else row["dataset"]
             name = f"{row['a']} minus {row['b']}/{name} {dataset}"
             values |= {name: row["estimate"], f"{name}_low": row["low"], f"{name}_high": row["high"]}
     return finite(values)

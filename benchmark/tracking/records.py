@@ -129,7 +129,7 @@ def _seed(found: Evidence, run: Run) -> Record:
     kept = [Artifact("model", model, str(ledger.get("weights_hash", "")))] if model.exists() else []
     kept += [
         Artifact("ledger", path)
-        for path in (run.folder / "ledger.json", run.folder / "history.parquet", run.scores / "score.json")
+        for path in (run.folder / "ledger.json", run.folder / "history.parquet", run.scores_folder / "score.json")
         if path.exists()
     ]
     seconds = float(ledger.get("spent", {}).get("device_seconds", 0.0))

@@ -24,6 +24,7 @@ def run() -> None:
     from benchmark.artifacts import evidence
     from benchmark.pipeline import provenance
     from benchmark.tracking import records, store
+    from benchmark.tracking.upsert import upsert
 
     configured = settings.load()
     found = evidence.load(configured)
@@ -37,7 +38,7 @@ def run() -> None:
         "mlflow.source.git.commit": provenance.commit().partition("+")[0],
     }
     uri = store.tracking_uri(configured.tracking.uri)
-    outcome = store.upsert(wanted, uri, configured.tracking.experiment, tags)
+    outcome = upsert(wanted, uri, configured.tracking.experiment, tags)
     files.write_json(layout.TRACKED, records.listing(configured.tracking.experiment, wanted))
     say(f"MLflow at {uri}: {outcome.created} runs logged, {outcome.present} were there.")
     for name, reason in outcome.failed:

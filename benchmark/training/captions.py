@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -16,7 +15,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.common.errors import UserError
-from benchmark.pipeline import layout
 from offclip.prompting import clauses, is_denial
 
 Mode = Literal["raw", "filtered"]
@@ -75,27 +73,6 @@ class CaptionSampler:
                     self._texts.extend(pool)
                 self._start[row, form] = placed[study, form]
                 self._length[row, form] = len(pool)
-
-    @classmethod
-    def load(
-        cls,
-        study_ids: Sequence[str],
-        mode: Mode,
-        prompted_share: float,
-        seed: int,
-        folder: Path = layout.CAPTIONS,
-    ) -> CaptionSampler:
-        """Read what the stage ``captions`` wrote.
-
-        Raises:
-            UserError: the stage has not run.
-        """
-        try:
-            sentences = pd.read_parquet(Path(folder) / "sentences.parquet")
-            studies = pd.read_parquet(Path(folder) / "studies.parquet")
-        except FileNotFoundError as error:
-            raise UserError(f"{error.filename or folder} is missing; run `python -m benchmark captions`.") from None
-        return cls(sentences, studies, study_ids, mode, prompted_share, seed)
 
     def __len__(self) -> int:
         return len(self._key)

@@ -1,15 +1,14 @@
 """Cached images and captions -> the batches of a run.
 
-An item is a study: each epoch draws one of its frontal images and one caption (the published protocol),
-and shuffles the studies; all three are functions of (seed, epoch), so a position in the run is (epoch, offset)
-and nothing else. Each distinct caption is tokenised once.
+An item is a study and its one image (the published protocol; the adapter drew it): each epoch draws one of its captions
+and shuffles the studies; both are functions of (seed, epoch), so a position in the run is (epoch, offset) and nothing
+else. Each distinct caption is tokenised once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,19 +16,20 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmark.artifacts import captions
+from benchmark.artifacts.cohort import Cohort
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.compute import augment, determinism
 from benchmark.compute.distributed import World
 from benchmark.training.step import Batch
 
-FRONTAL = ("PA", "AP", "frontal")
 IN_MEMORY_BYTES = 2 << 30
 """Images up to this size are read into memory; larger caches are mapped, and the page cache serves them."""
 
 
 class Captions(Protocol):
-    """Captions of a list of studies (benchmark.captions.CaptionSampler)."""
+    """Captions of a list of studies (training/captions.py)."""
 
     has_caption: np.ndarray
     """bool [studies]."""
@@ -40,24 +40,29 @@ class Captions(Protocol):
 
 @dataclass(frozen=True)
 class Studies:
-    """The studies of a split, sorted by name, and the frontal images of each."""
+    """The studies of a split, sorted by name."""
 
     ids: list[str]
-    image_rows: list[np.ndarray]
-    """Rows of images.npy."""
+    image_rows: np.ndarray
+    """int64 [studies], rows of images.npy."""
 
     @classmethod
     def of(cls, index: pd.DataFrame, split: str) -> Studies:
-        """Group an index by study.
+        """Sort the studies of a split by name.
+
+        Args:
+            index: index.parquet of the training dataset, a row a study.
+            split: its name.
 
         Raises:
-            UserError: the split holds no frontal image.
+            UserError: the split is empty.
         """
-        frontal = np.flatnonzero(((index["split"] == split) & index["view"].isin(FRONTAL)).to_numpy())
-        if not len(frontal):
-            raise UserError(f"The training index holds no frontal image (view PA or AP) in the split '{split}'.")
-        by_study = pd.Series(frontal).groupby(index["study_id"].to_numpy()[frontal], sort=True)
-        return cls([str(study) for study, _ in by_study], [rows.to_numpy() for _, rows in by_study])
+        rows = np.flatnonzero((index["split"] == split).to_numpy())
+        if not len(rows):
+            raise UserError(f"The training index holds no image in the split '{split}'.")
+        ids = index["study_id"].to_numpy(str)[rows]
+        order = np.argsort(ids, kind="stable")
+        return cls(ids[order].tolist(), rows[order])
 
 
 class TokenCache:
@@ -126,7 +131,7 @@ class PairData:
             studies: whose images and captions these are.
             captions: of ``studies.ids``; studies without one are left out.
             tokenize: a baseline's.
-            seed: of the shuffle and of the choice of images.
+            seed: of the shuffle.
 
         Raises:
             UserError: no study has a caption.
@@ -147,17 +152,9 @@ class PairData:
         """One pass over the studies."""
         if self._epoch is None or self._epoch[0] != number:
             order = np.random.default_rng((self._seed, determinism.SHUFFLE, number)).permutation(self._usable)
-            choice = np.random.default_rng((self._seed, determinism.IMAGE, number)).random(len(order))
             texts, is_normal = self._captions(order, number)
-            image_rows = [self._studies.image_rows[study] for study in order]
-            self._epoch = (
-                number,
-                Epoch(
-                    np.array([rows[int(part * len(rows))] for rows, part in zip(image_rows, choice, strict=True)]),
-                    self._tokens(texts),
-                    torch.from_numpy(is_normal),
-                ),
-            )
+            pairs = Epoch(self._studies.image_rows[order], self._tokens(texts), torch.from_numpy(is_normal))
+            self._epoch = (number, pairs)
         return self._epoch[1]
 
     def batch(self, at: Position, size: int, world: World, device: torch.device, kind: str, step: int) -> Batch:
@@ -183,27 +180,12 @@ class PairData:
         )
 
 
-def load_images(folder: Path) -> tuple[np.ndarray, pd.DataFrame]:
-    """images.npy and index.parquet of a cohort, which describe each other row by row.
-
-    Raises:
-        UserError: a file is missing, or their lengths differ.
-    """
-    path = folder / "images.npy"
-    try:
-        images = np.load(path, mmap_mode="r")
-        index = pd.read_parquet(folder / "index.parquet")
-    except FileNotFoundError as error:
-        raise UserError(f"{error.filename} is missing; run `dvc repro` to make it.") from None
-    if len(images) != len(index):
-        raise UserError(f"{path} holds {len(images)} images, its index {len(index)} rows; run `dvc repro` again.")
-    return (np.asarray(images) if images.nbytes <= IN_MEMORY_BYTES else images), index
+def in_memory(images: np.ndarray) -> np.ndarray:
+    """The images, read whole where ``IN_MEMORY_BYTES`` hold them."""
+    return np.asarray(images) if images.nbytes <= IN_MEMORY_BYTES else images
 
 
-def fingerprint(folder: Path, captions: Path) -> str:
-    """Hash of the data that training reads: the cohort's card and the captions."""
-    card = files.read_json(folder / "card.json")["fingerprint"]
-    return files.sha256_json([card, *(files.sha256_file(captions / name) for name in sorted(CAPTION_FILES))])
-
-
-CAPTION_FILES = ("sentences.parquet", "studies.parquet", "vocabulary.json")
+def fingerprint(cohort: Cohort) -> str:
+    """Hash of the data that training reads: the cohort's files and the captions."""
+    said = (captions.SENTENCES, captions.STUDIES, captions.VOCABULARY)
+    return files.sha256_json([cohort.fingerprint, *map(files.sha256_file, said)])

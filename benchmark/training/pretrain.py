@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from benchmark.artifacts import cohort as cohorts
+from benchmark.artifacts.cohort import Cohort
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.compute import device as computing
@@ -56,11 +56,10 @@ def word_targets(reports: list[str], min_count: int) -> supervised.Targets:
     return supervised.Targets(values, torch.ones_like(values, dtype=torch.bool))
 
 
-def images_and_reports(folder: Path) -> tuple[NDArray[np.uint8], list[str]]:
-    """Cached images and reports of the training split; images without a report are left out."""
-    index = pd.read_parquet(folder / "index.parquet", columns=["split", "report"])
-    rows = np.flatnonzero((index["split"].eq("train") & index["report"].str.strip().ne("")).to_numpy())
-    return np.load(folder / "images.npy", mmap_mode="r")[rows], index["report"].iloc[rows].tolist()
+def images_and_reports(cohort: Cohort) -> tuple[NDArray[np.uint8], list[str]]:
+    """Cached images and reports of the training split, ``cohort``; images without a report are left out."""
+    said = cohort.index["report"].str.strip().ne("").to_numpy()
+    return cohort.images[cohort.rows[said]], cohort.index.loc[said, "report"].tolist()
 
 
 def run() -> None:
@@ -79,7 +78,7 @@ def run() -> None:
         folder.mkdir(parents=True)
         if used:
             device, training = computing.setup(chosen.training)
-            images, reports = images_and_reports(layout.cohort(layout.TRAINING_DATASET))
+            images, reports = images_and_reports(cohorts.read(layout.TRAINING_DATASET, "train"))
             targets = word_targets(reports, chosen.pretraining.min_count)
             model = supervised.train(
                 images,

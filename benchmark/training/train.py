@@ -13,6 +13,8 @@ from typing import Any
 import torch
 
 from baselines import base
+from benchmark.artifacts import captions, reading
+from benchmark.artifacts import cohort as cohorts
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.compute import determinism, distributed
@@ -39,7 +41,7 @@ class Plan:
     @classmethod
     def read(cls, system: str) -> Plan:
         """The plan that the stage of that name wrote."""
-        return cls(files.read_json(layout.plan(system)))
+        return cls(reading.read_json(layout.plan(system)))
 
     @property
     def training(self) -> TrainingSettings:
@@ -59,7 +61,7 @@ class Plan:
 
 def build_model(plan: Plan, seed: int) -> base.Baseline:
     """The plan's baseline with the seed's initial weights."""
-    vocabulary = files.read_json(layout.CAPTIONS / "vocabulary.json")
+    vocabulary = captions.vocabulary()
     options = dict(plan.values["model_options"])
     if plan.values["checkpoint"]:
         options["checkpoint"] = plan.values["checkpoint"]
@@ -72,24 +74,24 @@ def build_model(plan: Plan, seed: int) -> base.Baseline:
 
 def build_run(plan: Plan, training: TrainingSettings, seed: int, device: torch.device, world: distributed.World) -> Run:
     """Everything of one run, before its first step; ``training`` is the plan's, settled for the device."""
-    cohort = layout.cohort(layout.TRAINING_DATASET)
+    cohort = cohorts.read(layout.TRAINING_DATASET)
     model = build_model(plan, seed).to(device)
     try:
         learnt = objective.build(plan.values["objective"], plan.values["objective_options"]).to(device)
     except ValueError as error:
         raise UserError(f"System '{plan.values['system']}': {error}") from None
-    images, index = data.load_images(cohort)
+    images, said = data.in_memory(cohort.images), captions.read()
 
-    def split(name: str, captions: Mode, seed: int) -> data.PairData:
-        studies = data.Studies.of(index, name)
-        sampler = CaptionSampler.load(studies.ids, captions, plan.values["prompted_share"], seed)
+    def split(name: str, mode: Mode, seed: int) -> data.PairData:
+        studies = data.Studies.of(cohort.index, name)
+        sampler = CaptionSampler(*said, studies.ids, mode, plan.values["prompted_share"], seed)
         return data.PairData(images, studies, sampler, model.tokenize, seed)
 
     starts = [Path(str(options.get("init"))) for options in plan.values["encoders"].values()]
     identity = {
         "plan": plan.hash,
         "seed": seed,
-        "data": data.fingerprint(cohort, layout.CAPTIONS),
+        "data": data.fingerprint(cohort),
         "start": [files.sha256_file(start) for start in starts if start.is_file()],
     }
     return Run(

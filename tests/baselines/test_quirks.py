@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,9 +15,9 @@ from benchmark.pipeline import profiles
 from tests import parity
 from tests.baselines import quirks, released_quirks
 from tests.baselines.conftest import VOCABULARY
+from tests.repository import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENT = ROOT / "docs" / "quirks.md"
+DOCUMENT = REPOSITORY / "docs" / "quirks.md"
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +71,8 @@ def test_the_document_shows_what_the_options_of_other_released_models_do(model: 
 
 
 def test_the_profile_trains_the_published_quirks_and_each_sound_variant_alone() -> None:
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
-    profiles.merge(values, profiles.read("quirks", ROOT / "profiles"))
+    values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    profiles.merge(values, profiles.read("quirks", REPOSITORY / "profiles"))
     encoders = {**values["encoders"], "image": {**values["encoders"]["image"], "init": None}}
     switches = {}
     for name in [*values["compare"], *values["ablation"]]:

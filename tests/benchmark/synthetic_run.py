@@ -19,8 +19,8 @@ import yaml
 
 from benchmark.common import files
 from benchmark.pipeline import layout, settings
+from tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 FINDINGS = {
     "mimic_cxr": ["Atelectasis", "Cardiomegaly", "Pleural Effusion"],
     "vindr_cxr": ["Aortic enlargement", "Cardiomegaly", "Nodule/Mass", "Pleural effusion", "Rib fracture"],
@@ -55,7 +55,7 @@ def cohort(dataset: str, images: int, generator: np.random.Generator) -> pd.Data
     table = pd.DataFrame({"image_id": [f"{dataset}-{i:05d}" for i in range(images)]})
     table["path"] = table.image_id + ".png"
     table["patient_id"] = [f"p{p:05d}" for p in patient] if dataset != "vindr_cxr" else table.image_id
-    table["study_id"] = table["patient_id"]
+    table["study_id"] = table["image_id" if dataset == layout.TRAINING_DATASET else "patient_id"]
     table["split"] = np.where(patient % 4 == 0, "validate", "train") if dataset == layout.TRAINING_DATASET else "test"
     table["view"] = generator.choice(["PA", "AP"], images)
     table["height"] = np.int32(2048)
@@ -183,7 +183,7 @@ def _write_cohort(folder: Path, dataset: str, index: pd.DataFrame) -> None:
 
 def _write_captions(folder: Path, index: pd.DataFrame) -> None:
     """A sentence for each study, which says what its report says."""
-    studies = index[["study_id", "normal"]].drop_duplicates("study_id").astype({"normal": bool})
+    studies = index[["study_id", "normal"]].astype({"normal": bool})
     files.write_parquet(folder / "studies.parquet", studies)
     sentences = studies.assign(position=np.int32(0), text=np.where(studies["normal"], "Clear lungs.", "Effusion."))
     files.write_parquet(folder / "sentences.parquet", sentences)
@@ -259,7 +259,7 @@ def _write_scores(
         hits.append(pointing(dataset, chosen, min(0.2 + 0.3 * skill.finding, 0.9), generator, sizes[dataset]))
     files.write_parquet(folder / "curve.parquet", pd.concat(curve, ignore_index=True))
     files.write_parquet(folder / "pointing.parquet", pd.concat(hits, ignore_index=True))
-    images = indices[layout.TRAINING_DATASET].query("split == 'validate'").drop_duplicates("study_id")
+    images = indices[layout.TRAINING_DATASET].query("split == 'validate'")
     normal, n = images["normal"].to_numpy(bool), len(images)
     logits = generator.normal(size=(n, n)) + 3 * np.eye(n) + skill.normal * np.outer(normal, normal)
     embedding = generator.normal(size=(n, 16)) + skill.normal * np.outer(normal, np.ones(16))

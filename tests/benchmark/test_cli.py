@@ -15,8 +15,7 @@ import pytest
 import yaml
 
 from benchmark import cli
-
-REPOSITORY = Path(__file__).parents[2]
+from tests.repository import REPOSITORY
 
 
 def die() -> None:

@@ -38,12 +38,13 @@ from benchmark.training import data
 from benchmark.training.loop import Learner
 from offclip import objective
 from tests.benchmark.training import small_cohort
+from tests.repository import REPOSITORY
 
 BATCH = int(os.environ.get("OFFCLIP_BENCH_BATCH", "64"))
 """Pairs of the head's comparison."""
 IMAGE, TOKENS, STUDIES = 256, 97, 256
 """Side of the published square, its text slots, and the studies that a step draws from."""
-DEFAULT = settings.load(Path(__file__).resolve().parents[2] / "params.yaml")
+DEFAULT = settings.load(REPOSITORY / "params.yaml")
 SIDE, PAIRS = DEFAULT.cohort.size, 64
 ENCODERS = {part: {k: v for k, v in options.items() if k != "init"} for part, options in DEFAULT.encoders.items()}
 TARGETS = {"float32": "1.4", "bfloat16": "4.5 where the CPU has AMX", "whole step": "4"}
@@ -196,7 +197,7 @@ def test_a_whole_step_with_its_data(benchmark: BenchmarkFixture, cohort: Cohort)
     cache = np.stack(
         [cv2.resize(cv2.imread(str(path), 0), (SIDE, SIDE), interpolation=cv2.INTER_AREA) for path in cohort.files]
     )
-    studies = data.Studies([str(i) for i in range(STUDIES)], [np.array([i]) for i in range(STUDIES)])
+    studies = data.Studies([str(i) for i in range(STUDIES)], np.arange(STUDIES))
     pairs = data.PairData(cache, studies, OneCaption(cohort.texts), model.tokenize, seed=0)
     state = {"position": data.Position(), "step": 0}
 

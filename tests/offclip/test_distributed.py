@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +14,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from offclip import objective
 from tests.offclip.batches import MIXED
+from tests.repository import REPOSITORY
 
-GUIDE = Path(__file__).resolve().parents[2] / "docs" / "objective.md"
+GUIDE = REPOSITORY / "docs" / "objective.md"
 
 
 class Towers(nn.Module):

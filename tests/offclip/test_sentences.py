@@ -1,7 +1,6 @@
 """Reports as radiologists dictate them, and the published cleaning (shared/parity/text_cleaning.json)."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,9 @@ from offclip.sentences import (
     sentence_hash,
     split_sentences,
 )
+from tests import parity
 
-PARITY = Path(__file__).resolve().parents[2].parent / "shared" / "parity" / "text_cleaning.json"
+PARITY = parity.FOLDER / "text_cleaning.json"
 
 
 @pytest.mark.parametrize(

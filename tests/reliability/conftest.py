@@ -16,9 +16,9 @@ from benchmark.pipeline import layout
 from tests.benchmark.cohort import miniatures
 from tests.benchmark.conftest import reported_once
 from tests.benchmark.measured_run import working_in
+from tests.repository import REPOSITORY
 
 __all__ = ["reported_once"]  # a fixture, shared with tests/benchmark
-REPOSITORY = Path(__file__).resolve().parents[2]
 TRIED: Counter[str] = Counter()
 """Kind of input -> cases tried."""
 

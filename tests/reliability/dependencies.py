@@ -6,9 +6,9 @@ import re
 import sys
 import tomllib
 from importlib import metadata
-from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.repository import REPOSITORY
+
 HEAD = """# Dependencies and their licences
 
 What `pyproject.toml` names, with the licence that the installed package declares. `constraints.txt` pins these and all

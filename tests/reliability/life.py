@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmark.materials import wheels
 from benchmark.pipeline import layout
-from tests.reliability.conftest import REPOSITORY
+from tests.repository import REPOSITORY
 
 RUNNING = re.compile(r"Running stage '([\w@.-]+)'")
 PATIENCE = 400

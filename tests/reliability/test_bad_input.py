@@ -28,7 +28,8 @@ from offclip.prompting import prompt_report
 from offclip.sentences import published_sentences, report_body, split_sentences
 from tests.benchmark.cohort import miniatures
 from tests.reliability import hostile
-from tests.reliability.conftest import REPOSITORY, Release
+from tests.reliability.conftest import Release
+from tests.repository import REPOSITORY
 
 Tried = Callable[[str], None]
 PROFILE = bounded.get_profile("reliability")

@@ -20,8 +20,8 @@ import yaml
 
 from benchmark.common import files
 from benchmark.pipeline import layout, workspace
-from tests.reliability.conftest import REPOSITORY
 from tests.reliability.life import PATIENCE, RUNNING, Life
+from tests.repository import REPOSITORY
 
 pytestmark = pytest.mark.chaos
 KILLS_PER_STAGE = 3

@@ -10,7 +10,7 @@ import yaml
 
 from benchmark.common.errors import UserError
 from benchmark.pipeline import settings
-from tests.reliability.conftest import REPOSITORY
+from tests.repository import REPOSITORY
 
 FORMULAS = ("=HYPERLINK(1)", "+1+1", "-2+3", "@SUM(A1)", "=cmd|' /C calc'!A0", "\t=1", "\r=1", "a\n=1", "")
 

@@ -25,6 +25,7 @@ from tests.benchmark.training import workplace
 from tests.reliability import privacy
 from tests.reliability.conftest import Release, lay_out
 from tests.reliability.life import Life
+from tests.repository import REPOSITORY
 
 OUTWARD = ("mlflow.db", "mlartifacts", "reports", "results", "tracked.json")
 """What a run leaves for others to see."""
@@ -247,5 +248,5 @@ def test_dvc_writes_nothing_of_a_release_into_what_git_keeps_or_the_terminal_sho
 
 
 def test_what_holds_patients_data_is_never_tracked_by_git() -> None:
-    ignored = (Path(__file__).resolve().parents[2] / ".gitignore").read_text().split()
+    ignored = (REPOSITORY / ".gitignore").read_text().split()
     assert {"/data/", "/runs/", "/scores/", "/probe/", "/results/", "/mlartifacts/", "/reports/*.pdf"} <= set(ignored)

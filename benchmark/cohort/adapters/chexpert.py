@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.cohort import contract, labels, privacy, tables
-from benchmark.cohort.contract import Cohort, Exclusion
+from benchmark.cohort.contract import Exclusion, Release
 from benchmark.common.errors import UserError, nearest
 from benchmark.pipeline.settings import DatasetSettings
 
@@ -28,7 +28,7 @@ TEST = ("test_labels.csv", "test.csv")
 MASK_PART = {"test": "test", "valid": "val"}
 
 
-def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Cohort:
+def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Release:
     """Read the frontal images of the test set (or of the validation set, and say so).
 
     Args:
@@ -53,12 +53,12 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
         | {"normal": frontal[NORMAL]},
         frontal[list(FINDINGS)],
     )
-    return Cohort(
+    return Release(
         index=index,
         regions=contract.make_regions(regions),
         findings=FINDINGS,
         labels="all",
-        release=f"CheXpert 1.0, {part} set, {table['study_id'].nunique()} studies",
+        version=f"CheXpert 1.0, {part} set, {table['study_id'].nunique()} studies",
         grounding_truth="mask" if masks else "none",
         exclusions=tuple(exclusions),
         notes=() if part == "test" else ("test_labels.csv was not found: the validation set stands in.",),

@@ -17,16 +17,15 @@ import pandas as pd
 
 from benchmark.cohort import contract, labels, privacy, tables
 from benchmark.cohort.adapters import chexpert
-from benchmark.cohort.contract import Cohort, Exclusion
+from benchmark.cohort.contract import Exclusion, Release
 from benchmark.common import bounded
 from benchmark.common.errors import UserError
-from benchmark.common.progress import track
+from benchmark.common.progress import with_progress
 from benchmark.pipeline.settings import DatasetSettings
 from offclip.sentences import report_body
 
 FINDINGS = chexpert.FINDINGS
 """The labeler is CheXpert's; its columns stand in another order in this release."""
-FRONTAL_VIEWS = ("PA", "AP")
 TRAINING_FOLDERS = tuple(f"p{number}" for number in range(10, 17))
 """p17-p19 never train (OFF-CLIP's protocol)."""
 SPLITS = {"train": "train", "validate": "validate", "test": "test"}
@@ -39,15 +38,15 @@ TITLE = re.compile(r"^[ \t]*(?:FINAL|WET READ|PRELIMINARY) REPORT[ \t]*$", re.MU
 """A line above the sections of most reports that says nothing of the image."""
 
 
-def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Cohort:
+def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Release:
     """Read studies with their reports (findings and impression sections).
 
     Raises:
         UserError: see ``survey``.
     """
-    cohort = survey(root, settings, grounding)
-    index, exclusions = cohort.index, list(cohort.exclusions)
-    texts = [report_text(root, path) for path in track(index["path"], "reading mimic_cxr reports")]
+    release = survey(root, settings, grounding)
+    index, exclusions = release.index, list(release.exclusions)
+    texts = [report_text(root, path) for path in with_progress(index["path"], "reading mimic_cxr reports")]
     missing = pd.Series([text is None for text in texts], dtype=bool)
     index = index.assign(report=[text or "" for text in texts])
     if missing.any():
@@ -56,10 +55,10 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
         )
     index = index[~missing].reset_index(drop=True)
     index = contract.without(index, index["report"] == "", "report says nothing of the image", "study_id", exclusions)
-    return dataclasses.replace(cohort, index=index, exclusions=tuple(exclusions))
+    return dataclasses.replace(release, index=index, exclusions=tuple(exclusions))
 
 
-def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Cohort:
+def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Release:
     """The same studies without their reports: three tables, seconds instead of minutes (a sample is looked up).
 
     Of a study's frontal images the one whose SHA-256 of ``"<CHOICE_SEED>:<dicom_id>"`` is smallest is taken: random,
@@ -84,7 +83,7 @@ def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None)
     leave_out(~folder.isin(TRAINING_FOLDERS), "folder p17-p19: never trains")
     leave_out(table["split"].isna(), "not in the split table")
     leave_out(table["split"] == "test", "official test split")
-    leave_out(~table["ViewPosition"].isin(FRONTAL_VIEWS), "not a frontal view (PA, AP)")
+    leave_out(~table["ViewPosition"].isin(contract.FRONTAL), "not a frontal view (PA, AP)")
     tables.check_one_split(table["subject_id"], table["split"], table["row"], path)
     lot = table["dicom_id"].map(lambda name: hashlib.sha256(f"{CHOICE_SEED}:{name}".encode()).hexdigest())
     chosen = table.index.isin(lot.groupby(table["study_id"]).idxmin()) if len(table) else lot.astype(bool)
@@ -117,12 +116,12 @@ def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None)
             f"mimic_cxr: no report was found, expected {root}/files/pNN/pNNNNNNNN/sNNNNNNNN.txt; "
             "unpack mimic-cxr-reports.zip into the root, so that each sNNN.txt lies beside its study's folder."
         )
-    return Cohort(
+    return Release(
         index=index,
         regions=contract.make_regions(),
         findings=FINDINGS,
         labels="all",
-        release=f"MIMIC-CXR-JPG 2.x, {images} images in the metadata table",
+        version=f"MIMIC-CXR-JPG 2.x, {images} images in the metadata table",
         exclusions=tuple(exclusions),
         notes=(
             "Training uses p10-p16 of the official train split; validation is the official validate split of p10-p16.",

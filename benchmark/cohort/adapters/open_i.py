@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.cohort import contract, tables
-from benchmark.cohort.adapters import locations as zones
-from benchmark.cohort.contract import Cohort, Exclusion
+from benchmark.cohort.adapters import locations
+from benchmark.cohort.contract import Exclusion, Release
 from benchmark.common.errors import UserError
 from benchmark.materials import open_i_report
 from benchmark.materials.open_i_report import OpenIReport
@@ -68,7 +68,7 @@ VIEWS = {"PA": "PA", "AP": "AP", "Frontal": "frontal", "LL": "lateral", "RL": "l
 VIEWS |= {"LATERAL": "lateral", "LARGE LATERAL": "lateral", "Lateral": "lateral"}
 
 
-def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Cohort:
+def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Release:
     """Read every study that has images.
 
     ``labels: published``: substring match on the automatic tags, normal = none of the 18 (as the released scripts do).
@@ -121,12 +121,12 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
         table[list(FINDINGS)],
     )
     seen = f"views from {view_table.name}" if view_table else "no view table: lateral images are included"
-    return Cohort(
+    return Release(
         index=index,
         regions=kept,
         findings=FINDINGS,
         labels="published" if published else "exact",
-        release=f"NLMCXR, {len(studies)} reports",
+        version=f"NLMCXR, {len(studies)} reports",
         grounding_truth="zone",
         credentialed=False,
         exclusions=tuple(exclusions),
@@ -179,7 +179,7 @@ def study_zones(study: OpenIReport, published: bool) -> list[dict[str, object]]:
         tag = "pleural thickening" if base == "thickening" and "pleura" in qualifiers else base
         for finding in positive:
             if _named([tag], finding, published):
-                regions += [zone.as_region(finding) for zone in zones.from_words(qualifiers)]
+                regions += [zone.as_region(finding) for zone in locations.from_words(qualifiers)]
     return [region for at, region in enumerate(regions) if region not in regions[:at]]
 
 

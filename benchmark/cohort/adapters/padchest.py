@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark.cohort import contract, privacy, tables
-from benchmark.cohort.adapters import locations as zones
-from benchmark.cohort.contract import Cohort, Exclusion
+from benchmark.cohort.adapters import locations
+from benchmark.cohort.contract import Exclusion, Release
 from benchmark.common.errors import UserError, nearest
 from benchmark.pipeline.settings import DatasetSettings
 
@@ -41,7 +41,7 @@ def vocabulary() -> tuple[str, ...]:
     return tuple(row["label"] for row in csv.DictReader(text.splitlines()))
 
 
-def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Cohort:
+def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Release:
     """Read the physician-labelled rows.
 
     ``labels: published`` keeps every image and all 192 labels beside ``normal``, as the released scripts do; ``all``
@@ -98,12 +98,12 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
         pd.DataFrame(matrix, columns=list(findings)),
     )
     absent = len(vocabulary()) - len(skipped) - len(findings)
-    return Cohort(
+    return Release(
         index=index,
         regions=regions,
         findings=findings,
         labels="published" if published else "all",
-        release=f"PadChest 01.02.19, {rows} rows",
+        version=f"PadChest 01.02.19, {rows} rows",
         grounding_truth="box" if boxes else "zone",
         exclusions=tuple(exclusions),
         notes=(f"{absent} of the published labels occur on no image in use.",) if absent else (),
@@ -172,13 +172,13 @@ def _zones(table: pd.DataFrame, findings: dict[str, int]) -> pd.DataFrame:
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _located(sentence: tuple[str, ...]) -> tuple[tuple[str, zones.Zone], ...]:
+def _located(sentence: tuple[str, ...]) -> tuple[tuple[str, locations.Zone], ...]:
     """Each label of a sentence with each zone that the sentence's locations describe."""
     places = [word.removeprefix("loc ") for word in sentence if word.startswith("loc ")]
     pairs = []
     for word in sentence:
         suffix = next((suffix for suffix in SIDE_SUFFIXES if word.endswith(suffix)), "")
-        pairs += [(word.removesuffix(suffix), zone) for zone in zones.from_words((*places, suffix))]
+        pairs += [(word.removesuffix(suffix), zone) for zone in locations.from_words((*places, suffix))]
     return tuple(pairs)
 
 

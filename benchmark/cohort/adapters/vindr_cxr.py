@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.cohort import contract, labels, privacy, tables
-from benchmark.cohort.contract import Cohort, Exclusion
+from benchmark.cohort.contract import Exclusion, Release
 from benchmark.common.errors import UserError, nearest
 from benchmark.pipeline.settings import DatasetSettings
 
@@ -37,7 +37,7 @@ SPELLINGS = {"Other diseases": "Other disease", "Other disease(s)": "Other disea
 CORNERS = ("x_min", "y_min", "x_max", "y_max")
 
 
-def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Cohort:
+def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Release:
     """Read the test split.
 
     ``labels: published`` keeps 16 findings and ``No finding`` and leaves out images that carry none of the 17, as
@@ -49,7 +49,7 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
     return read_split(root, "test", settings)
 
 
-def read_split(root: Path, split: Literal["train", "test"], settings: DatasetSettings) -> Cohort:
+def read_split(root: Path, split: Literal["train", "test"], settings: DatasetSettings) -> Release:
     """Read one split; of the three readers of a ``train`` image the majority decides each label."""
     findings = PUBLISHED if settings.labels == "published" else LOCAL + GLOBAL
     path = tables.locate(root, [f"annotations/image_labels_{split}.csv*"], "vindr_cxr")
@@ -80,12 +80,12 @@ def read_split(root: Path, split: Literal["train", "test"], settings: DatasetSet
         },
         labels[list(findings)],
     )
-    return Cohort(
+    return Release(
         index=index,
         regions=contract.make_regions(regions[kept]),
         findings=findings,
         labels=settings.labels if settings.labels == "published" else "all",
-        release=f"VinDr-CXR 1.0.0, {split} split, {len(labels) + sum(len(e.names) for e in exclusions)} images",
+        version=f"VinDr-CXR 1.0.0, {split} split, {len(labels) + sum(len(e.names) for e in exclusions)} images",
         cluster="image",
         grounding_truth="box",
         exclusions=tuple(exclusions),

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from benchmark.cohort.decoding import decode
 from benchmark.cohort.decoding.decode import Policy, UnreadableImage
 from benchmark.common import files, memory
-from benchmark.common.progress import track
+from benchmark.common.progress import with_progress
 
 TODO, DONE, FAILED = 0, 1, 2
 IMAGES_PER_TASK = 8
@@ -127,7 +127,7 @@ def build(
         for at in starts
     ]
     failures: dict[int, str] = {}
-    for result in track(_results(tasks, workers), f"{what} (x{IMAGES_PER_TASK})", total=len(tasks)):
+    for result in with_progress(_results(tasks, workers), f"{what} (x{IMAGES_PER_TASK})", total=len(tasks)):
         for row, height, width, reason in result:
             record[row] = (FAILED if reason else DONE, height, width)
             if reason:

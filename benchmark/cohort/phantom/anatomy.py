@@ -50,12 +50,8 @@ class Anatomy:
     """Thickness of the right lower lobe, mm."""
     left_lower: np.ndarray
     heart: np.ndarray
-    aorta: np.ndarray
     spine: np.ndarray
     """Thickness of the vertebrae, mm."""
-    stomach: np.ndarray
-    liver: np.ndarray
-    trachea: np.ndarray
     clavicles: np.ndarray
     ribs: np.ndarray
     """(24, HEIGHT, WIDTH): thickness of ribs left 1-12, right 1-12, mm."""
@@ -125,11 +121,7 @@ def project(ct: contents.ChestCT) -> Anatomy:
         right_lower=thickness("lung_lower_lobe_right"),
         left_lower=thickness("lung_lower_lobe_left"),
         heart=thickness("heart", "atrial_appendage_left"),
-        aorta=thickness("aorta"),
         spine=thickness(*vertebrae),
-        stomach=thickness("stomach"),
-        liver=thickness("liver"),
-        trachea=thickness("trachea"),
         clavicles=thickness("clavicula_left", "clavicula_right"),
         ribs=np.stack([thickness(f"rib_{side}_{n}") for side in ("left", "right") for n in range(1, 13)]),
     )

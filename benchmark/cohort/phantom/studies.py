@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.cohort.phantom.findings.drawing import COMPOUND, DRAW
 from benchmark.cohort.phantom.findings.finding import Finding, plan
 from benchmark.cohort.phantom.vocabulary import VINDR_LOCAL, labels
 from benchmark.common.errors import UserError
@@ -160,8 +159,3 @@ def choose(dataset: str, reports: Sequence[OpenIReport], count: int, seed: int) 
             studies.append(Study(dataset, len(studies), patient, report, tuple(plan(report.major)), split))
         left = 0
     return studies
-
-
-def drawable() -> set[str]:
-    """Every kind that a tag may ask for and a brush can draw."""
-    return set(DRAW) | set(COMPOUND)

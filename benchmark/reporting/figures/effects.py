@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.artifacts import select
+from benchmark.artifacts.columns import OVERALL
 from benchmark.artifacts.evidence import Evidence
 from benchmark.reporting import names
 from benchmark.reporting.figures.style import GREY, INK, Plot, drawing
@@ -31,7 +32,7 @@ def draw(found: Evidence, effects: Sequence[Effect], folder: Path) -> Plot | Non
                 for dataset in found.datasets:
                     if row := select.difference(table, effect.a, effect.b, dataset=dataset, **where):
                         axis.plot(row["estimate"], y + 0.22, "|", color=GREY, markersize=4)
-                if row := select.difference(table, effect.a, effect.b, dataset="overall", **where):
+                if row := select.difference(table, effect.a, effect.b, dataset=OVERALL, **where):
                     sure = select.is_significant(row, found.settings.statistics.level)
                     colour = "#0072B2" if sure else GREY
                     axis.plot([row["low"], row["high"]], [y, y], color=colour)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.artifacts import cohort
 from benchmark.artifacts.cohort import LABEL
-from benchmark.artifacts.evidence import Evidence, Run
-from benchmark.common import files
+from benchmark.artifacts.evidence import Evidence
 from benchmark.pipeline import layout
 from benchmark.reporting import names
 from benchmark.reporting.figures.style import Plot, drawing
@@ -31,17 +31,18 @@ NAMED = 2
 
 def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Plot | None:
     """A row per dataset, ``PER_DATASET`` examples, each by every system given; None where nothing may be shown."""
-    read = {system: _read(found.runs_of(system)[0]) for system in systems if found.runs_of(system)}
+    read = {system: found.runs_of(system)[0].examples() for system in systems if found.runs_of(system)}
     read = {system: one for system, one in read.items() if one}
     first = next(iter(read.values()), [])
     shown = {d: [k for k, _ in first if k["dataset"] == d][:PER_DATASET] for d in found.datasets}
     shown = {d: examples for d, examples in shown.items() if examples and found.may_show(d)}
     if not shown:
         return None
+    cohorts = {d: cohort.read(d) for d in shown}
     columns = PER_DATASET * len(read)
     with drawing(folder / "heatmaps.svg", len(shown), columns, height=1.35 * len(shown), mark=found.mark) as (_, axes):
         for line, (dataset, examples) in zip(axes, shown.items(), strict=True):
-            images = np.load(layout.cohort(dataset) / "images.npy", mmap_mode="r")
+            images = cohorts[dataset].images
             for axis in line:
                 axis.set_axis_off()
             for place, example in enumerate(examples):
@@ -71,7 +72,8 @@ def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Plot | No
 def contact_sheet(found: Evidence, folder: Path) -> Plot | None:
     """Cached images of every cohort that may be shown, normals left."""
     shown = [d for d in layout.DATASETS if d in found.cards and found.may_show(d)]
-    rows = {d: _contacts(pd.read_parquet(layout.cohort(d) / "index.parquet")) for d in shown}
+    cohorts = {d: cohort.read(d) for d in shown}
+    rows = {d: _contacts(cohorts[d].index) for d in shown}
     rows = {d: chosen for d, chosen in rows.items() if chosen}
     if not rows:
         return None
@@ -80,7 +82,7 @@ def contact_sheet(found: Evidence, folder: Path) -> Plot | None:
         axes,
     ):
         for line, (dataset, chosen) in zip(axes, rows.items(), strict=True):
-            images = np.load(layout.cohort(dataset) / "images.npy", mmap_mode="r")
+            images = cohorts[dataset].images
             for axis in line:
                 axis.set_axis_off()
             for axis, (row, title) in zip(line, chosen, strict=False):
@@ -95,16 +97,6 @@ def contact_sheet(found: Evidence, folder: Path) -> Plot | None:
         "the hash of its identifier.",
         "Contact sheet of normal and abnormal images of each cohort",
     )
-
-
-def _read(run: Run) -> list[tuple[dict[str, Any], np.ndarray]]:
-    """Examples of a run: what each shows, and its heatmap (h, w)."""
-    described, maps = run.scores / "examples.json", run.scores / "examples.npz"
-    if not (described.exists() and maps.exists()):
-        return []
-    with np.load(maps) as kept:
-        heatmaps = kept["heatmaps"]
-    return list(zip(files.read_json(described), heatmaps, strict=True))
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.artifacts import select
+from benchmark.artifacts.columns import OVERALL
 from benchmark.artifacts.evidence import Evidence
 from benchmark.reporting import names
 from benchmark.reporting.figures.style import GREY, INK, Plot, drawing
@@ -22,7 +23,7 @@ SHORT = {"prompt": "normal prompt", "one_minus_max": "1 − max", "contrast": "c
 def draw(found: Evidence, a: str, b: str, folder: Path) -> Plot | None:
     """Differences a - b of every headline quantity on every dataset; None where none was measured."""
     table = found.results["differences"]
-    order = [*found.datasets, "overall"]
+    order = [*found.datasets, OVERALL]
     panels = [p for p in PANELS if any(_row(table, a, b, p, d) for d in order)]
     if not panels:
         return None
@@ -34,7 +35,7 @@ def draw(found: Evidence, a: str, b: str, folder: Path) -> Plot | None:
                 if (row := _row(table, a, b, panel, dataset)) is None:
                     continue
                 sure = select.is_significant(row, found.settings.statistics.level)
-                colour, whole = ("#0072B2" if sure else GREY), dataset == "overall"
+                colour, whole = ("#0072B2" if sure else GREY), dataset == OVERALL
                 axis.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=2.2 if whole else 1.4)
                 axis.plot(
                     row["estimate"],

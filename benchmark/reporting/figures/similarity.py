@@ -18,9 +18,8 @@ def draw(found: Evidence, systems: tuple[str, ...], folder: Path) -> Plot | None
     matrices = []
     for system in systems:
         for run in found.runs_of(system)[:1]:
-            if (path := run.scores / "similarity.npz").exists():
-                with np.load(path) as kept:
-                    matrices.append((system, *_arranged(kept["logits"], kept["normal"].astype(bool))))
+            pairs = run.pairs()
+            matrices.append((system, *_arranged(pairs.logits, pairs.normal)))
     if not matrices:
         return None
     with drawing(folder / "similarity.svg", 1, len(matrices), height=2.7, mark=found.mark) as (figure, axes):

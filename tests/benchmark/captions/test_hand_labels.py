@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from importlib.resources import files
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,9 @@ from benchmark.materials import contents, partition
 from benchmark.materials.open_i_report import OpenIReport
 from benchmark.pipeline import layout
 from offclip.sentences import sentence_hash
+from tests.repository import REPOSITORY
 
-MATERIALS = Path(__file__).resolve().parents[3] / layout.MATERIALS
+MATERIALS = REPOSITORY / layout.MATERIALS
 
 
 @pytest.mark.skipif(not (MATERIALS / "materials.json").exists(), reason="the public material has not been fetched")

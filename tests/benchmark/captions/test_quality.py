@@ -18,7 +18,7 @@ STUDIES = pd.DataFrame(
 )
 READ = {"the lungs are clear": True, "heart size is normal": True, "stable cardiomegaly": False, "two views": False}
 LABELS = {sentence_hash(text): label for text, label in READ.items()}
-DRAWN = [Drawn(text, "common", 5, 10.0) for text in READ] + [Drawn("nobody read this", "once", 1, 3.0)]
+DRAWN = [Drawn(text, "common", 10.0) for text in READ] + [Drawn("nobody read this", "once", 3.0)]
 
 
 def wilson(hits: int, n: int, z: float = 1.959963984540054) -> tuple[float, float]:

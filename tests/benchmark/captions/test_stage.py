@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from benchmark.artifacts import captions
 from benchmark.captions import stage
 from benchmark.common import files
 from benchmark.common.errors import UserError
@@ -14,8 +15,9 @@ from benchmark.materials import contents
 from benchmark.materials.open_i_report import OpenIReport
 from benchmark.pipeline import layout
 from benchmark.training.captions import CaptionSampler
+from tests.repository import REPOSITORY
 
-PARAMS = Path(__file__).resolve().parents[3] / "params.yaml"
+PARAMS = REPOSITORY / "params.yaml"
 NORMAL = "FINDINGS: The lungs are clear. Heart size is normal.\n\nIMPRESSION: No acute disease."
 ABNORMAL = "FINDINGS: The lungs are clear. There is a small left effusion.\n\nIMPRESSION: 1. Stable cardiomegaly."
 
@@ -78,7 +80,7 @@ def test_the_same_input_gives_the_same_bytes(workspace: Path) -> None:
 
 def test_the_sampler_reads_the_stage(workspace: Path) -> None:
     stage.run()
-    sampler = CaptionSampler.load(["s000", "s001", "s003"], "filtered", 0.5, seed=1)
+    sampler = CaptionSampler(*captions.read(), ["s000", "s001", "s003"], "filtered", 0.5, seed=1)
     assert sampler.has_caption.tolist() == [False, True, True]
     texts, is_normal = sampler([1, 2], epoch=0)
     assert is_normal.tolist() == [False, True]

@@ -10,21 +10,21 @@ from pathlib import Path
 import pytest
 
 from benchmark.cohort import contract
-from benchmark.cohort.contract import Cohort
+from benchmark.cohort.contract import Release
 from benchmark.materials import wheels
 from benchmark.pipeline import layout
 from benchmark.pipeline.settings import DatasetSettings
 from tests.benchmark.cohort import miniatures
+from tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-Read = Callable[..., Cohort]
+Read = Callable[..., Release]
 
 
 @pytest.fixture
 def read() -> Read:
     """Read a root with a dataset's adapter: ``read("vindr_cxr", root, labels="all")``."""
 
-    def reading(dataset: str, root: Path, grounding: Path | None = None, **options: str) -> Cohort:
+    def reading(dataset: str, root: Path, grounding: Path | None = None, **options: str) -> Release:
         return contract.reader(dataset)(root, DatasetSettings(root=str(root), **options), grounding)
 
     return reading

@@ -35,15 +35,15 @@ def change(path: Path, edit: Callable[[str], str]) -> None:
 
 def test_index_holds_the_columns_of_the_contract(miniature: tuple[str, Path], read: Read) -> None:
     dataset, root = miniature
-    cohort = read(dataset, root)
-    columns = list(cohort.index.columns)
-    assert columns == [*contract.INDEX_COLUMNS, *(f"label:{finding}" for finding in cohort.findings)]
-    assert cohort.index["image_id"].is_unique
-    assert cohort.index["path"].is_monotonic_increasing
-    assert all((root / path).is_file() for path in cohort.index["path"])
-    assert (cohort.index.dtypes.filter(like="label:") == "Int8").all()
-    assert set(cohort.regions["image_id"]) <= set(cohort.index["image_id"])
-    assert set(cohort.regions["finding"]) <= set(cohort.findings)
+    release = read(dataset, root)
+    columns = list(release.index.columns)
+    assert columns == [*contract.INDEX_COLUMNS, *(f"label:{finding}" for finding in release.findings)]
+    assert release.index["image_id"].is_unique
+    assert release.index["path"].is_monotonic_increasing
+    assert all((root / path).is_file() for path in release.index["path"])
+    assert (release.index.dtypes.filter(like="label:") == "Int8").all()
+    assert set(release.regions["image_id"]) <= set(release.index["image_id"])
+    assert set(release.regions["finding"]) <= set(release.findings)
 
 
 def test_every_release_has_a_mark_by_which_it_is_known() -> None:

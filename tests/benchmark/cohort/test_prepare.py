@@ -17,8 +17,7 @@ from benchmark.cohort.decoding import decode
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout
 from tests.benchmark.cohort import miniatures
-
-REPOSITORY = Path(__file__).resolve().parents[3]
+from tests.repository import REPOSITORY
 
 
 @dataclass(frozen=True)
@@ -218,11 +217,11 @@ def test_tables_that_leave_nothing_are_refused(workplace: Workplace, monkeypatch
 
     reader = contract.reader(workplace.dataset)
 
-    def nothing(*arguments: object) -> contract.Cohort:
+    def nothing(*arguments: object) -> contract.Release:
         from dataclasses import replace
 
-        cohort = reader(*arguments)
-        return replace(cohort, index=cohort.index.iloc[:0], exclusions=(contract.Exclusion("no label", ("a", "b")),))
+        release = reader(*arguments)
+        return replace(release, index=release.index.iloc[:0], exclusions=(contract.Exclusion("no label", ("a", "b")),))
 
     monkeypatch.setattr(contract, "reader", lambda dataset: nothing)
     with pytest.raises(UserError, match=rf"{workplace.dataset}: no image of .* is left to use \(2 no label\)"):

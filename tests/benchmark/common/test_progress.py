@@ -18,7 +18,7 @@ def test_a_duration_is_said_in_words(seconds, words):
 def test_lines_without_a_terminal_say_how_far_and_how_long(monkeypatch, capsys):
     clock = iter([0.0, 4.0, 12.0, 30.0, 31.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    assert list(progress.track("abc", "drawing")) == ["a", "b", "c"]
+    assert list(progress.with_progress("abc", "drawing")) == ["a", "b", "c"]
     assert capsys.readouterr().err.splitlines() == [
         "drawing: 2 of 3, 6 s each, 6 s left",
         "drawing: 3 of 3, 10 s each, 0 s left",

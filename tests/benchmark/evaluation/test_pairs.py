@@ -21,7 +21,7 @@ def test_the_diagonal_holds_each_image_with_its_own_caption(here: Path) -> None:
     found = pairs.validation_pairs(scorer, validation)
     n = len(validation.rows)
     assert found.logits.shape == (n, n)
-    np.testing.assert_array_equal(found.normal, validation.labels("normal") == 1)
+    np.testing.assert_array_equal(found.normal, validation.normal == 1)
     assert found.image_embedding.shape == (n, 16)
     own = ["the lungs are clear" if normal else "there is pleural effusion" for normal in found.normal]
     ((_, features),) = scorer.batches(validation.images, validation.rows)
@@ -36,7 +36,7 @@ def test_large_splits_are_sampled_evenly(here: Path, monkeypatch: pytest.MonkeyP
     validation = cohort.read("mimic_cxr", "validate")
     scorer = Scorer.restore(layout.run("clip", 0) / "model.safetensors", settings.load().scoring)
     found = pairs.validation_pairs(scorer, validation)
-    expected = validation.labels("normal")[np.linspace(0, len(validation.rows) - 1, 4).round().astype(int)] == 1
+    expected = validation.normal[np.linspace(0, len(validation.rows) - 1, 4).round().astype(int)] == 1
     np.testing.assert_array_equal(found.normal, expected)
 
 

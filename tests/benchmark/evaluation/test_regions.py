@@ -11,8 +11,7 @@ from pycocotools import mask as coco
 
 from benchmark.common import files
 from benchmark.common.errors import UserError
-from benchmark.evaluation import lung_template as zones
-from benchmark.evaluation import regions
+from benchmark.evaluation import lung_template, regions
 from benchmark.evaluation.regions import Region
 
 
@@ -103,7 +102,7 @@ def test_regions_come_in_the_order_of_the_index_and_of_the_findings(tmp_path: Pa
 def test_a_zone_row_becomes_the_template_at_the_images_size(tmp_path: Path) -> None:
     path = table(tmp_path, {"image_id": "b", "kind": "zone", "side": "left", "zone": "lower"})
     (region,) = regions.read(path, INDEX, ["Edema"])
-    np.testing.assert_array_equal(region.rectangles, zones.rectangles("left", "lower", 40, 30))
+    np.testing.assert_array_equal(region.rectangles, lung_template.rectangles("left", "lower", 40, 30))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from benchmark.common.errors import UserError
 from benchmark.compute import device, supervised
 from benchmark.evaluation import labels
 from benchmark.pipeline import layout, settings
-from benchmark.pipeline.settings import ProbeSettings
+from benchmark.pipeline.settings import SupervisionSettings
 from tests.benchmark.evaluation import workspace
 
 CPU = torch.device("cpu")
@@ -57,7 +57,7 @@ def test_it_learns_what_is_visible_and_repeats_itself(learnable: Path, monkeypat
     monkeypatch.chdir(learnable)
     chosen = settings.load()
     learnt, held_out = cohort.read("mimic_cxr", "train"), cohort.read("chexpert", "test")
-    probe = ProbeSettings(samples=64 * 40, learning_rate=1e-2)
+    probe = SupervisionSettings(samples=64 * 40, learning_rate=1e-2)
     images, targets = learnt.images[learnt.rows], labels.targets_of(learnt)
     models = [
         supervised.train(images, targets, chosen.encoders, probe, chosen.training, CPU, "probing") for _ in range(2)
@@ -69,7 +69,7 @@ def test_it_learns_what_is_visible_and_repeats_itself(learnable: Path, monkeypat
     np.testing.assert_allclose(alone, logits, rtol=1e-5, atol=1e-4)  # logits reach 100 here
     for finding in ("Cardiomegaly", "normal"):
         column = [*learnt.findings, "normal"].index(finding)
-        assert roc_auc_score(held_out.labels(finding), logits[:, column]) > 0.8
+        assert roc_auc_score(held_out.labels([finding])[:, 0], logits[:, column]) > 0.8
 
 
 def test_a_loss_that_is_not_a_number_ends_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ def test_a_loss_that_is_not_a_number_ends_it(here: Path, monkeypatch: pytest.Mon
             learnt.images[learnt.rows],
             labels.targets_of(learnt),
             chosen.encoders,
-            ProbeSettings(samples=640),
+            SupervisionSettings(samples=640),
             device.setup(chosen.training)[1],
             CPU,
             "probing",

@@ -18,8 +18,8 @@ from pycocotools import mask as coco
 from baselines import base
 from benchmark.common import files
 from benchmark.pipeline import layout
+from tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 SIZE = 32
 FINDINGS = {
     "mimic_cxr": ["Cardiomegaly", "Pleural Effusion", "Lung Opacity"],

@@ -111,7 +111,7 @@ def test_the_reports_have_the_published_counts() -> None:
 
 @needs_reports
 def test_the_real_boxes_have_the_published_counts() -> None:
-    boxes = contents.vindr_boxes()
+    boxes = contents.published_table("vinbigdata-train.csv.gz")
     assert len(boxes) == 67914
     assert boxes["image_id"].nunique() == 15000
     assert boxes["rad_id"].nunique() == 17

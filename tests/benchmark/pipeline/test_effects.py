@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from benchmark.pipeline.settings import Settings, parse
 from benchmark.statistics.bootstrap import draw, resampled_aucs
 from benchmark.statistics.quantities import Measured, Quantity
 from benchmark.statistics.tables import contrast
+from tests.repository import REPOSITORY
 
 SQUARE = {
     "base": {"objective": "plain", "captions": "raw"},
@@ -28,7 +28,7 @@ KEY = Quantity("auc", "normal_auc", score="prompt")
 
 def with_systems(systems: dict[str, dict[str, Any]], references: tuple[str, ...] = ("whole", "base")) -> Settings:
     """The shipped settings with other systems."""
-    values = yaml.safe_load((Path(__file__).resolve().parents[3] / layout.PARAMS).read_text())
+    values = yaml.safe_load((REPOSITORY / layout.PARAMS).read_text())
     values["systems"] = {name: {"label": name, "model": "m"} | system for name, system in systems.items()}
     values["statistics"]["ablation_references"] = list(references)
     return parse(values | {"compare": list(systems), "ablation": []})

@@ -9,8 +9,7 @@ import pytest
 
 from benchmark.common.errors import UserError
 from benchmark.pipeline import profiles, settings
-
-REPOSITORY = Path(__file__).parents[3]
+from tests.repository import REPOSITORY
 
 
 @pytest.fixture

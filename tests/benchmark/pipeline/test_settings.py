@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import yaml
 
@@ -11,8 +9,9 @@ from baselines import config
 from benchmark.common.errors import UserError
 from benchmark.compute import augment as augment_module
 from benchmark.pipeline import settings
+from tests.repository import REPOSITORY
 
-PARAMS = Path(__file__).parents[3] / "params.yaml"
+PARAMS = REPOSITORY / "params.yaml"
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+from tests.repository import REPOSITORY
+
 PLOTS = Path("benchmark/reporting/plots")
 
 

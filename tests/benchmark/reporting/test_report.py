@@ -15,7 +15,7 @@ from benchmark.artifacts import evidence
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout, settings
-from benchmark.reporting import answer, materials, report, tables
+from benchmark.reporting import answer, cohorts, report, tables
 from benchmark.reporting.figures import examples
 from tests.benchmark import measured_run
 
@@ -117,7 +117,7 @@ def test_excluded_names_of_a_real_dataset_stay_out(reported):
     path = layout.cohort("vindr_cxr") / "card.json"
     exclusions = [{"reason": "unreadable", "count": 1, "examples": ["a1b2c3d4e5"]}]
     files.write_json(path, files.read_json(path) | {"phantom": False, "exclusions": exclusions})
-    table = materials.exclusions(evidence.load(settings.load()))
+    table = cohorts.exclusions(evidence.load(settings.load()))
     tables.write(table, reported / "out")
     written = "".join(made.read_text() for made in sorted((reported / "out").iterdir()))
     assert "unreadable" in written

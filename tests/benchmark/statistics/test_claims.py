@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.artifacts.columns import OVERALL
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout, settings
 from benchmark.statistics import claims
 from benchmark.statistics.claims import Claim, judge, pairs, read, verdict
 from benchmark.statistics.measure import COMPARED
+from tests.repository import REPOSITORY
 
 RISE = Claim(claim="rise", statement="", source="", rule="difference", published=0.61, a="offclip", b="carzero")
 KEPT = Claim(claim="kept", statement="", source="", rule="not_worse", margin=0.02, a="offclip", b="carzero")
@@ -47,7 +49,7 @@ def test_contradicted_and_undecided_are_told_apart() -> None:
 
 
 def test_every_shipped_claim_names_what_the_harness_measures() -> None:
-    known = settings.load(Path(__file__).resolve().parents[3] / layout.PARAMS)
+    known = settings.load(REPOSITORY / layout.PARAMS)
     measured = {(key.quantity, key.score) for key in COMPARED}
     listed = read()
     assert len({claim.claim for claim in listed}) == len(listed)
@@ -56,7 +58,7 @@ def test_every_shipped_claim_names_what_the_harness_measures() -> None:
         assert claim.source
         if claim.rule in ("difference", "not_worse", "value"):
             assert (claim.quantity, claim.score) in measured
-            assert set(claim.datasets()) <= {*layout.EVALUATION_DATASETS, claims.OVERALL}
+            assert set(claim.datasets()) <= {*layout.EVALUATION_DATASETS, OVERALL}
         if claim.rule == "elsewhere":
             assert claim.reason
 

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.metrics import silhouette_samples
 from sklearn.metrics.pairwise import cosine_similarity
 
-from benchmark.common import files
 from benchmark.common.errors import UserError
-from benchmark.pipeline import layout
 from benchmark.statistics.bootstrap import draw
-from benchmark.statistics.embedding import Stored, pair_mean, pairs, separation
-from benchmark.statistics.inputs import Cohort
-from tests.benchmark import synthetic_run
+from benchmark.statistics.embedding import pair_mean, separation
 
 
 def embedded(pull: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -79,37 +71,3 @@ def test_bad_input_is_named() -> None:
     logits[3, 4] = np.nan
     with pytest.raises(UserError, match="expected finite numbers"):
         separation(embedding, logits, normal, draws)
-
-
-@pytest.fixture
-def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cohort:
-    """Validation images of patients with two studies each, one of them with two images, and their captions."""
-    monkeypatch.chdir(tmp_path)
-    synthetic_run.write(tmp_path, images=80, seeds=(0,), systems=("clip",), ablation=())
-    cohort = Cohort.read(layout.TRAINING_DATASET)
-    index = cohort.index.assign(study_id=[f"s{k // 2}" for k in range(len(cohort.index))])
-    index["patient_id"] = [f"p{k // 3}" for k in range(len(index))]
-    index["normal"] = pd.array([k // 2 % 2 for k in range(len(index))], dtype="Int8")
-    each = index.drop_duplicates("study_id")[["study_id", "normal"]].astype({"normal": bool})
-    files.write_parquet(layout.CAPTIONS / "studies.parquet", each)
-    sentences = each.assign(position=0, text="Clear lungs.")
-    files.write_parquet(layout.CAPTIONS / "sentences.parquet", sentences.iloc[::-1])
-    return dataclasses.replace(cohort, index=index)
-
-
-def test_pairs_are_one_image_a_study_with_its_patient(studies: Cohort) -> None:
-    found = pairs(studies)
-    first = studies.index.drop_duplicates("study_id")
-    assert list(found.patient_id) == list(first.patient_id)
-    assert found.patient_id.duplicated().any()
-    assert list(found.normal) == list(first.normal == 1)
-
-
-def test_pairs_that_the_captions_do_not_give_are_refused(studies: Cohort) -> None:
-    normal = pairs(studies)["normal"].to_numpy(bool)
-    path = layout.scores("clip", 0) / "similarity.npz"
-    n = len(normal)
-    np.savez(path, normal=normal, logits=np.eye(n), image_embedding=np.ones((n, 2)))
-    assert Stored.read(path, normal).logits.shape == (n, n)
-    with pytest.raises(UserError, match=r"similarity\.npz holds other pairs than data/captions gives"):
-        Stored.read(path, ~normal)

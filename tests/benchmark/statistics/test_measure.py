@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score, roc_curve
 
+from benchmark.artifacts.columns import THRESHOLD_RULES
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout
@@ -186,7 +187,7 @@ def test_thresholds_come_from_the_validation_split_and_from_no_evaluation_image(
     false, true, cuts = roc_curve(normal, fitted, drop_intermediate=False)
     youden = cuts[np.argmax(true - false)]
     for dataset in layout.EVALUATION_DATASETS:
-        found = {rule: float(number(rows, dataset=dataset, rule=rule, **names).threshold) for rule in operating.RULES}
+        found = {rule: float(number(rows, dataset=dataset, rule=rule, **names).threshold) for rule in THRESHOLD_RULES}
         assert found["youden"] == pytest.approx(youden)
         assert np.mean(fitted[normal == 1] >= found["specificity_95"]) >= 0.95
         assert np.mean(fitted[normal == 1] > found["specificity_95"]) < 0.95
@@ -326,7 +327,7 @@ def test_errors_at_validation_thresholds_are_compared_on_each_dataset_and_overal
 def test_every_rule_of_a_threshold_is_compared_and_named(folder: Path) -> None:
     differences = read(folder, "differences")
     errors = differences[differences["quantity"].isin(operating.ERRORS)]
-    assert set(errors["rule"]) == set(operating.RULES)
+    assert set(errors["rule"]) == set(THRESHOLD_RULES)
     assert set(differences[~differences["quantity"].isin(operating.ERRORS)]["rule"]) == {""}
     names = {"dataset": "padchest", "quantity": "false_negative_rate", "score": "prompt", "rule": "specificity_95"}
     row = number(differences, a="offclip", b="carzero", **names)

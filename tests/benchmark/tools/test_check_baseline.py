@@ -18,8 +18,8 @@ from benchmark.common.errors import UserError
 from benchmark.pipeline import layout, settings
 from benchmark.tools import check_baseline
 from benchmark.tools.check_baseline import Subject
+from tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 ENCODERS: dict[str, dict[str, Any]] = {
     "image": {"kind": "conv", "width": 8, "dim": 16},
     "text": {"kind": "words", "dim": 16},

@@ -13,8 +13,8 @@ from benchmark import cli
 from benchmark.pipeline import layout, settings
 from benchmark.tools import doctor
 from tests.benchmark.cohort import miniatures
+from tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 GOLDEN = Path(__file__).with_name("doctor.golden.txt")
 
 

@@ -12,8 +12,7 @@ from benchmark import cli
 from benchmark.materials import wheels
 from benchmark.pipeline import layout
 from benchmark.tools.sheet import path_of
-
-REPOSITORY = Path(__file__).resolve().parents[3]
+from tests.repository import REPOSITORY
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.tracking import store, track
+from tests.repository import REPOSITORY
 
 mlflow = pytest.importorskip("mlflow")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -39,7 +40,7 @@ def served(reported_once, tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-c", f"from benchmark.tracking import track; track.ui(port={port})"]
-    repository = Path(__file__).resolve().parents[3]
+    repository = REPOSITORY
     environment = {**store.environment(), "PYTHONPATH": str(repository)}
     with open(root / "ui.log", "w") as log:
         server = subprocess.Popen(command, cwd=root, env=environment, stdout=log, stderr=log, start_new_session=True)

@@ -25,14 +25,14 @@ def write(root: Path, studies: int = 96, seed: int = 5) -> None:
     for number in range(studies):
         study, normal = f"s{number:04d}", bool(number % 2)
         quarter = int(rng.integers(4))
-        for view in ("PA", "AP", "LATERAL")[: 1 + number % 3]:
-            image = rng.integers(0, 90, (SIZE, SIZE))
-            if not normal:
-                row, column = divmod(quarter, 2)
-                image[row * 16 : row * 16 + 16, column * 16 : column * 16 + 16] += 120
-            images.append(image.astype(np.uint8))
-            split = "validate" if number % 5 == 0 else "train"
-            rows.append({"image_id": f"{study}-{view}", "study_id": study, "split": split, "view": view})
+        image = rng.integers(0, 90, (SIZE, SIZE))
+        if not normal:
+            row, column = divmod(quarter, 2)
+            image[row * 16 : row * 16 + 16, column * 16 : column * 16 + 16] += 120
+        images.append(image.astype(np.uint8))
+        split = "validate" if number % 5 == 0 else "train"
+        names = {"image_id": f"{study}-PA", "patient_id": f"p{number // 2:04d}", "study_id": study}
+        rows.append(names | {"split": split, "normal": int(normal)})
         texts = [(text, True) for text in NORMAL] if normal else [(FINDINGS[quarter], False), (NORMAL[0], True)]
         for position, (text, is_normal) in enumerate(texts):
             prompted = "" if is_normal else f"There is {text}"
@@ -42,7 +42,7 @@ def write(root: Path, studies: int = 96, seed: int = 5) -> None:
     folder.mkdir(parents=True)
     np.save(folder / "images.npy", np.stack(images))
     files.write_parquet(folder / "index.parquet", pd.DataFrame(rows))
-    files.write_json(folder / "card.json", {"fingerprint": f"small {studies} {seed}"})
+    files.write_json(folder / "card.json", {"fingerprint": f"small {studies} {seed}", "findings": []})
     columns = ["study_id", "position", "text", "prompted", "abnormal_probability", "normal"]
     files.write_parquet(root / layout.CAPTIONS / "sentences.parquet", pd.DataFrame(sentences, columns=columns))
     files.write_parquet(

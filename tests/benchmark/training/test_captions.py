@@ -110,8 +110,6 @@ def test_studies_without_report_are_named_before_sampling() -> None:
         unknown([1], 0)
 
 
-def test_a_missing_stage_is_one_sentence(tmp_path) -> None:
-    with pytest.raises(UserError, match="python -m benchmark captions"):
-        CaptionSampler.load(["s1"], "raw", 0.5, 0, folder=tmp_path)
+def test_captions_are_raw_or_filtered() -> None:
     with pytest.raises(UserError, match="`raw` or `filtered`"):
         sampler("both")

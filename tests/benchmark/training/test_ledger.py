@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from benchmark.training import ledger
+from tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 CHILD = "import torch; from benchmark.training import ledger; print(ledger.peak_memory_bytes(torch.device('cpu')))"
 PARENT = f"""
 import subprocess, sys

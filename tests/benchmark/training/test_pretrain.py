@@ -12,6 +12,7 @@ import yaml
 from safetensors.torch import load_file
 
 from baselines import base
+from benchmark.artifacts import cohort
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout, settings
@@ -86,7 +87,7 @@ def test_only_training_images_with_a_report_are_seen(folder: Path) -> None:
     train = np.flatnonzero(index["split"] == "train")
     index.loc[train[:3], "report"] = " "
     files.write_parquet(path, index)
-    images, reports = pretrain.images_and_reports(path.parent)
+    images, reports = pretrain.images_and_reports(cohort.read(layout.TRAINING_DATASET, "train"))
     assert len(images) == len(reports) == len(train) - 3
     np.testing.assert_array_equal(images, np.load(path.parent / "images.npy")[train[3:]])
     assert reports == index["report"].iloc[train[3:]].tolist()

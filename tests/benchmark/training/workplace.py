@@ -13,8 +13,8 @@ from benchmark import cli
 from benchmark.planning import plan
 from benchmark.training import train
 from tests.benchmark.training import small_cohort
+from tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 ENCODERS = {"image": {"kind": "conv", "width": 8, "dim": 16}, "text": {"kind": "words", "dim": 16, "layers": 1}}
 
 

@@ -17,18 +17,18 @@ MASKS = "CheXlocalize/gt_segmentations_test.json"
 
 
 def test_frontal_images_of_the_test_set(tmp_path: Path, read: Read) -> None:
-    cohort = read("chexpert", miniatures.chexpert(tmp_path))
-    assert list(cohort.index["path"]) == [
+    release = read("chexpert", miniatures.chexpert(tmp_path))
+    assert list(release.index["path"]) == [
         "test/patient64741/study1/view1_frontal.jpg",
         "test/patient64742/study1/view1_frontal.jpg",
         "test/patient64743/study2/view1_frontal.jpg",
     ]
-    assert [(item.reason, item.names) for item in cohort.exclusions] == [
+    assert [(item.reason, item.names) for item in release.exclusions] == [
         ("not a frontal view", ("patient64741_study1_view2_lateral",))
     ]
-    assert list(cohort.index["normal"]) == [0, 1, 0]
-    assert list(cohort.index["label:Support Devices"]) == [0, 0, 1]
-    assert len(cohort.findings) == 13
+    assert list(release.index["normal"]) == [0, 1, 0]
+    assert list(release.index["label:Support Devices"]) == [0, 0, 1]
+    assert len(release.findings) == 13
 
 
 def test_masks_keep_their_pixels_and_take_chexperts_names(tmp_path: Path, read: Read) -> None:
@@ -56,11 +56,11 @@ def test_masks_may_lie_elsewhere(tmp_path: Path, read: Read) -> None:
 def test_the_validation_set_stands_in_and_says_so(tmp_path: Path, read: Read) -> None:
     root = miniatures.chexpert(tmp_path)
     (root / "valid.csv").write_text((root / "test_labels.csv").read_text().replace("/test/", "/valid/"))
-    assert read("chexpert", root).release.startswith("CheXpert 1.0, test set")
+    assert read("chexpert", root).version.startswith("CheXpert 1.0, test set")
     (root / "test_labels.csv").unlink()
-    cohort = read("chexpert", root)
-    assert cohort.release == "CheXpert 1.0, valid set, 3 studies"
-    assert cohort.notes == ("test_labels.csv was not found: the validation set stands in.",)
+    release = read("chexpert", root)
+    assert release.version == "CheXpert 1.0, valid set, 3 studies"
+    assert release.notes == ("test_labels.csv was not found: the validation set stands in.",)
 
 
 @pytest.mark.parametrize(

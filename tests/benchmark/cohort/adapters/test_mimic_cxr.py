@@ -21,13 +21,13 @@ def rewrite(path: Path, old: str, new: str) -> None:
 
 
 def test_folders_p10_to_p16_train_and_one_frontal_image_a_study(tmp_path: Path, read: Read) -> None:
-    cohort = read("mimic_cxr", miniatures.mimic_cxr(tmp_path))
-    index = cohort.index
+    release = read("mimic_cxr", miniatures.mimic_cxr(tmp_path))
+    index = release.index
     assert list(index["study_id"]) == ["50414267", "53189527", "51029426", "55555555"]
     assert list(index["split"]) == ["train", "train", "validate", "train"]
     assert set(index["view"]) <= {"PA", "AP"}
     assert not index["path"].str.contains("p17").any()
-    assert {item.reason: len(item.names) for item in cohort.exclusions} == {
+    assert {item.reason: len(item.names) for item in release.exclusions} == {
         "folder p17-p19: never trains": 1,
         "official test split": 1,
         "not a frontal view (PA, AP)": 1,
@@ -94,10 +94,10 @@ def test_reports_may_lie_in_their_own_folder(tmp_path: Path, read: Read) -> None
 def test_a_missing_report_is_counted(tmp_path: Path, read: Read) -> None:
     root = miniatures.mimic_cxr(tmp_path)
     (root / "files/p16/p16000022/s55555555.txt").unlink()
-    cohort = read("mimic_cxr", root)
-    assert "55555555" not in set(cohort.index["study_id"])
+    release = read("mimic_cxr", root)
+    assert "55555555" not in set(release.index["study_id"])
     assert ("report file is missing or unreadable", ("55555555",)) in [
-        (item.reason, item.names) for item in cohort.exclusions
+        (item.reason, item.names) for item in release.exclusions
     ]
 
 

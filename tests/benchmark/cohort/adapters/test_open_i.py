@@ -15,22 +15,22 @@ from tests.benchmark.cohort.conftest import Read
 
 
 def test_frontal_images_where_a_view_table_is_given(tmp_path: Path, read: Read) -> None:
-    cohort = read("open_i", miniatures.open_i(tmp_path))
-    assert list(cohort.index["image_id"]) == ["CXR1000_IM-0003-1001", "CXR1_1_IM-0001-3001"]
-    assert list(cohort.index["view"]) == ["AP", "PA"]
-    assert {item.reason: item.names for item in cohort.exclusions} == {
+    release = read("open_i", miniatures.open_i(tmp_path))
+    assert list(release.index["image_id"]) == ["CXR1000_IM-0003-1001", "CXR1_1_IM-0001-3001"]
+    assert list(release.index["view"]) == ["AP", "PA"]
+    assert {item.reason: item.names for item in release.exclusions} == {
         "report without an image": ("CXR7",),
         "not a frontal view": ("CXR1_1_IM-0001-4001",),
         "view not stated in nlmcxr_dicom_metadata.csv.gz": ("CXR22_IM-0022-1001",),
     }
-    assert cohort.notes[0] == "Views from nlmcxr_dicom_metadata.csv.gz."
+    assert release.notes[0] == "Views from nlmcxr_dicom_metadata.csv.gz."
 
 
 def test_all_images_where_none_is_given_and_it_says_so(tmp_path: Path, read: Read) -> None:
-    cohort = read("open_i", miniatures.open_i(tmp_path, view_table=False))
-    assert len(cohort.index) == 4
-    assert set(cohort.index["view"]) == {"unknown"}
-    assert cohort.notes[0] == "No view table: lateral images are included."
+    release = read("open_i", miniatures.open_i(tmp_path, view_table=False))
+    assert len(release.index) == 4
+    assert set(release.index["view"]) == {"unknown"}
+    assert release.notes[0] == "No view table: lateral images are included."
 
 
 def test_blank_views_are_filled_from_the_derived_table(tmp_path: Path, read: Read) -> None:
@@ -55,10 +55,10 @@ def test_the_projection_table_is_understood_too(tmp_path: Path, read: Read) -> N
 
 
 def test_published_labels_match_substrings_of_automatic_tags(tmp_path: Path, read: Read) -> None:
-    cohort = read("open_i", miniatures.open_i(tmp_path, view_table=False), labels="published")
-    index = cohort.index.set_index("study_id")
-    assert len(cohort.findings) == 18
-    positive = {name for name in cohort.findings if index.loc["CXR1000", f"label:{name}"] == 1}
+    release = read("open_i", miniatures.open_i(tmp_path, view_table=False), labels="published")
+    index = release.index.set_index("study_id")
+    assert len(release.findings) == 18
+    positive = {name for name in release.findings if index.loc["CXR1000", f"label:{name}"] == 1}
     assert positive == {"Lung Opacity", "Atelectasis", "Pleural Thickening"}
     # The published rule takes a pericardial effusion for an effusion; whole tags do not.
     assert index.loc["CXR22", "label:Pleural Effusion"] == 1
@@ -66,8 +66,8 @@ def test_published_labels_match_substrings_of_automatic_tags(tmp_path: Path, rea
 
 
 def test_exact_labels_match_whole_tags(tmp_path: Path, read: Read) -> None:
-    cohort = read("open_i", miniatures.open_i(tmp_path, view_table=False), labels="exact")
-    index = cohort.index.drop_duplicates("study_id").set_index("study_id")
+    release = read("open_i", miniatures.open_i(tmp_path, view_table=False), labels="exact")
+    index = release.index.drop_duplicates("study_id").set_index("study_id")
     assert index.loc["CXR22"].filter(like="label:").sum() == 0
     assert index["normal"].to_dict() == {"CXR1": 1, "CXR1000": 0, "CXR22": 0}
 
@@ -122,14 +122,14 @@ def test_the_real_reports(real_root: Path, read: Read) -> None:
     assert sum(len(study.image_ids) for study in studies) == 7_470
     assert sum(open_i.normal(study, published=False) for study in studies) == 1_391
     assert sum(study.automatic.count("Cardiomegaly") for study in studies) == 282
-    cohort = read("open_i", real_root, labels="published")
-    assert (len(cohort.index), cohort.index["patient_id"].nunique()) == (7_470, 3_851)
-    assert [(item.reason, len(item.names)) for item in cohort.exclusions] == [("report without an image", 104)]
-    assert cohort.index["path"].str.fullmatch(r"NLMCXR_png/CXR\d+(_\d+)?_IM-\d+(-\d+)*\.png").mean() > 0.99
+    release = read("open_i", real_root, labels="published")
+    assert (len(release.index), release.index["patient_id"].nunique()) == (7_470, 3_851)
+    assert [(item.reason, len(item.names)) for item in release.exclusions] == [("report without an image", 104)]
+    assert release.index["path"].str.fullmatch(r"NLMCXR_png/CXR\d+(_\d+)?_IM-\d+(-\d+)*\.png").mean() > 0.99
 
 
 def test_the_real_view_table(published_tables: Path, read: Read) -> None:
-    cohort = read("open_i", published_tables, labels="published")
-    assert set(cohort.index["view"]) == {"PA", "AP"}
-    assert len(cohort.index) + sum(len(item.names) for item in cohort.exclusions[1:]) == 7_470
-    assert len(cohort.index) > 4_014  # what the headers alone say; the derived table adds the rest
+    release = read("open_i", published_tables, labels="published")
+    assert set(release.index["view"]) == {"PA", "AP"}
+    assert len(release.index) + sum(len(item.names) for item in release.exclusions[1:]) == 7_470
+    assert len(release.index) > 4_014  # what the headers alone say; the derived table adds the rest

@@ -23,12 +23,12 @@ def rewrite(root: Path, old: str, new: str) -> Path:
 
 
 def test_all_labels_keep_frontal_images_of_physicians_and_real_findings(tmp_path: Path, read: Read) -> None:
-    cohort = read("padchest", miniatures.padchest(tmp_path), labels="all")
-    assert list(cohort.index["path"]) == ["0/100_a.png", "13/200_b.png", "54/400_e.png"]
-    assert list(cohort.index["view"]) == ["PA", "AP", "PA"]
-    assert cohort.findings == ("cardiomegaly", "nodule", "pleural effusion")
-    assert list(cohort.index["normal"]) == [1, 0, 0]
-    assert {item.reason: item.names for item in cohort.exclusions} == {
+    release = read("padchest", miniatures.padchest(tmp_path), labels="all")
+    assert list(release.index["path"]) == ["0/100_a.png", "13/200_b.png", "54/400_e.png"]
+    assert list(release.index["view"]) == ["PA", "AP", "PA"]
+    assert release.findings == ("cardiomegaly", "nodule", "pleural effusion")
+    assert list(release.index["normal"]) == [1, 0, 0]
+    assert {item.reason: item.names for item in release.exclusions} == {
         "labelled by the network, not by a physician": ("500_f.png",),
         "not a frontal view (PA, AP, AP_horizontal)": ("200_c.png",),
         "labelled exclude": ("300_d.png",),
@@ -36,9 +36,16 @@ def test_all_labels_keep_frontal_images_of_physicians_and_real_findings(tmp_path
 
 
 def test_published_labels_keep_every_image_and_every_label(tmp_path: Path, read: Read) -> None:
-    cohort = read("padchest", miniatures.padchest(tmp_path), labels="published")
-    assert len(cohort.index) == 5
-    assert cohort.findings == ("cardiomegaly", "exclude", "nodule", "pleural effusion", "suboptimal study", "unchanged")
+    release = read("padchest", miniatures.padchest(tmp_path), labels="published")
+    assert len(release.index) == 5
+    assert release.findings == (
+        "cardiomegaly",
+        "exclude",
+        "nodule",
+        "pleural effusion",
+        "suboptimal study",
+        "unchanged",
+    )
 
 
 def test_lists_of_lists_and_stray_spaces_are_read(tmp_path: Path, read: Read) -> None:
@@ -51,9 +58,9 @@ def test_lists_of_lists_and_stray_spaces_are_read(tmp_path: Path, read: Read) ->
 
 
 def test_zones_come_from_the_sentence_that_names_the_finding(tmp_path: Path, read: Read) -> None:
-    cohort = read("padchest", miniatures.padchest(tmp_path))
-    assert cohort.grounding_truth == "zone"
-    assert cohort.regions[["image_id", "finding", "side", "zone"]].to_numpy().tolist() == [
+    release = read("padchest", miniatures.padchest(tmp_path))
+    assert release.grounding_truth == "zone"
+    assert release.regions[["image_id", "finding", "side", "zone"]].to_numpy().tolist() == [
         ["200_b.png", "pleural effusion", "right", "lower"],
         ["400_e.png", "nodule", "left", "upper"],
     ]
@@ -95,9 +102,9 @@ def test_grounded_reports_replace_zones(tmp_path: Path, read: Read) -> None:
         {"StudyID": "500", "ImageID": "500_f.png", "findings": []},
     ]
     (root / "grounded_reports_20240819.json").write_text(json.dumps(grounded))
-    cohort = read("padchest", root)
-    assert cohort.grounding_truth == "box"
-    row = cohort.regions.iloc[0]
+    release = read("padchest", root)
+    assert release.grounding_truth == "box"
+    row = release.regions.iloc[0]
     assert (row["finding"], row["kind"]) == ("pleural effusion", "fraction")
     assert row[["x_min", "y_min", "x_max", "y_max"]].tolist() == pytest.approx([0.1, 0.5, 0.4, 0.9])
     grounded[0]["findings"][0]["boxes"] = [[10, 50, 40, 90]]
@@ -132,8 +139,8 @@ def test_a_wrong_table_is_refused(tmp_path: Path, read: Read, old: str, new: str
 
 def test_a_row_without_labels_is_left_out(tmp_path: Path, read: Read) -> None:
     root = rewrite(miniatures.padchest(tmp_path), "Physician,\"['normal']\"", 'Physician,"nan"')
-    cohort = read("padchest", root)
-    assert ("no label", ("100_a.png",)) in [(item.reason, item.names) for item in cohort.exclusions]
+    release = read("padchest", root)
+    assert ("no label", ("100_a.png",)) in [(item.reason, item.names) for item in release.exclusions]
 
 
 def test_a_table_cut_short_is_refused(tmp_path: Path, read: Read) -> None:
@@ -152,7 +159,7 @@ def test_the_vocabulary_is_the_published_one() -> None:
 
 def test_the_real_table(published_tables: Path, read: Read) -> None:
     published = read("padchest", published_tables, labels="published")
-    assert published.release == "PadChest 01.02.19, 160861 rows"
+    assert published.version == "PadChest 01.02.19, 160861 rows"
     index = published.index
     assert (len(index), index["study_id"].nunique(), index["patient_id"].nunique()) == (39_053, 26_413, 24_491)
     assert len(published.findings) == 192

@@ -15,30 +15,32 @@ from tests.benchmark.cohort.conftest import Read
 
 
 def test_published_labels_score_16_findings_and_drop_images_with_none_of_the_17(tmp_path: Path, read: Read) -> None:
-    cohort = read("vindr_cxr", miniatures.vindr_cxr(tmp_path), labels="published")
-    assert len(cohort.findings) == 16
-    assert list(cohort.index["image_id"]) == ["0a1b", "1c2d", "3a4b"]
-    assert [(item.reason, item.names) for item in cohort.exclusions] == [("none of the 17 published labels", ("2e3f",))]
-    assert list(cohort.regions["finding"]) == ["Cardiomegaly", "Pleural effusion"]
+    release = read("vindr_cxr", miniatures.vindr_cxr(tmp_path), labels="published")
+    assert len(release.findings) == 16
+    assert list(release.index["image_id"]) == ["0a1b", "1c2d", "3a4b"]
+    assert [(item.reason, item.names) for item in release.exclusions] == [
+        ("none of the 17 published labels", ("2e3f",))
+    ]
+    assert list(release.regions["finding"]) == ["Cardiomegaly", "Pleural effusion"]
 
 
 def test_all_labels_keep_every_image(tmp_path: Path, read: Read) -> None:
-    cohort = read("vindr_cxr", miniatures.vindr_cxr(tmp_path), labels="all")
-    assert len(cohort.findings) == 27
-    assert len(cohort.index) == 4
-    assert cohort.exclusions == ()
-    assert cohort.index.set_index("image_id").loc["3a4b", ["label:ILD", "label:Lung tumor", "normal"]].tolist() == [
+    release = read("vindr_cxr", miniatures.vindr_cxr(tmp_path), labels="all")
+    assert len(release.findings) == 27
+    assert len(release.index) == 4
+    assert release.exclusions == ()
+    assert release.index.set_index("image_id").loc["3a4b", ["label:ILD", "label:Lung tumor", "normal"]].tolist() == [
         1,
         1,
         0,
     ]
-    assert list(cohort.regions["finding"]) == ["Cardiomegaly", "Pleural effusion", "Rib fracture", "ILD"]
+    assert list(release.regions["finding"]) == ["Cardiomegaly", "Pleural effusion", "Rib fracture", "ILD"]
 
 
 def test_the_image_is_the_cluster(tmp_path: Path, read: Read) -> None:
-    cohort = read("vindr_cxr", miniatures.vindr_cxr(tmp_path))
-    assert cohort.cluster == "image"
-    assert (cohort.index["patient_id"] == cohort.index["image_id"]).all()
+    release = read("vindr_cxr", miniatures.vindr_cxr(tmp_path))
+    assert release.cluster == "image"
+    assert (release.index["patient_id"] == release.index["image_id"]).all()
 
 
 def test_boxes_keep_their_corners(tmp_path: Path, read: Read) -> None:
@@ -98,12 +100,12 @@ def test_three_readers_vote(tmp_path: Path) -> None:
             "0a1b,R2,Cardiomegaly,1,2,4,5",
         ),
     )
-    cohort = vindr_cxr.read_split(root, "train", DatasetSettings(labels="all"))
-    assert cohort.index.filter(like="label:").T[0].loc[lambda votes: votes == 1].index.tolist() == [
+    release = vindr_cxr.read_split(root, "train", DatasetSettings(labels="all"))
+    assert release.index.filter(like="label:").T[0].loc[lambda votes: votes == 1].index.tolist() == [
         "label:Cardiomegaly"
     ]
-    assert cohort.index["path"].tolist() == ["train/0a1b.dicom"]
-    assert len(cohort.regions) == 2
+    assert release.index["path"].tolist() == ["train/0a1b.dicom"]
+    assert len(release.regions) == 2
 
 
 def test_the_real_training_boxes(published_tables: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from benchmark.cohort.decoding import cache, decode
 from tests.benchmark.cohort import miniatures
+from tests.repository import REPOSITORY
 
 COUNT = 3 * cache.IMAGES_PER_TASK
 
@@ -104,9 +105,8 @@ def test_a_build_killed_with_its_workers_goes_on_where_it_stopped(tmp_path: Path
     script = tmp_path / "build.py"
     script.write_text(KILLED)
     command = [sys.executable, str(script), str(root), str(part)]
-    repository = str(Path(cache.__file__).parents[3])
     process = subprocess.Popen(
-        command, start_new_session=True, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": repository}
+        command, start_new_session=True, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}
     )
     record = part / "record.npy"
     while process.poll() is None and not (record.exists() and (np.load(record)["state"] == cache.DONE).any()):

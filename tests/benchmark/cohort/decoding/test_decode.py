@@ -18,9 +18,10 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from benchmark.cohort.decoding import decode
 from benchmark.cohort.decoding.decode import UnreadableImage
+from tests import parity
 from tests.benchmark.cohort import miniatures
 
-PARITY = Path(__file__).resolve().parents[4].parent / "shared" / "parity" / "preprocess.npz"
+PARITY = parity.FOLDER / "preprocess.npz"
 STORED = miniatures.gradient(100, 80, 4095, bright=1.0)
 
 

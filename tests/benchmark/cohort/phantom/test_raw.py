@@ -13,8 +13,8 @@ from benchmark.cohort.decoding import decode
 from benchmark.cohort.phantom.vocabulary import VINDR_LOCAL
 from benchmark.common import files
 from benchmark.pipeline import layout, settings
+from tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[4]
 STUDIES = 24
 SIZE = 64
 
@@ -42,19 +42,19 @@ def place(anatomy, reports, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=layout.DATASETS)
-def tree(request: pytest.FixtureRequest, place: Path) -> tuple[str, Path, contract.Cohort]:
+def tree(request: pytest.FixtureRequest, place: Path) -> tuple[str, Path, contract.Release]:
     """A dataset's name, its rendered tree, and what its adapter reads there."""
     root = place / layout.raw(request.param)
     return request.param, root, contract.reader(request.param)(root, settings.DatasetSettings(), None)
 
 
 def test_the_adapter_reads_every_study_and_every_image_that_was_drawn(tree) -> None:
-    _, root, cohort = tree
+    _, root, release = tree
     provenance = pd.read_parquet(root / "provenance.parquet")
     assert provenance["study"].nunique() == STUDIES
-    left_out = {name for exclusion in cohort.exclusions for name in exclusion.names}
-    read = set(cohort.index["image_id"])
-    assert len(read) == len(cohort.index)
+    left_out = {name for exclusion in release.exclusions for name in exclusion.names}
+    read = set(release.index["image_id"])
+    assert len(read) == len(release.index)
     assert read.isdisjoint(left_out)
     assert set(provenance["image_id"]) <= read | left_out, "none is left out without a reason"
     # What Open-I leaves out beyond that are lateral images that a report names and that are not drawn.
@@ -63,8 +63,8 @@ def test_the_adapter_reads_every_study_and_every_image_that_was_drawn(tree) -> N
 
 
 def test_every_image_decodes_to_what_was_rendered(tree) -> None:
-    _, root, cohort = tree
-    for path in cohort.index["path"]:
+    _, root, release = tree
+    for path in release.index["path"]:
         image, height, width = decode.load(root / path, "faithful", SIZE)
         assert max(height, width) == SIZE
         assert image.shape == (SIZE, SIZE)
@@ -72,11 +72,11 @@ def test_every_image_decodes_to_what_was_rendered(tree) -> None:
 
 
 def test_normal_and_abnormal_studies_occur_and_normal_ones_show_nothing(tree) -> None:
-    _, root, cohort = tree
+    _, root, release = tree
     provenance = pd.read_parquet(root / "provenance.parquet")
     planned = dict(zip(provenance["image_id"].str.removesuffix(".png"), provenance["planned"], strict=True))
-    names = cohort.index["image_id"].str.removesuffix(".png")
-    normal = cohort.index["normal"] == 1
+    names = release.index["image_id"].str.removesuffix(".png")
+    normal = release.index["normal"] == 1
     assert normal.any()
     assert (~normal).any()
     assert all(len(planned[name]) == 0 for name in names[normal])

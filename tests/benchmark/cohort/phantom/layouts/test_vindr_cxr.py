@@ -29,7 +29,7 @@ def side(width: pd.Series, height: pd.Series) -> pd.Series:
 @pytest.fixture(scope="module")
 def real(reports) -> pd.DataFrame:
     """finding, side of each real box as a share of the image."""
-    table = contents.vindr_boxes().dropna(subset=["x_min"])
+    table = contents.published_table("vinbigdata-train.csv.gz").dropna(subset=["x_min"])
     width, height = (table["x_max"] - table["x_min"]) / REAL_SIZE[0], (table["y_max"] - table["y_min"]) / REAL_SIZE[1]
     return pd.DataFrame({"finding": table["class_name"], "side": side(width, height)})
 

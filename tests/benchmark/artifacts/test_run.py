@@ -1,4 +1,4 @@
-"""What `measure` refuses, and in which words: each complaint names the file, the row and the image."""
+"""What a run left, joined to its cohort: each complaint names the file, the row and the image."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.artifacts import cohort as cohorts
+from benchmark.artifacts.cohort import Cohort
+from benchmark.artifacts.run import Run, check_comparable
+from benchmark.artifacts.scores import aligned
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout
-from benchmark.statistics.inputs import Cohort, Run, aligned, check_comparable
 from benchmark.statistics.normality import normality_scores
 from tests.benchmark import synthetic_run
 
@@ -39,8 +42,7 @@ def edit(path: Path, change: object) -> None:
 
 
 def read_run(system: str = "carzero") -> tuple[Run, Cohort]:
-    cohorts = {"vindr_cxr": Cohort.read("vindr_cxr")}
-    return Run.read(system, 0, cohorts), cohorts["vindr_cxr"]
+    return Run(system, 0), cohorts.read("vindr_cxr", "test")
 
 
 def test_scores_are_put_into_the_cohorts_order(run_folder: Path) -> None:
@@ -80,21 +82,21 @@ def test_a_label_other_than_0_and_1_is_named(run_folder: Path) -> None:
     labels = pd.array([0, 0, -1] + [0] * 57, dtype="Int8")
     edit(path, lambda t: t.assign(**{"label:Cardiomegaly": labels}))
     with pytest.raises(UserError, match=r"index\.parquet, row 2, column 'label:Cardiomegaly': .* found -1"):
-        Cohort.read("vindr_cxr")
+        cohorts.read("vindr_cxr")
 
 
 def test_an_image_without_patient_is_named(run_folder: Path) -> None:
     path = layout.cohort("chexpert") / "index.parquet"
     edit(path, lambda t: t.assign(patient_id=[*t.patient_id[:3], "", *t.patient_id[4:]]))
     with pytest.raises(UserError, match=r"index\.parquet, row 3, column 'patient_id': expected the patient"):
-        Cohort.read("chexpert")
+        cohorts.read("chexpert")
 
 
 def test_scores_of_another_cohort_are_refused(run_folder: Path) -> None:
     path = layout.cohort("vindr_cxr") / "card.json"
     files.write_json(path, files.read_json(path) | {"fingerprint": "changed-since"})
     with pytest.raises(UserError, match=r"vindr_cxr was scored as cohort cohort-vindr, but .* cannot be compared"):
-        read_run()
+        check_comparable([read_run()[0]], [read_run()[1]])
 
 
 @pytest.mark.parametrize(
@@ -105,13 +107,9 @@ def test_runs_with_different_prompts_or_cohorts_are_never_compared(
 ) -> None:
     path = layout.scores("offclip", 0) / "score.json"
     files.write_json(path, files.read_json(path) | {key: value})
-    runs = [Run.read(system, 0, {}) for system in ("carzero", "offclip")]
+    runs = [Run(system, 0) for system in ("carzero", "offclip")]
     with pytest.raises(UserError, match=rf"carzero-0 and scores/offclip-0 were scored with different {what}"):
-        check_comparable(runs)
-
-
-def test_of_the_training_dataset_only_the_validation_split_is_read(run_folder: Path) -> None:
-    assert set(Cohort.read("mimic_cxr").index["split"]) == {"validate"}
+        check_comparable(runs, [])
 
 
 def test_snapshots_come_by_the_share_of_the_budget(run_folder: Path) -> None:
@@ -123,13 +121,20 @@ def test_snapshots_come_by_the_share_of_the_budget(run_folder: Path) -> None:
 
 def test_a_missing_or_broken_file_says_what_to_do(run_folder: Path) -> None:
     run, cohort = read_run()
-    path = run.folder / "vindr_cxr.parquet"
+    path = run.scores_path("vindr_cxr")
     path.write_bytes(b"PAR1 no parquet")
-    with pytest.raises(UserError, match=r"vindr_cxr\.parquet cannot be read as parquet"):
+    with pytest.raises(UserError, match=r"vindr_cxr\.parquet cannot be read .*dvc repro score@carzero-0"):
         run.scores(cohort)
     path.unlink()
-    with pytest.raises(UserError, match=r"vindr_cxr\.parquet is missing; run `dvc repro`"):
+    with pytest.raises(UserError, match=r"vindr_cxr\.parquet is missing; run `dvc repro score@carzero-0`"):
         run.scores(cohort)
+
+
+def test_a_run_without_snapshots_has_no_curve(run_folder: Path) -> None:
+    run, cohort = read_run()
+    assert run.curve(cohort)
+    files.write_parquet(run.curve_path, pd.DataFrame(columns=["image_id", "dataset", "progress"]))
+    assert run.curve(cohort) == {}
 
 
 def test_aligned_needs_every_image_once() -> None:

@@ -1,0 +1,27 @@
+"""The columns of results/ and what they may hold, for who writes the tables and who reads them (docs/files.md)."""
+
+from __future__ import annotations
+
+OVERALL = "overall"
+"""In the column ``dataset``: the mean over the evaluation datasets."""
+NORMALITY_SCORES = ("prompt", "one_minus_max", "contrast")
+"""In the column ``score``: the three main ways to score normality, the published one first."""
+THRESHOLD_RULES = ("youden", "specificity_95", "sensitivity_95")
+"""In the column ``rule``: how a threshold was fitted; the first is the one that claims and reports speak of."""
+PRIMARY_RULES = ("", THRESHOLD_RULES[0])
+"""Where a threshold is used, the rule that is meant unless another is named; "" where there is none."""
+COLUMNS = {
+    "auc": "dataset system seed quantity score finding progress estimate low high positives n seeds seed_sd note",
+    "grounding": "dataset system seed finding measure size estimate low high chance n kind seeds seed_sd note",
+    "operating": "dataset system seed score rule quantity estimate low high threshold n seeds seed_sd note",
+    "differences": "dataset quantity score rule a b estimate low high p p_holm p_delong seeds seed_sd note",
+    "effects": "dataset kind effect quantity score rule added removed estimate low high p seeds seed_sd note",
+    "embedding": "system seed measure estimate low high n seeds seed_sd",
+    "ceiling": "dataset quantity finding estimate low high positives n visible note",
+}
+HASHES = ["cohort_hash", "prompts_hash", "weights_hash", "code_hash"]
+
+
+def columns(table: str) -> list[str]:
+    """The columns of a table of results/, in order."""
+    return COLUMNS[table].split() + (HASHES[:1] if table == "ceiling" else HASHES)

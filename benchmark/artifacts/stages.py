@@ -1,0 +1,49 @@
+"""Which stage of dvc.yaml makes a file, so that a complaint about the file can name the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmark.common.errors import UserError
+from benchmark.pipeline import layout, settings
+
+OF_FOLDER = {
+    layout.MATERIALS: "materials",
+    layout.CAPTIONS: "captions",
+    layout.PRETRAINED: "pretrain",
+    layout.PROBE: "probe",
+    layout.RESULTS: "measure",
+    Path("plan"): "plan",
+}
+OF_MEMBER = {Path("data/raw"): "raw", Path("data/cohort"): "prepare", Path("runs"): "train", Path("scores"): "score"}
+"""Folders with one folder for each item of a stage's matrix: ``data/cohort/open_i`` is made by ``prepare@open_i``."""
+
+
+def again(path: Path) -> str:
+    r"""The command that makes ``path`` again: ``\`dvc repro prepare@open_i\`` and the like."""
+    return f"`dvc repro {stage_of(path)}".rstrip() + "`"
+
+
+def stage_of(path: Path) -> str:
+    """What `dvc repro` calls the stage that makes ``path``; "" (the whole pipeline) for a file that is no output.
+
+    Args:
+        path: as layout.py gives it, relative to the working directory.
+    """
+    for folder, stage in OF_FOLDER.items():
+        if path.is_relative_to(folder):
+            return stage
+    for folder, stage in OF_MEMBER.items():
+        if path.is_relative_to(folder) and path != folder:
+            item = path.relative_to(folder).parts[0]
+            ablation = stage in ("train", "score") and item.rpartition("-")[0] in _ablation()
+            return f"{stage}_ablation@{item}" if ablation else f"{stage}@{item}"
+    return ""
+
+
+def _ablation() -> list[str]:
+    """The systems of `ablation`, whose stages have a name of their own; none where params.yaml cannot be read."""
+    try:
+        return settings.load().ablation
+    except UserError:
+        return []
