@@ -68,7 +68,7 @@ def _run(parser: argparse.ArgumentParser) -> None:
 
 def _train(parser: argparse.ArgumentParser) -> None:
     _run(parser)
-    parser.add_argument("--max-minutes", type=_at_least(0.0), help="stop after a checkpoint; run again to go on")
+    parser.add_argument("--max-minutes", type=_at_least(0.0), help="stop after a checkpoint; run again to resume")
 
 
 def _check_baseline(parser: argparse.ArgumentParser) -> None:
@@ -138,7 +138,7 @@ STAGES = {
         "benchmark.training.train:run", "train one system from one seed under the budget", _train, _live_curves
     ),
     "score": Command("benchmark.evaluation.score:run", "zero-shot scores and grounding on all four datasets", _run),
-    "probe": Command("benchmark.evaluation.probe:run", "supervised head on the same tower: the ceiling"),
+    "probe": Command("benchmark.evaluation.probe:run", "supervised head on the same tower: the supervised reference"),
     "measure": Command("benchmark.statistics.measure:run", "AUC, intervals, differences, claims"),
     "report": Command("benchmark.reporting.report:run", "PDF reports and tables"),
     "track": Command("benchmark.tracking.track:run", "upsert every run into MLflow"),
@@ -173,10 +173,10 @@ REFUSED = {
     errno.ENOTDIR: "a file stands where a folder is expected; move it out of the way",
     errno.EEXIST: "a file stands where a folder is expected; move it out of the way",
     errno.EISDIR: "a folder stands where a file is expected; move it out of the way",
-    errno.ELOOP: "its symbolic links lead in a circle; mend them",
+    errno.ELOOP: "its symbolic links lead in a circle; fix them",
     errno.ENAMETOOLONG: "its name is too long for this file system; work in a folder with a shorter path",
 }
-"""What the operating system refuses and its user can mend. Files are written whole or not at all (files.py)."""
+"""What the operating system refuses and its user can fix. Files are written whole or not at all (files.py)."""
 MADE = ("plan", "data", "runs", "scores", "probe", "results", "reports", "tracked.json")
 """Where stages write; what is missing there was not made yet."""
 

@@ -1,7 +1,7 @@
 """``params.yaml`` as typed, validated objects.
 
 Unknown keys are refused with the nearest valid name; every field says its unit. Stages read the
-part they need, so that DVC can tell which stage a change concerns (see dvc.yaml).
+part they need, so that DVC sees which stage a change concerns (see dvc.yaml).
 """
 
 from __future__ import annotations

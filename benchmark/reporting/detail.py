@@ -96,7 +96,7 @@ def per_finding(found: Evidence) -> Table:
         [DATASET, Column("Finding", "left"), Column("Positives"), *heads, Column("chance"), Column("probe")],
         cells,
         data,
-        note="Findings that the probe cannot see cannot tell systems apart.",
+        note="Findings that the probe cannot see cannot distinguish systems.",
         group_by=0,
     )
 
@@ -218,7 +218,8 @@ def promises(found: Evidence) -> Table:
         cells,
         data,
         note="Coverage: share of 95 % intervals that hold the true AUC; promised 0.93 to 0.97. Rejection: share of "
-        "equal systems told apart at 5 %; promised at most 0.06. Power: share of true differences found; no promise. "
+        "equal systems declared different at 5 %; promised at most 0.06. Power: share of true differences found; no "
+        "promise. "
         f"This report's intervals are of the form {found.settings.statistics.interval}; Kept speaks of it.",
         group_by=0,
     )

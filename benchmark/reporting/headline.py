@@ -14,9 +14,9 @@ from benchmark.reporting import names, tables
 from benchmark.reporting.tables import Cell, Column, Table
 
 REFERENCES = Path(__file__).parent / "references.csv"
-CEILING = "Probe (ceiling)"
+REFERENCE = "Supervised reference"
 NORMALITY_SCORES = ("prompt", "one_minus_max", "contrast")
-CEILED = ("normal_auc", "abnormal_auc", "abnormal_auc_visible")
+REFERRED = ("normal_auc", "abnormal_auc", "abnormal_auc_visible")
 """Headline quantities that the supervised probe has too."""
 
 
@@ -96,7 +96,7 @@ def _apart(rows: Sequence[select.Row]) -> str:
 
 
 def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "main") -> Table:
-    """Dataset x system: normal AUC, abnormal AUC (all and visible findings), pointing game with chance, the ceiling."""
+    """Dataset x system: normal AUC, abnormal AUC (all and visible findings), pointing game; the supervised reference."""
     systems = systems or found.systems
     level = found.settings.statistics.level
     published = pd.read_csv(REFERENCES)
@@ -127,10 +127,10 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
             shown.append(tables.number(pointing["chance"]) if pointing else tables.MISSING)
             shown.append(tables.number(reference["value"]) if reference else tables.MISSING)
             cells.append(shown)
-        ceiling = {q: select.one(found.results["ceiling"], dataset=dataset, quantity=q, finding="") for q in CEILED}
+        ceiling = {q: select.one(found.results["ceiling"], dataset=dataset, quantity=q, finding="") for q in REFERRED}
         if any(ceiling.values()):
             reached = [_cell(row) for row in ceiling.values()]
-            cells.append([names.dataset(dataset), CEILING, *reached, *[tables.MISSING] * 3])
+            cells.append([names.dataset(dataset), REFERENCE, *reached, *[tables.MISSING] * 3])
             records += [_record(dataset, "probe", q, row) for q, row in ceiling.items() if row is not None]
     columns = [
         Column("Dataset", "left"),
@@ -148,7 +148,7 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
         columns,
         cells,
         pd.DataFrame(records),
-        note="Abnormal AUC: macro over all findings; visible findings: over those that the supervised probe can tell. "
+        note="Abnormal AUC: macro over all findings; visible findings: over those that the supervised probe can see. "
         "Bold: significantly better than every other system on that dataset (paired bootstrap, Holm-adjusted "
         "where declared). Chance: share of the image that the regions cover. *Published: macro AUC over findings "
         "that the paper reports on the real dataset (CARZero, arXiv 2402.17417, as reprinted in arXiv 2504.07416; "

@@ -202,7 +202,7 @@ def prevalence(found: Evidence) -> Table:
 
 
 def text_filter(found: Evidence) -> Table:
-    """How well sentences are told normal from abnormal, and what the filter removed."""
+    """How well normal sentences are distinguished from abnormal ones, and what the filter removed."""
     records = _measured(found.quality)
     measured = {str(r["quantity"]): r for r in records}
     cells = [

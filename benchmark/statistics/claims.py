@@ -3,7 +3,7 @@
 claims.yaml names each claim, its source, the published number, the quantity that tests it and the rule; this
 module reads it and judges. On PHANTOM images no magnitude is ever called reproduced: the best verdict there
 is "direction only". An interval on the wrong side and one that decides nothing are both "not reproduced"; the
-note tells them apart.
+note distinguishes them.
 """
 
 from __future__ import annotations

@@ -264,7 +264,7 @@ def subject_of(name: str, values: settings.Settings) -> Subject:
         at = traceback.extract_tb(error.__traceback__)[-1]
         raise UserError(
             f"{name} could not be built: {one_line(error, 300)} "
-            f"({at.filename}, line {at.lineno}); mend it before training."
+            f"({at.filename}, line {at.lineno}); fix it before training."
         ) from None
     return Subject(build, system.objective, system.objective_options, values.cohort.size)
 

@@ -59,7 +59,7 @@ class Outcome:
 
 
 class _Clock:
-    """Start times in the order of logging, so that MLflow's list of newest first is the records' order turned round.
+    """Start times in the order of logging, so that MLflow's list of newest first is the records' order reversed.
 
     A run's duration is the device time it spent, so all runs start as long ago as the longest of them took.
     """
@@ -149,7 +149,7 @@ def _check_database(uri: str) -> None:
 def _make_database(uri: str) -> None:
     """Make a local database that is missing, all its tables or none.
 
-    MLflow makes them one by one and goes on from no half: killed in between, the database would be refused for ever.
+    MLflow makes them one by one and cannot complete a half-made database: killed in between, it would refuse it always.
     """
     from mlflow import MlflowClient
 

@@ -143,7 +143,7 @@ class Run:
 
         Raises:
             UserError: the loss is not finite, the disk is full, another process was lost, or (Stopped) the run
-                was asked to stop; the checkpoint says where to go on.
+                was asked to stop; the checkpoint says where to resume.
         """
         if state := self.folder.load():
             self._restore(state)
@@ -163,7 +163,7 @@ class Run:
                 if reason:
                     raise Stopped(
                         f"{reason} after step {self.account.steps} ({self.account.progress:.1%} of the budget); "
-                        "run the same command again to go on."
+                        "run the same command again to resume."
                     )
         if not self.account.steps:
             raise UserError(

@@ -97,7 +97,7 @@ def read_labels(path: Path, evaluation: bool) -> pd.DataFrame:
 def covers(code: str, height: int, width: int) -> bool:
     """Whether a COCO compressed run-length code is well formed and covers exactly ``height`` x ``width`` pixels.
 
-    pycocotools writes where a code tells it to, so a spoilt code must not reach it. Each run is written in five bits a
+    pycocotools writes wherever a code points, so a spoilt code must not reach it. Each run is written in five bits a
     character (48 + bits, 32 = more follow, two's complement); from the third on it is a difference to the run before
     the last (cocoapi, maskApi.c).
     """

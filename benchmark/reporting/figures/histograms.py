@@ -29,7 +29,7 @@ def draw(found: Evidence, folder: Path) -> Plot | None:
                     if bins.empty:
                         continue
                     edges = [*bins["bin_low"], bins["bin_high"].iloc[-1]]
-                    if normal:  # filled against dashed: told apart in a grey print as well
+                    if normal:  # filled against dashed: distinguishable in a grey print as well
                         axis.stairs(bins["share"], edges, fill=True, color=colour, alpha=0.35)
                     axis.stairs(bins["share"], edges, color=colour, linewidth=1, linestyle=dash, label=label)
                 axis.grid(visible=False)

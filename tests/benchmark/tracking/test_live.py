@@ -258,9 +258,9 @@ def broken(root: Path) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("faulty", "seconds", "sentence"),
     [
-        (unreachable, 60.0, "no live curves, and the training goes on without them: MlflowException"),
-        (locked, 60.0, "no live curves, and the training goes on without them: OperationalError: database is locked"),
-        (broken, 60.0, "no live curves, and the training goes on without them: DatabaseError"),
+        (unreachable, 60.0, "no live curves; training continues without them: MlflowException"),
+        (locked, 60.0, "no live curves; training continues without them: OperationalError: database is locked"),
+        (broken, 60.0, "no live curves; training continues without them: DatabaseError"),
         (silent, 1.0, "the live curves are incomplete: the store did not take the end in 1 s"),
     ],
 )
