@@ -38,7 +38,7 @@ def run(dataset: str) -> None:
     written = layout.raw(dataset) / "pointer.json"
     pointer = files.read_json(written)
     if not (isinstance(pointer, dict) and {"root", "phantom"} <= pointer.keys()):
-        raise UserError(f"{written} names no root; delete {written.parent} and run `dvc repro` again.")
+        raise UserError(f"{written} does not name a root; delete {written.parent} and run `dvc repro` again.")
     grounding = values.datasets[dataset].grounding or pointer.get("grounding")
     root = Path(pointer["root"])
     cohort = contract.reader(dataset)(

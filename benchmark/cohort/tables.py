@@ -128,8 +128,8 @@ def read_json(path: Path, expected: type) -> Any:
     """Read a JSON file of a release whose top is an ``expected`` (``dict`` or ``list``).
 
     Raises:
-        UserError: it is not JSON, is nested beyond reading or larger than any such file, or something else is at its
-            top.
+        UserError: it is not JSON, is nested too deeply to be read or larger than any such file, or something else is
+            at its top.
     """
     try:
         value = json.loads(bounded.table(path, b",[{").decode())

@@ -316,7 +316,7 @@ def load(path: Path = layout.PARAMS) -> Settings:
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); restore it from the repository.") from None
     except RecursionError:
-        raise UserError(f"{path} is nested beyond reading; restore it from the repository.") from None
+        raise UserError(f"{path} is nested too deeply to be read; restore it from the repository.") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that no calendar has
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     return parse(values, Path(path))

@@ -14,18 +14,18 @@ from benchmark.reporting.tables import Column, Table
 
 BOUNDS = ("estimate", "low", "high")
 QUALITY = {
-    "classifier: accuracy": "Sentences that the classifier calls rightly",
-    "classifier: accuracy unseen": "the same, of sentences that no training report holds",
+    "classifier: accuracy": "Accuracy of the sentence classifier",
+    "classifier: accuracy unseen": "the same, on sentences that occur in no training report",
     "classifier: accuracy occurrence weighted": "the same, weighted by how often a sentence occurs",
     "classifier: sensitivity abnormal": "Abnormal sentences called abnormal (sensitivity)",
     "classifier: specificity normal": "Normal sentences called normal (specificity)",
     "classifier: normal among kept": "Normal sentences among those that it would keep",
-    "alternatives: rules": "Called rightly by negation rules instead",
-    "alternatives: study label": "Called rightly by a classifier that learns each study's label for all its sentences",
+    "alternatives: rules": "Accuracy of negation rules instead",
+    "alternatives: study label": "Accuracy of a classifier that learns each study's label for all its sentences",
     "filter: sentences": "Sentences of the training reports",
-    "filter: sentences of abnormal studies": "Sentences of their abnormal reports",
-    "filter: removed": "of these removed by the filter",
-    "filter: removed share of abnormal studies": "the share that is removed",
+    "filter: sentences of abnormal studies": "Sentences of the abnormal reports",
+    "filter: removed": "of these, removed by the filter",
+    "filter: removed share of abnormal studies": "share removed",
     "filter: agreement with study label": "Reports whose pair label agrees with the study's own label",
     "filter: abnormal label called normal": "Abnormal studies whose pair label is normal",
     "filter: normal label called abnormal": "Normal studies whose pair label is abnormal",
@@ -142,12 +142,12 @@ def cohort(found: Evidence) -> Table:
         ],
         cells,
         pd.DataFrame(records),
-        note="Cluster: what the bootstrap resamples; an image where the release names no patient.",
+        note="Cluster: the unit that the bootstrap resamples; the image where the release does not identify patients.",
     )
 
 
 def exclusions(found: Evidence) -> Table:
-    """What was left out of each cohort, and why."""
+    """What was excluded from each cohort, and why."""
     records = [
         {"dataset": name, "reason": e["reason"], "count": e["count"], "examples": ", ".join(e.get("examples", [])[:2])}
         for name in layout.DATASETS
@@ -165,7 +165,7 @@ def exclusions(found: Evidence) -> Table:
     ]
     return tables.table(
         "exclusions",
-        "What was left out, and why.",
+        "What was excluded, and why.",
         [
             Column("Dataset", "left"),
             Column("Reason", "left", wide=1),
@@ -194,8 +194,8 @@ def prevalence(found: Evidence) -> Table:
             cells.append([names.dataset(name), listed])
     return tables.table(
         "prevalence",
-        "Positives of every finding.",
-        [Column("Dataset", "left"), Column("Finding and positives", "left", wide=1)],
+        "Positive images of every finding.",
+        [Column("Dataset", "left"), Column("Finding and number of positive images", "left", wide=1)],
         cells,
         pd.DataFrame(records),
     )
@@ -212,8 +212,8 @@ def text_filter(found: Evidence) -> Table:
     ]
     return tables.table(
         "text_filter",
-        "The sentence classifier on hand-labelled sentences of held-out reports, and what filter and prompting did to "
-        "the training reports.",
+        "The sentence classifier on hand-labelled sentences of held-out reports, and what the filter and the prompting "
+        "did to the training reports.",
         [Column("Quantity", "left"), Column("Value [95 % Wilson interval]"), Column("n")],
         cells,
         pd.DataFrame(records),

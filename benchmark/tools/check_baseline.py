@@ -1,4 +1,4 @@
-"""``python -m benchmark check-baseline NAME``: does a model keep the contract, before anyone spends a budget on it?
+"""``python -m benchmark check-baseline NAME``: does a model meet the contract, before anyone spends a budget on it?
 
 Each check is one function of a subject (a built model, images, texts) that returns what it found or raises
 ``Broken``; the contract is baselines/base.py, the explanation docs/adding-a-baseline.md.
@@ -302,7 +302,7 @@ def run(name: str) -> int:
         failed += not passed
         say(f"{'ok  ' if passed else 'FAIL'} {title}: {found}")
     say(
-        f"{name} keeps the contract."
+        f"{name} meets the contract."
         if not failed
         else f"{name} breaks the contract in {failed} of {len(CHECKS)} checks."
     )

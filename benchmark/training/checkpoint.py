@@ -79,10 +79,10 @@ class StateFolder:
             state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         except Exception as error:
             raise UserError(
-                f"{self.checkpoint} cannot be read ({type(error).__name__}); delete {self.root} to start anew."
+                f"{self.checkpoint} cannot be read ({type(error).__name__}); delete {self.root} to start again."
             ) from error
         if state.pop("identity", None) != self.identity:
-            say(f"{self.checkpoint} belongs to another plan, seed or data: refused, training from the start.")
+            say(f"{self.checkpoint} belongs to another plan, seed or data: ignored, training from the start.")
             shutil.rmtree(self.root)
             return None
         return state

@@ -166,9 +166,7 @@ class Run:
                         "run the same command again to resume."
                     )
         if not self.account.steps:
-            raise UserError(
-                f"`budget.amount` {self.limits.amount:g} {self.limits.unit} does not pay for a single step."
-            )
+            raise UserError(f"`budget.amount` {self.limits.amount:g} {self.limits.unit} does not cover a single step.")
 
     def _agree(self, interruption: Interruption) -> str | None:
         """Stop on all processes when one is asked to."""

@@ -61,7 +61,7 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
         release=f"CheXpert 1.0, {part} set, {table['study_id'].nunique()} studies",
         grounding_truth="mask" if masks else "none",
         exclusions=tuple(exclusions),
-        notes=() if part == "test" else ("test_labels.csv was not found: the validation set stands in.",),
+        notes=() if part == "test" else ("test_labels.csv was not found: the validation set is used instead.",),
     )
 
 
@@ -135,7 +135,7 @@ def read_masks(path: Path, image_ids: set[str]) -> list[dict[str, object]]:
             finding = MASK_NAMES.get(name, name)
             if finding not in FINDINGS:
                 raise UserError(
-                    f"{path}: entry {number} has a mask of what is no CheXpert label{nearest(name, FINDINGS) or '.'}"
+                    f"{path}: entry {number} has a mask whose name is no CheXpert label{nearest(name, FINDINGS) or '.'}"
                 )
             try:
                 rows_of_mask, columns_of_mask = (int(side) for side in mask["size"])

@@ -41,7 +41,7 @@ def draw(found: Evidence, folder: Path) -> Plot | None:
         legend_above(figure, axes[0][0], 2)
     return Plot(
         "histograms.svg",
-        "Scores of the normal prompt by truth: share of the normal (of the abnormal) images per bin, mean over "
-        "seeds; heights compare within a row.",
+        "Scores of the normal prompt by label: share of the normal (or abnormal) images per bin, mean over "
+        "seeds; heights are comparable within a row.",
         "Histograms of the normality score for normal and abnormal images",
     )

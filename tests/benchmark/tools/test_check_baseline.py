@@ -1,4 +1,4 @@
-"""check-baseline: passes what keeps the contract and names what does not."""
+"""check-baseline: passes what meets the contract and names what does not."""
 
 from __future__ import annotations
 
