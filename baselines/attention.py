@@ -1,4 +1,4 @@
-"""Multi-head attention to tokens whose keys and values were made beforehand, and the pre-norm layer around it.
+"""Multi-head attention with a key/value cache, and the pre-norm layer around it.
 
 CARZero's head uses the layer across image and text (baselines/fusion.py), the small text tower within a text
 (baselines/towers/words.py). Parameter names follow the released checkpoints. Source: Vaswani et al., arXiv 1706.03762.
@@ -41,7 +41,8 @@ class Attention(nn.Module):
 
     With W_k, W_v a head's rows of the projections, q a query, p its attention and M the tokens, the scores
     ``q (M W_k^T)^T`` are also ``(q W_k) M^T``, and what is read, ``p (M W_v^T)``, is also ``(p M) W_v^T``: the
-    projections are taken once a token (``project``, then ``forward``) or once a query (``unprojected``).
+    projections are applied once per token (the key/value cache: ``project``, then ``forward``) or once per query
+    (``unprojected``).
     """
 
     def __init__(self, dim: int, heads: int, dropout: float) -> None:
@@ -57,7 +58,7 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(-2, -3)  # (..., S, D) -> (..., heads, S, D / heads)
 
     def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, S, D] tokens to keys and values [B, heads, S, D / heads]."""
+        """The key/value cache of [B, S, D] tokens: keys and values, each [B, heads, S, D / heads]."""
         dim = memory.shape[-1]
         both = functional.linear(memory, self.in_proj_weight[dim:], self.in_proj_bias[dim:])
         keys, values = both.chunk(2, dim=-1)

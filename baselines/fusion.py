@@ -54,8 +54,8 @@ class Memory:
     mask: Tensor | None
     """[B, 1, 1, S] bool, False where padding stands; None = all stand."""
     projected: tuple[tuple[Tensor, Tensor], ...] | None
-    """Keys and values of every layer, each [B, heads, S, D / heads], made once and asked many times; None where so few
-    queries ask that each layer had better read the tokens themselves (``Attention.unprojected``)."""
+    """The key/value cache of every layer, each [B, heads, S, D / heads]; None where there are so few queries that
+    attending to the tokens directly is cheaper (``Attention.unprojected``)."""
 
 
 class Decoder(nn.Module):
@@ -96,7 +96,7 @@ class Fusion(nn.Module):
         return cast("list[Layer]", list(self.decoder.layers))
 
     def remember(self, tokens: Tensor, mask: Tensor | None = None, asked: int | None = None) -> Memory:
-        """Tokens, and the keys and values of every layer where these pay.
+        """Tokens, and the key/value cache of every layer where it saves work.
 
         Args:
             tokens: [B, S, D].
@@ -105,7 +105,7 @@ class Fusion(nn.Module):
         """
         normed = (self.memory_norm or self.decoder_norm)(tokens)
         seen = mask[:, None, None, :] if mask is not None and self.options.mask_padding else None
-        # Multiplications of a layer: 2 S D^2 + 2 Q S D with keys and values, 2 Q D^2 + 2 Q S D heads without.
+        # Multiplications of a layer: 2 S D^2 + 2 Q S D with the cache, 2 Q D^2 + 2 Q S D heads without.
         slots, dim = tokens.shape[1:]
         if asked is not None and asked * (dim + (self.options.heads - 1) * slots) < slots * dim:
             return Memory(normed, seen, None)

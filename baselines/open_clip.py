@@ -150,7 +150,7 @@ def build(
     except (RuntimeError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(
-            f"open_clip cannot make '{name}' ({reason}); without a network, give the folder of its snapshot, with the "
+            f"open_clip cannot build '{name}' ({reason}); without a network, give the folder of its snapshot, with the "
             "`config.json` of its text tower where that is a model of the hub."
         ) from None
     if weights:

@@ -52,7 +52,7 @@ def to_own_names(weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor
     anchors = [name for name in weights if name.endswith(ANCHOR)]
     if len(anchors) != 1:
         raise ValueError(
-            f"{source} is no CARZero or OFF-CLIP checkpoint: expected one tensor named '...{ANCHOR}', found "
+            f"{source} is not a CARZero or OFF-CLIP checkpoint: expected one tensor named '...{ANCHOR}', found "
             f"{len(anchors)} among {len(weights)} (first: {next(iter(weights))})."
         )
     prefix = anchors[0].removesuffix(ANCHOR)

@@ -12,7 +12,7 @@ from benchmark.common.errors import UserError
 
 
 def end_after_the_sentence(number: int, frame: FrameType | None) -> None:
-    """SIGTERM ends the process, but not while it tells why it ends: torchrun sends it when one process is lost."""
+    """SIGTERM ends the process, but not while it says why it ends: torchrun sends it when one process is lost."""
     if not isinstance(sys.exc_info()[1], UserError):
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

@@ -68,7 +68,7 @@ def _run(parser: argparse.ArgumentParser) -> None:
 
 def _train(parser: argparse.ArgumentParser) -> None:
     _run(parser)
-    parser.add_argument("--max-minutes", type=_at_least(0.0), help="stop after a checkpoint; run again to go on")
+    parser.add_argument("--max-minutes", type=_at_least(0.0), help="stop after a checkpoint; run again to resume")
 
 
 def _check_baseline(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +81,7 @@ def _profile(parser: argparse.ArgumentParser) -> None:
 
 
 def _workspace(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", help="folder to lay out")
+    parser.add_argument("directory", help="folder to set up")
     parser.add_argument("--profile", required=True, help="a file of profiles/, without .yaml")
 
 
@@ -124,42 +124,55 @@ class Command:
 STAGES = {
     "plan": Command(
         "benchmark.planning.plan:run",
-        "validate params.yaml; write plan/",
+        "validate params.yaml and write plan/",
         supplies=lambda: {"modules": stage_modules()},
     ),
-    "materials": Command("benchmark.materials.wheels:run", "fetch and check the public material (CT, reports, boxes)"),
+    "materials": Command("benchmark.materials.wheels:run", "fetch and verify the public material (CT, reports, boxes)"),
     "raw": Command(
         "benchmark.cohort.raw:run", "render the phantom in a dataset's layout, or point to your root", _dataset
     ),
-    "prepare": Command("benchmark.cohort.prepare:run", "raw tree -> index, regions, cached images, card", _dataset),
+    "prepare": Command(
+        "benchmark.cohort.prepare:run", "raw folder -> index, regions, cached images, data card", _dataset
+    ),
     "captions": Command("benchmark.captions.stage:run", "reports -> sentences, prompted form, normal/abnormal, filter"),
     "pretrain": Command("benchmark.training.pretrain:run", "pretrain the image tower that every system starts from"),
     "train": Command(
         "benchmark.training.train:run", "train one system from one seed under the budget", _train, _live_curves
     ),
-    "score": Command("benchmark.evaluation.score:run", "zero-shot scores and grounding on all four datasets", _run),
-    "probe": Command("benchmark.evaluation.probe:run", "supervised head on the same tower: the ceiling"),
-    "measure": Command("benchmark.statistics.measure:run", "AUC, intervals, differences, claims"),
-    "report": Command("benchmark.reporting.report:run", "PDF reports and tables"),
-    "track": Command("benchmark.tracking.track:run", "upsert every run into MLflow"),
+    "score": Command(
+        "benchmark.evaluation.score:run", "compute zero-shot scores and grounding on all four datasets", _run
+    ),
+    "probe": Command(
+        "benchmark.evaluation.probe:run", "train the supervised reference: a head on the same image tower"
+    ),
+    "measure": Command("benchmark.statistics.measure:run", "compute AUC, intervals, differences and claims"),
+    "report": Command("benchmark.reporting.report:run", "write the PDF reports and tables"),
+    "track": Command("benchmark.tracking.track:run", "record every run in MLflow"),
 }
 """The stages of dvc.yaml in its order; `dvc repro` calls them."""
 TOOLS = {
-    "summary": Command("benchmark.tools.summary:run", "print the main table and where the reports lie"),
+    "summary": Command("benchmark.tools.summary:run", "print the main table and where the reports are"),
     "verify": Command("benchmark.tools.verify:run", "compare results/ with the reference results", _verify),
-    "ui": Command("benchmark.tracking.track:ui", "open MLflow on the tracked runs", _ui),
-    "doctor": Command("benchmark.tools.doctor:run", "what the roots in params.yaml hold, lack, will use and need"),
+    "ui": Command("benchmark.tracking.track:ui", "open MLflow on the recorded runs", _ui),
+    "doctor": Command(
+        "benchmark.tools.doctor:run",
+        "check the dataset roots in params.yaml: what is there, what is missing, what it needs",
+    ),
     "sheet": Command(
-        "benchmark.tools.sheet:run", "a contact sheet of the phantom, with the boxes of what was drawn", _dataset
+        "benchmark.tools.sheet:run", "draw a contact sheet of the phantom with a box round each finding", _dataset
     ),
     "profile": Command("benchmark.pipeline.profiles:run", "merge profiles/NAME.yaml into params.yaml", _profile),
-    "workspace": Command("benchmark.pipeline.workspace:run", "lay out the same pipeline in another folder", _workspace),
+    "workspace": Command("benchmark.pipeline.workspace:run", "set up the same pipeline in another folder", _workspace),
     "check-baseline": Command(
         "benchmark.tools.check_baseline:run",
-        "does a model keep the contract, before a budget is spent?",
+        "test that a model meets the contract before a budget is spent",
         _check_baseline,
     ),
-    "coverage": Command("benchmark.statistics.coverage:run", "do intervals and tests keep their promises?", _coverage),
+    "coverage": Command(
+        "benchmark.statistics.coverage:run",
+        "simulate studies: coverage of the intervals, size and power of the tests",
+        _coverage,
+    ),
 }
 COMMANDS = {**STAGES, **TOOLS}
 
@@ -170,13 +183,13 @@ REFUSED = {
     errno.EROFS: "the folder is read-only; make it writable, or work in another one",
     errno.EACCES: "access is denied; correct the permissions, or work in another folder",
     errno.EPERM: "access is denied; correct the permissions, or work in another folder",
-    errno.ENOTDIR: "a file stands where a folder is expected; move it out of the way",
-    errno.EEXIST: "a file stands where a folder is expected; move it out of the way",
-    errno.EISDIR: "a folder stands where a file is expected; move it out of the way",
-    errno.ELOOP: "its symbolic links lead in a circle; mend them",
+    errno.ENOTDIR: "there is a file where a folder is expected; move it out of the way",
+    errno.EEXIST: "there is a file where a folder is expected; move it out of the way",
+    errno.EISDIR: "there is a folder where a file is expected; move it out of the way",
+    errno.ELOOP: "its symbolic links lead in a circle; fix them",
     errno.ENAMETOOLONG: "its name is too long for this file system; work in a folder with a shorter path",
 }
-"""What the operating system refuses and its user can mend. Files are written whole or not at all (files.py)."""
+"""What the operating system refuses and its user can fix. Files are written whole or not at all (files.py)."""
 MADE = ("plan", "data", "runs", "scores", "probe", "results", "reports", "tracked.json")
 """Where stages write; what is missing there was not made yet."""
 

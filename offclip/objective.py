@@ -81,7 +81,7 @@ class SigLIP(nn.Module):
 class OffDiagonal(nn.Module):
     """The off-diagonal term alone.
 
-    ``abnormal_pairs`` is ``zero`` here: with ``ignore`` nothing would tell abnormal texts apart, so the ablation
+    ``abnormal_pairs`` is ``zero`` here: with ``ignore`` nothing would distinguish abnormal texts, so the ablation
     "without abnormal InfoNCE" would measure a model that was never asked to match abnormal pairs at all.
     """
 

@@ -71,7 +71,7 @@ class ConvTower(ImageTower):
         super().__init__()
         width = options.width
         self.dim = options.dim
-        # Two coordinate channels tell left from right and top from bottom (CoordConv, arXiv 1807.03247).
+        # Two coordinate channels distinguish left from right and top from bottom (CoordConv, arXiv 1807.03247).
         self.stem = StandardisedConv(3, width, 4, 2, 1)
         self.stages = nn.ModuleList(
             nn.Sequential(

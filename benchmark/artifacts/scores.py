@@ -32,7 +32,9 @@ def aligned(table: pd.DataFrame, image_ids: pd.Series, path: Path) -> pd.DataFra
     if "image_id" not in table:
         raise UserError(f"{path}: expected a column 'image_id', found {list(table.columns)[:5]}; {remedy}.")
     if (doubled := table["image_id"].duplicated()).any():
-        raise UserError(f"{path}, row {int(doubled.argmax())}: image '{table.image_id[doubled.argmax()]}' is doubled.")
+        raise UserError(
+            f"{path}, row {int(doubled.argmax())}: image '{table.image_id[doubled.argmax()]}' is listed twice."
+        )
     ids = pd.Index(table["image_id"])
     if len(unknown := ids.difference(image_ids)):
         raise UserError(f"{path}: image '{unknown[0]}' is not in the cohort ({len(unknown)} such); {remedy}.")

@@ -111,7 +111,7 @@ class EndpointPrompter:
     """An OpenAI-compatible server (``<url>/chat/completions``), e.g. a local vLLM.
 
     Every answer is kept under the hash of (model, instruction, text): a report is sent once, and an interrupted stage
-    goes on where it stopped. Redirects are refused: text goes to the configured address or nowhere.
+    resumes where it stopped. Redirects are refused: text goes to the configured address or nowhere.
     """
 
     timeout_seconds = 60.0

@@ -40,7 +40,7 @@ def run(dataset: str) -> None:
     written = layout.raw(dataset) / "pointer.json"
     pointer = reading.read_json(written)
     if not (isinstance(pointer, dict) and {"root", "phantom"} <= pointer.keys()):
-        raise UserError(f"{written} names no root; run {again(written)}.")
+        raise UserError(f"{written} does not name a root; run {again(written)}.")
     grounding = values.datasets[dataset].grounding or pointer.get("grounding")
     root = Path(pointer["root"])
     release = contract.reader(dataset)(

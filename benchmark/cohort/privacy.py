@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 SHORT = 4
-"""Characters in which nothing of a patient can be told."""
+"""Characters that can reveal nothing of a patient."""
 LONGEST_NAME = 64
 IDENTIFIER = re.compile(r"\d{4}|[0-9a-f]{8}")
 """What no published table or column is called."""

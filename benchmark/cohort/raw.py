@@ -46,9 +46,11 @@ def point(dataset: str, chosen: settings.DatasetSettings) -> None:
     """
     root = Path(chosen.root).expanduser()
     if not root.is_dir():
-        raise UserError(f"datasets.{dataset}.root is {chosen.root}, which is no folder; give the release's top folder.")
+        raise UserError(
+            f"datasets.{dataset}.root is {chosen.root}, which is not a folder; give the release's top folder."
+        )
     if chosen.grounding is not None and not Path(chosen.grounding).expanduser().is_file():
-        raise UserError(f"datasets.{dataset}.grounding is {chosen.grounding}, which is no file.")
+        raise UserError(f"datasets.{dataset}.grounding is {chosen.grounding}, which is not a file.")
     target = layout.raw(dataset)
     pointer = _pointer(dataset, False, str(root.resolve()), chosen.grounding, fingerprint(root))
     with files.replacing(target) as part:

@@ -77,7 +77,7 @@ def findings_of(index: pd.DataFrame) -> list[str]:
 
 
 def check_index(index: pd.DataFrame) -> pd.DataFrame:
-    """Return the index when it keeps the contract.
+    """Return the index when it meets the contract.
 
     Raises:
         UserError: the first broken rule, with column and row.
@@ -101,7 +101,7 @@ def check_index(index: pd.DataFrame) -> pd.DataFrame:
         checks=[
             pa.Check(
                 lambda table: table.groupby("patient_id")["split"].transform("nunique") == 1,
-                error="a patient stands in two splits",
+                error="a patient is in two splits",
             ),
             pa.Check(
                 lambda table: (table["split"] != "test") | table.filter(like=LABEL).isin([0, 1]).all(axis=1),
@@ -114,7 +114,7 @@ def check_index(index: pd.DataFrame) -> pd.DataFrame:
 
 
 def check_regions(regions: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
-    """Return the regions when they keep the contract and belong to images and findings of ``index``.
+    """Return the regions when they meet the contract and belong to images and findings of ``index``.
 
     Raises:
         UserError: the first broken rule, with column and row.

@@ -91,9 +91,9 @@ def read_table(path: Path, columns: Iterable[str], optional: Iterable[str] = ())
         for column in wanted:
             if column not in header:
                 found = ", ".join(map(name_shown, header[:12])) + (" ..." if len(header) > 12 else "")
-                told = [name for name in header if name_shown(name) == name]
+                public = [name for name in header if name_shown(name) == name]
                 raise UserError(
-                    f"{path}: expected a column '{column}', found {found}{nearest(column, told) or '.'} "
+                    f"{path}: expected a column '{column}', found {found}{nearest(column, public) or '.'} "
                     "The layout expected is in docs/datasets.md."
                 )
         used = [column for column in header if column in {*wanted, *optional}]
@@ -128,8 +128,8 @@ def read_json(path: Path, expected: type) -> Any:
     """Read a JSON file of a release whose top is an ``expected`` (``dict`` or ``list``).
 
     Raises:
-        UserError: it is not JSON, is nested beyond reading or larger than any such file, or something else is at its
-            top.
+        UserError: it is not JSON, is nested too deeply to be read or larger than any such file, or something else is
+            at its top.
     """
     try:
         value = json.loads(bounded.table(path, b",[{").decode())
@@ -171,5 +171,5 @@ def check_one_split(patients: pd.Series, splits: pd.Series, rows: pd.Series, pat
         first = rows[of_patient].groupby(splits[of_patient]).min().sort_index()
         raise UserError(
             f"{path}: {' and '.join(f'{row_of(int(row))} ({split})' for split, row in first.items())} are one patient; "
-            "expected each patient in one split only, or training would see evaluation patients: mend the split table."
+            "expected each patient in one split only, or training would see evaluation patients: fix the split table."
         )

@@ -45,7 +45,7 @@ def content(path: Path, largest: int = LARGEST_TABLE) -> bytes:
         UNREADABLE: it cannot be read.
     """
     if not stat.S_ISREG(os.stat(path).st_mode):  # to open a named pipe would wait for ever
-        raise OSError("it is no regular file")
+        raise OSError("it is not a regular file")
     with open(path, "rb") as file:
         start = file.read(max(map(len, PACKED)))
         file.seek(0)

@@ -13,11 +13,11 @@ __all__ = ["Stopped", "UserError", "nearest", "one_line"]
 
 
 class UserError(Exception):
-    """A problem in the input, the settings or the machine that its user can mend."""
+    """A problem in the input, the settings or the machine that its user can fix."""
 
 
 class Stopped(UserError):
-    """Nothing is wrong: the work was asked to stop, and the same command goes on with it."""
+    """Nothing is wrong: the work was asked to stop, and the same command resumes it."""
 
 
 def one_line(error: BaseException, longest: int = 200) -> str:

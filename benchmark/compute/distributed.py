@@ -40,7 +40,7 @@ def _exchange() -> Iterator[None]:
         reason = PLACE.sub("", str(error).strip()).partition(". ")[0].partition("\n")[0]
         raise UserError(
             f"Another process of this run was lost ({reason}). The last good checkpoint is kept; see what ended "
-            "that process, then run the same command again to go on."
+            "that process, then run the same command again to resume."
         ) from error
 
 

@@ -1,7 +1,7 @@
 """What changes as the budget is spent: the learning rate and the batch size.
 
 Both are pure functions of progress (0 at the start, 1 when the budget is spent), so that systems with
-dear and cheap steps pass through the same schedule, and a resumed run goes on where it was.
+expensive and cheap steps pass through the same schedule, and a resumed run continues where it was.
 One-cycle: Smith & Topin 2017, arXiv 1708.07120 (cosine form); cosine: Loshchilov & Hutter, arXiv 1608.03983.
 """
 

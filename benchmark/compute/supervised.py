@@ -1,7 +1,7 @@
 """The compared systems' image tower with one linear output per target, trained by binary cross-entropy.
 
 Two stages use it: ``pretrain`` (targets = the words of the report, where every system starts) and ``probe`` (targets =
-the training set's labels, the ceiling row of every table). No evaluation set trains it.
+the training set's labels, the supervised reference of every table). No evaluation set trains it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a training tells whoever watches it while it runs; the command line decides who does."""
+"""What a training reports to whoever watches it while it runs; the command line decides who does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m benchmark probe``: the ceiling of every table, from labels instead of text.
+"""``python -m benchmark probe``: the supervised reference of every table, from labels instead of text.
 
 (a) The systems' image tower with a supervised head, trained end to end from where they start on the training set's
 labels (compute/supervised.py), answers for every finding that has a counterpart among them. (b) A linear head on its

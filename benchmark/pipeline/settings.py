@@ -1,7 +1,7 @@
 """``params.yaml`` as typed, validated objects.
 
 Unknown keys are refused with the nearest valid name; every field says its unit. Stages read the
-part they need, so that DVC can tell which stage a change concerns (see dvc.yaml). Over 300 lines on purpose: a class
+part they need, so that DVC sees which stage a change concerns (see dvc.yaml). Over 300 lines on purpose: a class
 for each section, in the order of params.yaml, to be read beside it.
 """
 
@@ -314,7 +314,7 @@ def load(path: Path = layout.PARAMS) -> Settings:
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); restore it from the repository.") from None
     except RecursionError:
-        raise UserError(f"{path} is nested beyond reading; restore it from the repository.") from None
+        raise UserError(f"{path} is nested too deeply to be read; restore it from the repository.") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that no calendar has
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     return parse(values, Path(path))

@@ -49,9 +49,7 @@ def _check_training(chosen: settings.Settings) -> None:
     if not sizes or starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= 1:
         raise UserError(f"`training.batch_size` must start at progress 0 and rise below 1, found {sizes}.")
     if min(size for _, size in sizes) < 2:
-        raise UserError(
-            f"`training.batch_size` must be at least 2 (a pair needs another to differ from), found {sizes}."
-        )
+        raise UserError(f"`training.batch_size` must be at least 2 (a contrastive loss compares pairs), found {sizes}.")
     if training.chunk_size is not None and training.chunk_size < 1:
         raise UserError(
             f"`training.chunk_size` must be at least 1, found {training.chunk_size}; leave it out for none."
@@ -68,7 +66,7 @@ def _check_data(chosen: settings.Settings) -> None:
                 f"`phantom.studies.{dataset}` must be at least 1 where `datasets.{dataset}.root` is phantom."
             )
     for name in sorted(set(chosen.phantom.studies) - set(layout.DATASETS)):
-        raise UserError(f"`phantom.studies` names '{name}', which is no dataset{nearest(name, layout.DATASETS)}")
+        raise UserError(f"`phantom.studies` names '{name}', which is not a dataset{nearest(name, layout.DATASETS)}")
     prompter(chosen.captions, credentialed=not chosen.datasets[layout.TRAINING_DATASET].is_phantom)
 
 
@@ -79,7 +77,7 @@ def _check_system(name: str, chosen: settings.Settings) -> None:
         raise UserError(f"`systems.{name}`: a name is written in lower-case letters, digits and underscores.")
     if system.model not in (known := models()):
         raise UserError(
-            f"`systems.{name}.model`: baselines/{system.model}.py is no baseline{nearest(system.model, known)}; "
+            f"`systems.{name}.model`: baselines/{system.model}.py is not a baseline{nearest(system.model, known)}; "
             f"known: {', '.join(known)}."
         )
     if system.objective not in (known := objectives()):

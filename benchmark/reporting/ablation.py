@@ -52,16 +52,16 @@ def answer(found: Evidence, known: list[Effect], quantity: str, score: str) -> s
     said = []
     for verb, side, sign in (("raise", "above", 1), ("lower", "below", -1)):
         moved = [
-            f"{effect.before} → {effect.after} ({found.label(effect.a)} against {found.label(effect.b)}) by "
-            f"{tables.estimate(row, sign=True)}"
+            f"{names.readable(f'{effect.before} → {effect.after}')} ({found.label(effect.a)} against "
+            f"{found.label(effect.b)}) by {tables.estimate(row, sign=True)}"
             for effect, row in sure
             if row["estimate"] * sign > 0
         ]
         if moved:
             verb += "s" if len(moved) == 1 else ""
             said.append(f"{len(moved)} {verb} it with an interval {side} zero: {'; '.join(moved)}")
-    moves = ". ".join(said) if said else "none moves it with an interval that excludes zero"
-    return f"{names.quantity(quantity)}: of {len(measured)} single changes {moves}."
+    moves = ". ".join(said) if said else "none changes it with an interval that excludes zero"
+    return f"{names.quantity(quantity)}: of {len(measured)} single changes, {moves}."
 
 
 def members(found: Evidence) -> tuple[str, ...]:
@@ -85,9 +85,9 @@ def parts_table(found: Evidence, systems: tuple[str, ...]) -> Table:
     records = [{"system": s, "label": found.label(s), **parts(found.settings.systems[s])} for s in systems]
     return tables.table(
         "ablation_parts",
-        "The rows of the ablation and the parts they are made of.",
+        "The systems of the ablation and their parts.",
         [Column("System", "left"), *[Column(part.capitalize(), "left") for part in PARTS]],
-        [[r["label"], *[r[part] for part in PARTS]] for r in records],
+        [[r["label"], *[names.readable(r[part]) for part in PARTS]] for r in records],
         pd.DataFrame(records),
     )
 
@@ -98,8 +98,8 @@ def effects_table(found: Evidence, known: list[Effect]) -> Table:
     for effect in known:
         shown: list[Cell | str] = [
             effect.part.capitalize(),
-            f"{effect.before} → {effect.after}",
-            f"{found.label(effect.a)} − {found.label(effect.b)}",
+            names.readable(f"{effect.before} → {effect.after}"),
+            f"{found.label(effect.a)} minus {found.label(effect.b)}",
         ]
         for quantity, score in QUANTITIES:
             row = difference(found, effect, quantity, score, OVERALL)
@@ -121,8 +121,8 @@ def effects_table(found: Evidence, known: list[Effect]) -> Table:
         ],
         cells,
         pd.DataFrame(records),
-        note="Bold: the interval excludes zero. A positive effect on false negatives is a loss. The same part measured "
-        "beside other parts appears in several rows; where the rows disagree the parts interact.",
+        note="Bold: the interval excludes zero. A positive effect on the false-negative rate is a loss. The same "
+        "change appears in several rows, each beside different other parts; where they disagree, the parts interact.",
         group_by=0,
     )
 
@@ -135,7 +135,7 @@ def interaction_table(found: Evidence) -> Table:
         data = data[[named in QUANTITIES for named in zip(data["quantity"], data["score"], strict=True)]]
     cells = [
         [
-            str(row["effect"]),
+            names.readable(row["effect"]),
             names.quantity(row["quantity"]),
             tables.estimate(row, sign=True),
             tables.p_value(row.get("p", float("nan"))),
@@ -144,7 +144,7 @@ def interaction_table(found: Evidence) -> Table:
     ]
     return tables.table(
         "ablation_interaction",
-        "Interaction: how much the effect of one part changes beside another, mean over the datasets.",
+        "Interaction: how much the effect of one change depends on another, mean over the datasets.",
         [
             Column("Interaction", "left"),
             Column("Quantity", "left"),

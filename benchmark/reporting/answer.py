@@ -97,7 +97,7 @@ def by_dataset(found: Evidence) -> Table:
 
 
 def costs(found: Evidence) -> Table:
-    """What the method costs or brings besides: differences in everything else."""
+    """What the method costs or gains elsewhere: differences in the other quantities."""
     cells: tables.Cells = []
     records = []
     a, b = pair(found) or ("", "")
@@ -110,7 +110,7 @@ def costs(found: Evidence) -> Table:
         records += [{**row, "reading": said if d == OVERALL else ""} for d, row in rows.items() if row]
     return tables.table(
         "costs",
-        "What it costs, or brings, besides: "
+        "The other quantities: "
         + (f"{found.label(a)} minus {found.label(b)}." if a else "no pair of systems to compare."),
         [
             Column("Quantity", "left"),
@@ -120,8 +120,8 @@ def costs(found: Evidence) -> Table:
         ],
         cells,
         pd.DataFrame(records),
-        note="Bold: significant. Errors at the threshold with the greatest Youden index on the training set's "
-        "validation split.",
+        note="Bold: significant. Error rates are taken at the threshold with the greatest Youden index on the "
+        "validation split of the training set.",
     )
 
 
@@ -134,7 +134,7 @@ def _question(found: Evidence) -> str:
 
 def _headline(found: Evidence) -> str:
     if (systems := pair(found)) is None:
-        return "The compared systems do not include both OFF-CLIP and CARZero; the main table shows what is there."
+        return "The compared systems do not include both OFF-CLIP and CARZero; the main table shows those compared."
     a, b = (found.label(s) for s in systems)
     row = _difference(found, "normal_auc", "prompt", OVERALL)
     if row is None:
@@ -149,8 +149,8 @@ def _headline(found: Evidence) -> str:
 
 
 def _price(found: Evidence) -> str:
-    """What grew worse, or better, beside the answer: the quantities of ``COSTS`` whose difference is significant."""
-    if pair(found) is None:
+    """What else is worse, or better: the quantities of ``COSTS`` whose difference is significant."""
+    if (systems := pair(found)) is None:
         return ""
     level = found.settings.statistics.level
     said: dict[str, list[str]] = {"worse": [], "better": []}
@@ -158,10 +158,10 @@ def _price(found: Evidence) -> str:
         row = _difference(found, quantity, score, OVERALL)
         if row is not None and (verdict := reading(row, level, more_is_better)) in said:
             said[verdict].append(f"{words[0].lower()}{words[1:]} ({tables.estimate(row, sign=True)})")
-    parts = [f"it is {verdict} in {names.join(listed)}" for verdict, listed in said.items() if listed]
+    parts = [f"is {verdict} in {names.join(listed)}" for verdict, listed in said.items() if listed]
     if not parts:
-        return "Nothing else that was measured differs significantly over the four datasets."
-    return f"Besides, over the four datasets, {'; '.join(parts)}."
+        return "None of the other quantities differs significantly over the four datasets."
+    return f"Of the other quantities, over the four datasets, {found.label(systems[0])} {'; it '.join(parts)}."
 
 
 def _difference_cell(found: Evidence, row: select.Row | None, whole: bool) -> Cell:
@@ -185,10 +185,10 @@ def _banner(found: Evidence) -> str:
     if not phantom:
         return "PUBLISHED DATASETS: every number was measured on the published releases named in the data cards."
     if len(phantom) < len(found.cards):
-        return f"PARTLY PHANTOM: {names.join(phantom)} are rendered; the others are the published releases."
+        return f"PARTLY PHANTOM: the images of {names.join(phantom)} are rendered; the others are published releases."
     return (
-        "PHANTOM: every image was rendered from one public CT with drawn findings. The numbers compare methods under "
-        "a controlled budget; they say nothing about performance on patients."
+        "PHANTOM: every image was rendered from one public CT with simulated findings. The numbers compare methods "
+        "under a controlled budget; they say nothing about performance on patients."
     )
 
 

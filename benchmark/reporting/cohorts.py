@@ -51,12 +51,12 @@ def counts(found: Evidence) -> Table:
         ],
         cells,
         pd.DataFrame(records),
-        note="Cluster: what the bootstrap resamples; an image where the release names no patient.",
+        note="Cluster: the unit that the bootstrap resamples; the image where the release does not identify patients.",
     )
 
 
 def exclusions(found: Evidence) -> Table:
-    """What was left out of each cohort, and why."""
+    """What was excluded from each cohort, and why."""
     records = [
         {"dataset": name, "reason": e["reason"], "count": e["count"], "examples": ", ".join(e.get("examples", [])[:2])}
         for name in layout.DATASETS
@@ -74,7 +74,7 @@ def exclusions(found: Evidence) -> Table:
     ]
     return tables.table(
         "exclusions",
-        "What was left out, and why.",
+        "What was excluded, and why.",
         [
             Column("Dataset", "left"),
             Column("Reason", "left", wide=1),
@@ -103,8 +103,8 @@ def prevalence(found: Evidence) -> Table:
             cells.append([names.dataset(name), listed])
     return tables.table(
         "prevalence",
-        "Positives of every finding.",
-        [Column("Dataset", "left"), Column("Finding and positives", "left", wide=1)],
+        "Positive images of every finding.",
+        [Column("Dataset", "left"), Column("Finding and number of positive images", "left", wide=1)],
         cells,
         pd.DataFrame(records),
     )

@@ -14,7 +14,7 @@ from benchmark.reporting.tables import Column, Table
 
 DATASET, SYSTEM = Column("Dataset", "left"), Column("System", "left")
 ERRORS = ("false_positive_rate", "false_negative_rate")
-FORMS = ("percentile", "logit", "bca")
+FORMS = {"percentile": "Percentile", "logit": "Logit", "bca": "BCa"}
 CHECKS = {"coverage": "Coverage", "rejection": "Rejection", "power": "Power"}
 QUALITY = ("average_precision", "brier", "ece")
 
@@ -37,13 +37,14 @@ def operating(found: Evidence) -> Table:
         [DATASET, SYSTEM, *heads],
         cells,
         data,
-        note="FP: normals called abnormal; FN: abnormals called normal. No threshold has seen an evaluation image.",
+        note="FP: share of normal images called abnormal; FN: share of abnormal images called normal. No evaluation "
+        "image was used to choose a threshold.",
         group_by=0,
     )
 
 
 def wordings(found: Evidence) -> Table:
-    """Normal AUC under each wording of the normal prompt: how much the words alone move it."""
+    """Normal AUC under each wording of the normal prompt: how much the wording alone changes it."""
     data = select.rows(
         found.results["auc"], seed="all", quantity="normal_auc", finding="", progress=1.0, system=found.systems
     )
@@ -62,13 +63,13 @@ def wordings(found: Evidence) -> Table:
         [DATASET, Column("Wording", "left"), *[Column(found.label(s)) for s in found.systems]],
         cells,
         data,
-        note="Only the published wording enters the comparison; the others show how far words could move it.",
+        note="Only the published wording enters the comparison; the others show how much the wording could change it.",
         group_by=0,
     )
 
 
 def per_finding(found: Evidence) -> Table:
-    """Abnormal AUC and pointing game of each finding, beside what the supervised probe reaches."""
+    """Abnormal AUC and pointing game of each finding, beside the supervised reference."""
     auc = select.rows(found.results["auc"], seed="all", progress=1.0, system=found.systems)
     auc = auc[auc["finding"] != ""] if not auc.empty else auc
     pointing = select.rows(found.results["grounding"], seed="all", measure="pointing", size="all", system=found.systems)
@@ -92,17 +93,17 @@ def per_finding(found: Evidence) -> Table:
     data = pd.concat([auc, pointing[pointing["finding"] != ""] if not pointing.empty else pointing], ignore_index=True)
     return tables.table(
         "per_finding",
-        "Each finding: AUC, pointing game (point), its chance level, and the supervised probe.",
-        [DATASET, Column("Finding", "left"), Column("Positives"), *heads, Column("chance"), Column("probe")],
+        "Each finding: AUC, pointing game (point), its chance level, and the AUC of the supervised reference.",
+        [DATASET, Column("Finding", "left"), Column("Positives"), *heads, Column("chance"), Column("reference")],
         cells,
         data,
-        note="Findings that the probe cannot see cannot tell systems apart.",
+        note="Findings that the supervised reference cannot detect cannot distinguish systems.",
         group_by=0,
     )
 
 
 def undefined(found: Evidence) -> Table:
-    """Findings with too few positives: listed, never dropped in silence."""
+    """Findings with too few positives: listed, never dropped silently."""
     data = found.results["undefined"]
     cells = [
         [names.dataset(r["dataset"]), str(r["finding"]), tables.count(r["positives"]), str(r["reason"])]
@@ -143,18 +144,18 @@ def grounding(found: Evidence) -> Table:
             *[Column(names.quantity(m)) for m in ("pointing", "cnr", "miou")],
             *[Column(size) for size in ("small", "medium", "large")],
             Column("chance"),
-            Column("truth", "left"),
+            Column("ground truth", "left"),
         ],
         cells,
         data,
         note="Small, medium, large: pointing game by tercile of the region's size. Numbers that rest on different "
-        "kinds of truth must not be compared with one another.",
+        "kinds of ground truth must not be compared with one another.",
         group_by=0,
     )
 
 
 def embedding(found: Evidence) -> Table:
-    """How tightly normal images lie together, and how the blocks of the pair matrix score."""
+    """How tightly normal images cluster, and how the blocks of the pair matrix score."""
     data = select.rows(found.results["embedding"], seed="all", system=found.systems)
     measures = list(dict.fromkeys(data["measure"])) if not data.empty else []
     cells = []
@@ -169,7 +170,7 @@ def embedding(found: Evidence) -> Table:
         [Column("Measure", "left"), *[Column(found.label(s)) for s in found.systems]],
         cells,
         data,
-        note="Logits in standard deviations of the whole pair matrix, from its mean.",
+        note="Logits are standardised: deviation from the mean of the whole pair matrix, in its standard deviations.",
     )
 
 
@@ -211,21 +212,22 @@ def promises(found: Evidence) -> Table:
         [
             Column("Check", "left"),
             Column("Setting", "left", wide=1),
-            *[Column(form) for form in FORMS],
+            *[Column(words) for words in FORMS.values()],
             Column("Studies"),
             Column("Kept", "center"),
         ],
         cells,
         data,
-        note="Coverage: share of 95 % intervals that hold the true AUC; promised 0.93 to 0.97. Rejection: share of "
-        "equal systems told apart at 5 %; promised at most 0.06. Power: share of true differences found; no promise. "
-        f"This report's intervals are of the form {found.settings.statistics.interval}; Kept speaks of it.",
+        note="Coverage: share of 95 % intervals that contain the true AUC; promised 0.93 to 0.97. Rejection: share of "
+        "equal systems declared different at 5 %; promised at most 0.06. Power: share of true differences detected; "
+        f"no promise. The intervals of this report have the form {FORMS[found.settings.statistics.interval]}; the "
+        "column Kept refers to it.",
         group_by=0,
     )
 
 
 def seeds(found: Evidence, systems: tuple[str, ...] = (), name: str = "seeds") -> Table:
-    """Every training seed apart: what the means hide."""
+    """Every training seed: what the means hide."""
     systems = systems or found.systems
     data = select.rows(found.results["auc"], finding="", progress=1.0, score=("prompt", ""), system=systems)
     if not data.empty:
@@ -239,7 +241,7 @@ def seeds(found: Evidence, systems: tuple[str, ...] = (), name: str = "seeds") -
         cells.append(shown)
     return tables.table(
         name,
-        "Each training seed apart, intervals over patients.",
+        "Each training seed, with intervals over patients.",
         [DATASET, SYSTEM, Column("Seed", "center"), Column("Normal AUC"), Column("Abnormal AUC")],
         cells,
         data,

@@ -43,7 +43,7 @@ def sharing(found: Evidence) -> str:
         return ""
     return (
         f"WARNING: share_examples is set for {names.join([names.dataset(name) for name in found.shared])}. This report "
-        "shows images and identifiers of patients; the data use agreement decides who may see it."
+        "shows images and identifiers of patients; the data use agreement determines who may see it."
     )
 
 

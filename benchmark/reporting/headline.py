@@ -15,8 +15,8 @@ from benchmark.reporting import names, tables
 from benchmark.reporting.tables import Cell, Column, Table
 
 REFERENCES = Path(__file__).parent / "references.csv"
-CEILING = "Probe (ceiling)"
-CEILED = ("normal_auc", "abnormal_auc", "abnormal_auc_visible")
+REFERENCE = "Supervised reference"
+REFERRED = ("normal_auc", "abnormal_auc", "abnormal_auc_visible")
 """Headline quantities that the supervised probe has too."""
 
 
@@ -45,9 +45,9 @@ def verdicts(found: Evidence) -> Table:
         Column("Published claim", "left", wide=5),
         Column("Published"),
         Column("Measured here"),
-        Column("On", "left"),
+        Column("Dataset", "left"),
         Column("Verdict", "left"),
-        Column("Datasets apart, or note", "left", wide=3),
+        Column("Single datasets, or note", "left", wide=3),
     ]
     return tables.table(
         "verdicts",
@@ -55,8 +55,8 @@ def verdicts(found: Evidence) -> Table:
         columns,
         cells,
         pd.DataFrame(kept),
-        note="Direction only: the sign holds, the magnitude is not tested or not met; a magnitude published on real "
-        "radiographs is never tested on PHANTOM images. Every dataset apart is in the appendix.",
+        note="Direction only: the sign agrees, the magnitude is not tested or not met; a magnitude published on real "
+        "radiographs is never tested on PHANTOM images. Verdicts for every dataset are in the appendix.",
     )
 
 
@@ -96,7 +96,7 @@ def _apart(rows: Sequence[select.Row]) -> str:
 
 
 def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "main") -> Table:
-    """Dataset x system: normal AUC, abnormal AUC (all and visible findings), pointing game with chance, the ceiling."""
+    """Dataset x system: normal and abnormal AUC (all, visible findings), pointing game; the supervised reference."""
     systems = systems or found.systems
     level = found.settings.statistics.level
     published = pd.read_csv(REFERENCES)
@@ -127,10 +127,10 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
             shown.append(tables.number(pointing["chance"]) if pointing else tables.MISSING)
             shown.append(tables.number(reference["value"]) if reference else tables.MISSING)
             cells.append(shown)
-        ceiling = {q: select.one(found.results["ceiling"], dataset=dataset, quantity=q, finding="") for q in CEILED}
+        ceiling = {q: select.one(found.results["ceiling"], dataset=dataset, quantity=q, finding="") for q in REFERRED}
         if any(ceiling.values()):
             reached = [_cell(row) for row in ceiling.values()]
-            cells.append([names.dataset(dataset), CEILING, *reached, *[tables.MISSING] * 3])
+            cells.append([names.dataset(dataset), REFERENCE, *reached, *[tables.MISSING] * 3])
             records += [_record(dataset, "probe", q, row) for q, row in ceiling.items() if row is not None]
     columns = [
         Column("Dataset", "left"),
@@ -148,11 +148,11 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
         columns,
         cells,
         pd.DataFrame(records),
-        note="Abnormal AUC: macro over all findings; visible findings: over those that the supervised probe can tell. "
-        "Bold: significantly better than every other system on that dataset (paired bootstrap, Holm-adjusted "
-        "where declared). Chance: share of the image that the regions cover. *Published: macro AUC over findings "
-        "that the paper reports on the real dataset (CARZero, arXiv 2402.17417, as reprinted in arXiv 2504.07416; "
-        "CheXpert over 5 findings).",
+        note="Abnormal AUC: macro over all findings; visible findings: over those that the supervised reference "
+        "detects. Bold: significantly better than every other system on that dataset (paired bootstrap, Holm-adjusted "
+        "where declared). Chance: share of the image that the ground-truth regions cover. *Published: macro AUC over "
+        "findings that the paper reports on the real dataset (CARZero, arXiv 2402.17417, as reprinted in arXiv "
+        "2504.07416; CheXpert over 5 findings).",
         group_by=0,
     )
 
@@ -198,8 +198,8 @@ def differences(found: Evidence) -> Table:
         data,
         group_by=0,
         note="Bold: significant after Holm's adjustment within the declared family, or, outside it, an interval that "
-        "excludes zero. A positive false-positive or false-negative difference is a loss; thresholds other than "
-        "Youden's are in tables/differences.csv.",
+        "excludes zero. A positive difference in false-positive or false-negative rate is a loss; thresholds other "
+        "than Youden's are in tables/differences.csv.",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from benchmark.artifacts.columns import OVERALL
 
 DATASETS = {
@@ -19,8 +21,8 @@ QUANTITIES = {
     "pointing": "Pointing game",
     "cnr": "Contrast-to-noise ratio",
     "miou": "Mean IoU",
-    "false_positive_rate": "False positives on normals",
-    "false_negative_rate": "False negatives",
+    "false_positive_rate": "False-positive rate",
+    "false_negative_rate": "False-negative rate",
     "average_precision": "Average precision",
     "brier": "Brier score",
     "ece": "Calibration error (ECE)",
@@ -46,6 +48,20 @@ GEOMETRY = {
     "logit_abnormal_abnormal": "Logit of an abnormal image and another abnormal caption",
     "logit_diagonal": "Logit of an image and its own caption",
 }
+PARTS = {
+    "info_nce": "InfoNCE",
+    "info_nce_off_diagonal": "InfoNCE + off-diagonal term",
+    "off_diagonal": "off-diagonal term alone",
+    "off_clip": "OFF-CLIP",
+    "siglip": "SigLIP",
+    "clip": "CLIP",
+    "carzero": "CARZero",
+    "gloria": "GLoRIA",
+    "convirt": "ConVIRT",
+    "open_clip": "OpenCLIP",
+    "published": "released model",
+}
+"""Objectives and models that the repository ships; the name of any other is shown as words."""
 TRUTHS = {"box": "boxes", "mask": "masks", "zone": "lung zones", "none": "none"}
 
 
@@ -69,6 +85,15 @@ def score(key: str) -> str:
 def rule(key: str) -> str:
     """How a threshold was fitted; "" where there is none."""
     return RULES.get(key, "")
+
+
+def readable(parts: str) -> str:
+    """``objective: info_nce → off_clip (model carzero)`` -> ``objective: InfoNCE → OFF-CLIP (model CARZero)``.
+
+    Args:
+        parts: what `pipeline.effects` writes of a system or an effect; words within a path are left alone.
+    """
+    return re.sub(r"(?<![\w./-])\w+(?![\w./-])", lambda word: PARTS.get(word[0], word[0].replace("_", " ")), parts)
 
 
 def join(parts: list[str]) -> str:

@@ -17,7 +17,7 @@ def build(found: Evidence) -> Table:
     """Commit, dvc.lock hash, settings hash, cohort fingerprints, versions, hardware; no time of day."""
     values = {
         "Commit of the code": provenance.commit(),
-        "dvc.lock up to the stage measure": provenance.lock_hash(),
+        "dvc.lock (up to stage measure)": provenance.lock_hash(),
         "params.yaml": provenance.params_hash(),
     }
     values |= {f"Cohort {names.dataset(name)}": str(card["fingerprint"]) for name, card in found.cards.items()}

@@ -18,7 +18,7 @@ from benchmark.common import files
 Align = Literal["left", "center", "right"]
 MISSING = "–"
 PAGE_ROWS = 50
-"""Rows of a printed page; a LaTeX table with more goes on overleaf."""
+"""Rows of a printed page; a LaTeX table with more continues on the next page."""
 LINE_CHARACTERS = {"small": 95, "footnotesize": 112, "scriptsize": 135}
 """LaTeX's type sizes, and the characters that fit a line of an A4 page with room between columns."""
 LEAST_PROSE = 0.4
@@ -153,7 +153,7 @@ def table(
 
 
 def to_typst(value: Table) -> dict[str, Any]:
-    """The JSON that ``house.typ`` lays out."""
+    """The JSON that ``layout.typ`` lays out."""
     return {
         "name": value.name,
         "caption": value.caption,

@@ -13,18 +13,18 @@ from benchmark.reporting.tables import Column, Table
 
 BOUNDS = ("estimate", "low", "high")
 QUALITY = {
-    "classifier: accuracy": "Sentences that the classifier calls rightly",
-    "classifier: accuracy unseen": "the same, of sentences that no training report holds",
+    "classifier: accuracy": "Accuracy of the sentence classifier",
+    "classifier: accuracy unseen": "the same, on sentences that occur in no training report",
     "classifier: accuracy occurrence weighted": "the same, weighted by how often a sentence occurs",
     "classifier: sensitivity abnormal": "Abnormal sentences called abnormal (sensitivity)",
     "classifier: specificity normal": "Normal sentences called normal (specificity)",
     "classifier: normal among kept": "Normal sentences among those that it would keep",
-    "alternatives: rules": "Called rightly by negation rules instead",
-    "alternatives: study label": "Called rightly by a classifier that learns each study's label for all its sentences",
+    "alternatives: rules": "Accuracy of negation rules instead",
+    "alternatives: study label": "Accuracy of a classifier that learns each study's label for all its sentences",
     "filter: sentences": "Sentences of the training reports",
-    "filter: sentences of abnormal studies": "Sentences of their abnormal reports",
-    "filter: removed": "of these removed by the filter",
-    "filter: removed share of abnormal studies": "the share that is removed",
+    "filter: sentences of abnormal studies": "Sentences of the abnormal reports",
+    "filter: removed": "of these, removed by the filter",
+    "filter: removed share of abnormal studies": "share removed",
     "filter: agreement with study label": "Reports whose pair label agrees with the study's own label",
     "filter: abnormal label called normal": "Abnormal studies whose pair label is normal",
     "filter: normal label called abnormal": "Normal studies whose pair label is abnormal",
@@ -36,7 +36,7 @@ QUALITY = {
 
 
 def quality(found: Evidence) -> Table:
-    """How well sentences are told normal from abnormal, and what the filter removed."""
+    """How well normal sentences are distinguished from abnormal ones, and what the filter removed."""
     records = _measured(found.quality)
     measured = {str(r["quantity"]): r for r in records}
     cells = [
@@ -46,8 +46,8 @@ def quality(found: Evidence) -> Table:
     ]
     return tables.table(
         "text_filter",
-        "The sentence classifier on hand-labelled sentences of held-out reports, and what filter and prompting did to "
-        "the training reports.",
+        "The sentence classifier on hand-labelled sentences of held-out reports, and what the filter and the prompting "
+        "did to the training reports.",
         [Column("Quantity", "left"), Column("Value [95 % Wilson interval]"), Column("n")],
         cells,
         pd.DataFrame(records),

@@ -3,7 +3,7 @@
 claims.yaml names each claim, its source, the published number, the quantity that tests it and the rule; this
 module reads it and judges. On PHANTOM images no magnitude is ever called reproduced: the best verdict there
 is "direction only". An interval on the wrong side and one that decides nothing are both "not reproduced"; the
-note tells them apart.
+note distinguishes them.
 """
 
 from __future__ import annotations
@@ -106,15 +106,18 @@ def verdict(claim: Claim, estimate: float, low: float, high: float, phantom: boo
     if claim.rule == "value":
         inside = low <= (claim.published or 0.0) <= high
         if phantom:
-            return NOT_TESTABLE, "a published magnitude cannot be met on PHANTOM images"
+            return NOT_TESTABLE, "published magnitudes are not tested on PHANTOM images"
         return (REPRODUCED, "") if inside else (NOT_REPRODUCED, "published number outside the interval")
     bound = -claim.margin if claim.rule == "not_worse" else 0.0
     if high <= bound:
-        return NOT_REPRODUCED, "contradicted: the whole interval lies on the other side"
+        return NOT_REPRODUCED, "contradicted: the whole interval lies on the opposite side"
     if low <= bound:
-        return NOT_REPRODUCED, "undecided: the interval holds both signs" if not bound else "undecided at this margin"
+        return (
+            NOT_REPRODUCED,
+            "undecided: the interval contains zero" if not bound else "undecided: the interval contains the margin",
+        )
     if phantom:
-        return DIRECTION, "PHANTOM: the direction alone is tested"
+        return DIRECTION, "PHANTOM: only the direction is tested"
     if claim.published is not None and not low <= claim.published <= high:
         return DIRECTION, "the published magnitude lies outside the interval"
     return REPRODUCED, ""

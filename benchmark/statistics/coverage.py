@@ -154,7 +154,7 @@ def coverage(scenario: Scenario, simulations: int) -> list[dict[str, object]]:
 def rejections(
     check: str, scenario: Scenario, second: float, simulations: int, verdict: Callable[[float], bool | None]
 ) -> list[dict[str, object]]:
-    """Share of studies in which the paired test at 5 % tells two systems apart.
+    """Share of studies in which the paired test at 5 % distinguishes two systems.
 
     Args:
         check: ``rejection`` or ``power``.

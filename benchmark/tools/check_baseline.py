@@ -1,4 +1,4 @@
-"""``python -m benchmark check-baseline NAME``: does a model keep the contract, before anyone spends a budget on it?
+"""``python -m benchmark check-baseline NAME``: does a model meet the contract, before anyone spends a budget on it?
 
 Each check is one function of a subject (a built model, images, texts) that returns what it found or raises
 ``Broken``; the contract is baselines/base.py, the explanation docs/adding-a-baseline.md.
@@ -273,7 +273,7 @@ def subject_of(name: str, values: settings.Settings) -> Subject:
         at = traceback.extract_tb(error.__traceback__)[-1]
         raise UserError(
             f"{name} could not be built: {one_line(error, 300)} "
-            f"({at.filename}, line {at.lineno}); mend it before training."
+            f"({at.filename}, line {at.lineno}); fix it before training."
         ) from None
     return Subject(build, system.objective, system.objective_options, values.cohort.size)
 
@@ -311,7 +311,7 @@ def run(name: str) -> int:
         failed += not passed
         say(f"{'ok  ' if passed else 'FAIL'} {title}: {found}")
     say(
-        f"{name} keeps the contract."
+        f"{name} meets the contract."
         if not failed
         else f"{name} breaks the contract in {failed} of {len(CHECKS)} checks."
     )

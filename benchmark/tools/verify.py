@@ -108,7 +108,9 @@ def run(update: bool = False) -> int:
         say(f"  and {rest} more")
     reasons = explain(files.read_json(REFERENCE / PROVENANCE), _snapshot(found))
     if agreement.disagreements:
-        say("Likely why: " + ("; ".join(reasons) or "nothing that was recorded differs, so please report this") + ".")
+        say(
+            "Likely reason: " + ("; ".join(reasons) or "nothing that was recorded differs, so please report this") + "."
+        )
     return 1 if agreement.disagreements else 0
 
 

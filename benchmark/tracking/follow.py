@@ -122,7 +122,7 @@ def follow(inbox: SimpleQueue[Message]) -> None:
             # MLflow raises its own, SQLAlchemy's, requests' and the file system's errors: all mean "no store".
             ask_again = time.monotonic() + PAUSE_SECONDS
             if not said:
-                _say(f"no live curves, and the training goes on without them: {one_line(error)}")
+                _say(f"no live curves; training continues without them: {one_line(error)}")
             said = True
 
 

@@ -121,7 +121,10 @@ class Curves:
         if follower.end(FINISH_SECONDS):
             self._repeat(follower.hear())
         else:
-            say(f"MLflow: the live curves are incomplete: the store did not take the end in {FINISH_SECONDS:g} s.")
+            say(
+                "MLflow: the live curves are incomplete: the store did not accept the last points within "
+                f"{FINISH_SECONDS:g} s."
+            )
 
     def _send(self, numbers: Mapping[str, float]) -> None:
         now, (before, samples) = time.monotonic(), self._before

@@ -1,6 +1,6 @@
 """The numbers and curves of a tracked run, named so that MLflow's charts make sense as they open.
 
-MLflow opens a section of charts for everything before a name's last slash, by the alphabet. So the means over the
+MLflow opens a section of charts for everything before a name's last slash, in alphabetical order. So the means over the
 datasets are `all/...`, each dataset's few headline numbers `vindr_cxr/...`, and their bounds, the other scores and
 wordings `vindr_cxr detail/...`.
 """

@@ -80,7 +80,7 @@ def _check_database(uri: str) -> None:
 def _make_database(uri: str) -> None:
     """Make a local database that is missing, all its tables or none.
 
-    MLflow makes them one by one and goes on from no half: killed in between, the database would be refused for ever.
+    MLflow makes them one by one and cannot complete a half-made database: killed in between, it would refuse it always.
     """
     from mlflow import MlflowClient
 

@@ -1,6 +1,6 @@
 """A run in progress: ``runs/.state/<system>-<seed>/`` holds its last checkpoint and the files it will leave.
 
-It lies outside the folder that DVC deletes before a stage, so ``kill -9`` and ``dvc repro`` again goes on where
+It lies outside the folder that DVC deletes before a stage, so ``kill -9`` and ``dvc repro`` again resume where
 the checkpoint was. Checkpoints are whole or absent (files.replacing), are read without unpickling
 code (``weights_only``), and belong to one plan, seed and data: another's is refused. Only finite
 losses are ever checkpointed, so the last one is always good.
@@ -72,7 +72,7 @@ class StateFolder:
             torch.save({"identity": self.identity, **state}, part)
 
     def load(self) -> dict[str, Any] | None:
-        """The checkpoint to go on from; None where there is none, or where it is of another plan or data (said)."""
+        """The checkpoint to resume from; None where there is none, or where it is of another plan or data (said)."""
         if not self.checkpoint.exists():
             shutil.rmtree(self.outputs, ignore_errors=True)  # snapshots of a run that was killed before its first one
             return None
@@ -80,10 +80,10 @@ class StateFolder:
             state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         except Exception as error:
             raise UserError(
-                f"{self.checkpoint} cannot be read ({type(error).__name__}); delete {self.root} to start anew."
+                f"{self.checkpoint} cannot be read ({type(error).__name__}); delete {self.root} to start again."
             ) from error
         if state.pop("identity", None) != self.identity:
-            say(f"{self.checkpoint} belongs to another plan, seed or data: refused, training from the start.")
+            say(f"{self.checkpoint} belongs to another plan, seed or data: ignored, training from the start.")
             shutil.rmtree(self.root)
             return None
         return state

@@ -35,7 +35,7 @@ class Interruption:
         self._caught = number
 
     def reason(self) -> str | None:
-        """Why to stop now, as the beginning of a sentence; None to go on."""
+        """Why to stop now, as the beginning of a sentence; None to continue."""
         if self._caught is not None:
             return f"Stopped by {signal.Signals(self._caught).name}"
         if self._deadline is not None and time.monotonic() >= self._deadline:

@@ -157,7 +157,7 @@ class Run:
 
         Raises:
             UserError: the loss is not finite, the disk is full, another process was lost, or (Stopped) the run
-                was asked to stop; the checkpoint says where to go on.
+                was asked to stop; the checkpoint says where to resume.
         """
         if state := self.folder.load():
             self._restore(state)
@@ -177,12 +177,10 @@ class Run:
                 if reason:
                     raise Stopped(
                         f"{reason} after step {self.account.steps} ({self.account.progress:.1%} of the budget); "
-                        "run the same command again to go on."
+                        "run the same command again to resume."
                     )
         if not self.account.steps:
-            raise UserError(
-                f"`budget.amount` {self.limits.amount:g} {self.limits.unit} does not pay for a single step."
-            )
+            raise UserError(f"`budget.amount` {self.limits.amount:g} {self.limits.unit} does not cover a single step.")
 
     def _agree(self, interruption: Interruption) -> str | None:
         """Stop on all processes when one is asked to."""

@@ -1,7 +1,7 @@
 """``python -m benchmark train --system X --seed N``: one run, from its plan to ``runs/<system>-<seed>/``.
 
 The same command under ``torchrun`` uses several processes (docs/cluster.md). Interrupted at any moment
-and started again, it goes on from its last checkpoint.
+and started again, it resumes from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -120,12 +120,12 @@ def run(system: str, seed: int, max_minutes: float | None = None, watcher: Watch
         watcher: shows the curves while the model trains.
 
     Raises:
-        UserError: something to mend, or the run was stopped and can be gone on with.
+        UserError: something to fix, or the run was stopped and can be resumed.
     """
     plan = Plan.read(system)
     device, training = computing.setup(plan.training)
     world = distributed.start(device)
-    # torchrun sends SIGTERM to the others when it loses a process: what happened is told first.
+    # torchrun sends SIGTERM to the others when it loses a process: what happened is said first.
     with Interruption(max_minutes) as interruption:
         try:
             if plan.values["checkpoint"]:

@@ -113,7 +113,7 @@ def test_an_alias_with_other_values_and_a_foreign_file_are_refused(released: dic
     other = dict(released) | {"fusion_module.decoder.norm.bias": torch.zeros(768)}
     with pytest.raises(ValueError, match=r"decoder\.norm\.bias and decoder_norm\.bias differ"):
         published.to_own_names(other, "x.ckpt")
-    with pytest.raises(ValueError, match=r"x\.ckpt is no CARZero or OFF-CLIP checkpoint.*first: visual\.proj"):
+    with pytest.raises(ValueError, match=r"x\.ckpt is not a CARZero or OFF-CLIP checkpoint.*first: visual\.proj"):
         published.to_own_names({"visual.proj": torch.zeros(1)}, "x.ckpt")
 
 

@@ -145,7 +145,7 @@ def test_a_file_or_folder_in_the_way_is_a_sentence(way, tmp_path, monkeypatch, c
         assert status == 0
     else:
         assert status == 2
-        assert re.search("a file stands where a folder is expected|cannot be read", said)
+        assert re.search("there is a file where a folder is expected|cannot be read", said)
 
 
 @pytest.mark.parametrize("place", ["/proc/nowhere", "params.yaml"])

@@ -35,7 +35,7 @@ from tests.offclip.batches import BATCHES, MIXED, logits
             {"form": "softmax"},
             lambda x, normal: off_diagonal(x, normal, "softmax") + abnormal_info_nce(x, normal),
         ),
-        # Alone, the term must tell abnormal texts apart: its targets are the figure's, literally.
+        # Alone, the term must distinguish abnormal texts: its targets are the figure's, literally.
         ("off_diagonal", {}, lambda x, normal: off_diagonal(x, normal, abnormal_pairs="zero")),
         (
             "info_nce_off_diagonal",

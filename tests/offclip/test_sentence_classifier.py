@@ -16,7 +16,7 @@ NORMAL = [
     "PA and lateral views were obtained",
     "No acute disease",
 ]
-# The last two words stand in no vocabulary: only the study labels can tell that they are abnormal.
+# The last two words stand in no vocabulary: only the study labels show that they are abnormal.
 ABNORMAL = ["Mild cardiomegaly", "Left pleural effusion", "Right upper lobe nodule", "Epicardial fat", "Nipple shadows"]
 
 

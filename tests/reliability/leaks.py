@@ -1,6 +1,6 @@
 """Is an image of one set a copy of an image of another? For images that are all made from one CT.
 
-A perceptual hash of a few hundred bits cannot tell: two studies of the phantom differ by as few as 4 of dHash's 256
+A perceptual hash of a few hundred bits cannot decide: two studies of the phantom differ by as few as 4 of dHash's 256
 bits, an image and its own JPEG copy by up to 14. So fine structure is compared: what a blur of 1.5 pixels removes
 (edges, noise, findings), correlated over the inner part of the image. Another window or gamma leaves a copy at
 0.97 or above; that bound is measured on the images themselves, not assumed.
@@ -85,7 +85,7 @@ def found_in(root: Path) -> list[str]:
     """What the training split below ``root`` shares with any split that is judged, as ``side: what``; empty if nothing.
 
     Raises:
-        ValueError: the images are so alike that a copy could not be told from another patient's.
+        ValueError: the images are so alike that a copy could not be distinguished from another patient's.
     """
     trained = Side.of(root, layout.TRAINING_DATASET, "train")
     bound = of_copies(trained.images)

@@ -71,7 +71,7 @@ PRIVATE = {
 
 
 def prepared_or_refused(release: Release) -> str:
-    """Run `prepare`: the sentence it was refused with, or "" when what it wrote keeps the contract."""
+    """Run `prepare`: the sentence it was refused with, or "" when what it wrote meets the contract."""
     if sentence := refusal(lambda: prepare.run(release.dataset)):
         if pattern := PRIVATE.get(release.dataset):
             assert not pattern.search(sentence.replace(str(release.root), "")), sentence

@@ -86,7 +86,7 @@ def strike(folder: Path, instance: str, seconds: float, moments: random.Random, 
             done.orphans += orphan
         elif life.process.returncode == 0:
             finished.append(last)
-        elif not mended(folder, life, done):  # a stage that outlived its `dvc` was in its way
+        elif not repaired(folder, life, done):  # a stage that outlived its `dvc` was in its way
             assert done.orphans, life.text()[-3000:]
             done.refused += 1
         if not reached and life.process.returncode == 0:
@@ -98,7 +98,7 @@ def strike(folder: Path, instance: str, seconds: float, moments: random.Random, 
     raise AssertionError(f"{instance} was never struck, see {life.log}")
 
 
-def mended(folder: Path, life: Life, done: Struck) -> bool:
+def repaired(folder: Path, life: Life, done: Struck) -> bool:
     """Do what docs/reliability.md says of a file that DVC was writing when it was killed; whether that was it."""
     spoilt = [file for said, file in CUT_SHORT.items() if said.search(life.text())]
     for file in spoilt:
@@ -130,14 +130,14 @@ def put_through(folder: Path, durations: Callable[[str], float], done: Struck) -
     for instance in instances(folder):
         alone = "@" not in instance or name_of(instance).endswith("_ablation")
         for attempt in range(KILLS_PER_STAGE if alone else 1):
-            # Once a stage `dvc` dies and the stage itself goes on, beside the one that is started next.
+            # Once a stage `dvc` dies and the stage itself continues, beside the one that is started next.
             orphan = attempt == 1 and instance not in ALWAYS
             strike(folder, instance, durations(instance), moments, done, orphan=orphan)
     for name in ("last", "last again", "last of all"):  # the survivor of a lone `dvc` may be in the way
         last = Life(folder, name)
         if last.process.wait(PATIENCE) == 0:
             return
-        done.refused += not mended(folder, last, done)
+        done.refused += not repaired(folder, last, done)
     raise AssertionError(f"{last.log}: {last.text()[-3000:]}")
 
 

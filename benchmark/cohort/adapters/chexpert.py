@@ -61,7 +61,7 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
         version=f"CheXpert 1.0, {part} set, {table['study_id'].nunique()} studies",
         grounding_truth="mask" if masks else "none",
         exclusions=tuple(exclusions),
-        notes=() if part == "test" else ("test_labels.csv was not found: the validation set stands in.",),
+        notes=() if part == "test" else ("test_labels.csv was not found: the validation set is used instead.",),
     )
 
 
@@ -97,7 +97,7 @@ def read_labels(path: Path, evaluation: bool) -> pd.DataFrame:
 def covers(code: str, height: int, width: int) -> bool:
     """Whether a COCO compressed run-length code is well formed and covers exactly ``height`` x ``width`` pixels.
 
-    pycocotools writes where a code tells it to, so a spoilt code must not reach it. Each run is written in five bits a
+    pycocotools writes wherever a code points, so a spoilt code must not reach it. Each run is written in five bits a
     character (48 + bits, 32 = more follow, two's complement); from the third on it is a difference to the run before
     the last (cocoapi, maskApi.c).
     """
@@ -135,7 +135,7 @@ def read_masks(path: Path, image_ids: set[str]) -> list[dict[str, object]]:
             finding = MASK_NAMES.get(name, name)
             if finding not in FINDINGS:
                 raise UserError(
-                    f"{path}: entry {number} has a mask of what is no CheXpert label{nearest(name, FINDINGS) or '.'}"
+                    f"{path}: entry {number} has a mask whose name is no CheXpert label{nearest(name, FINDINGS) or '.'}"
                 )
             try:
                 rows_of_mask, columns_of_mask = (int(side) for side in mask["size"])

@@ -80,14 +80,14 @@ def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None)
         table = contract.without(table, rows, reason, "dicom_id", exclusions)
 
     folder = "p" + table["subject_id"].str[:2]
-    leave_out(~folder.isin(TRAINING_FOLDERS), "folder p17-p19: never trains")
+    leave_out(~folder.isin(TRAINING_FOLDERS), "folder p17-p19: not used for training")
     leave_out(table["split"].isna(), "not in the split table")
     leave_out(table["split"] == "test", "official test split")
     leave_out(~table["ViewPosition"].isin(contract.FRONTAL), "not a frontal view (PA, AP)")
     tables.check_one_split(table["subject_id"], table["split"], table["row"], path)
-    lot = table["dicom_id"].map(lambda name: hashlib.sha256(f"{CHOICE_SEED}:{name}".encode()).hexdigest())
-    chosen = table.index.isin(lot.groupby(table["study_id"]).idxmin()) if len(table) else lot.astype(bool)
-    leave_out(pd.Series(~chosen), "another frontal image of its study was drawn")
+    draw = table["dicom_id"].map(lambda name: hashlib.sha256(f"{CHOICE_SEED}:{name}".encode()).hexdigest())
+    chosen = table.index.isin(draw.groupby(table["study_id"]).idxmin()) if len(table) else draw.astype(bool)
+    leave_out(pd.Series(~chosen), "another frontal image of the study was selected")
     truth = _labels(root).reindex(table["study_id"])
     patient = "p" + table["subject_id"]
     index = contract.make_index(

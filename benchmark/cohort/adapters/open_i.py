@@ -145,7 +145,7 @@ def _check_one_report(table: pd.DataFrame, source: Path) -> None:
         name = repeated["image_id"].iloc[0]
         reports = sorted(repeated.loc[repeated["image_id"] == name, "study_id"])
         raise UserError(
-            f"{source}: image '{name}' stands in the reports {' and '.join(reports)} "
+            f"{source}: image '{name}' appears in the reports {' and '.join(reports)} "
             f"({repeated['image_id'].nunique()} such images); expected each in one: unpack NLMCXR_reports.tgz again."
         )
 

@@ -161,8 +161,8 @@ def _zones(table: pd.DataFrame, findings: dict[str, int]) -> pd.DataFrame:
     """Zones of the findings that share a sentence with a location; the whole image is one sentence where unknown."""
     regions: list[dict[str, object]] = []
     blank = pd.Series("", index=table.index)
-    told = (table["ImageID"], table["names"], table.get(LOCALIZED, blank), table.get("Localizations", blank))
-    for image_id, names, by_sentence, places in zip(*told, strict=True):
+    columns = (table["ImageID"], table["names"], table.get(LOCALIZED, blank), table.get("Localizations", blank))
+    for image_id, names, by_sentence, places in zip(*columns, strict=True):
         sentences = _parse(by_sentence) or ()
         if not sentences and len(names & findings.keys()) == 1:
             sentences = ((*names, *(place for group in _parse(places) or () for place in group)),)

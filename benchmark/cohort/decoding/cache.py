@@ -1,7 +1,7 @@
 """Images -> one memory-mapped uint8 array, decoded by several processes, resumable, never half-written.
 
 The array grows in a hidden neighbour of the output (``.<dataset>.part/``) beside a row-by-row record of what is
-done; a run that was killed goes on from there, unless the list of images, the size or the policy has changed. Only
+done; a run that was killed resumes from there, unless the list of images, the size or the policy has changed. Only
 a complete array is handed over.
 """
 
@@ -89,7 +89,7 @@ def _results(tasks: Sequence[_Task], workers: int) -> Iterator[list[tuple[int, i
 def build(
     root: Path, paths: Sequence[str], part: Path, *, size: int, policy: Policy, workers: int, what: str = "images"
 ) -> Outcome:
-    """Decode every image once; go on where an interrupted run stopped.
+    """Decode every image once; resume where an interrupted run stopped.
 
     Args:
         root: folder the paths are relative to.
@@ -113,7 +113,7 @@ def build(
         _allocated(record_file, RECORD, (len(paths),)).flush()
         files.write_json(key_file, key)
     record = np.lib.format.open_memmap(record_file, mode="r+")
-    todo = record["state"] != DONE  # failed ones are tried again: the user may have mended them
+    todo = record["state"] != DONE  # failed ones are tried again: the user may have fixed them
     starts = [at for at in range(0, len(paths), IMAGES_PER_TASK) if todo[at : at + IMAGES_PER_TASK].any()]
     tasks = [
         _Task(

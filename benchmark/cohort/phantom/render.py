@@ -149,7 +149,7 @@ def render(
     Args:
         anatomy: line integrals of the CT.
         build: the patient.
-        findings: what to draw; sides that a tag leaves open are drawn by lot.
+        findings: what to draw; sides that a tag leaves open are drawn at random.
         style: the dataset's acquisition.
         size: longer side of the image, pixels.
         rng: the image's generator; the same state gives the same image, byte for byte.

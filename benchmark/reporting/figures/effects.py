@@ -37,11 +37,11 @@ def draw(found: Evidence, effects: Sequence[Effect], folder: Path) -> Plot | Non
                     colour = "#0072B2" if sure else GREY
                     axis.plot([row["low"], row["high"]], [y, y], color=colour)
                     axis.plot(row["estimate"], y, "o", color=colour, markerfacecolor=colour if sure else "white")
-            axis.set_title(f"effect on {names.quantity(quantity)}")
+            axis.set_title(f"effect on {names.quantity(quantity)[0].lower()}{names.quantity(quantity)[1:]}")
             axis.grid(axis="y", visible=False)
         axes[0][0].set_yticks(
             range(len(effects)),
-            [f"{e.part}: {e.before} → {e.after}\n({found.label(e.a)} − {found.label(e.b)})" for e in effects],
+            [f"{names.readable(e.change)}\n({found.label(e.a)} minus {found.label(e.b)})" for e in effects],
             fontsize=6,
         )
         axes[0][0].invert_yaxis()

@@ -63,14 +63,14 @@ def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Plot | No
     labels = names.join([found.label(system) for system in read])
     return Plot(
         "heatmaps.svg",
-        f"Heatmaps of {labels} (first seed) for the finding's prompt; box: bounds of the true region; cross: the "
-        f"heatmap's maximum, which decides hit or miss. Chosen by rule: {first[0][0]['rule']}.",
-        "Heatmaps with true regions for each system and dataset",
+        f"Heatmaps of {labels} (first seed) for the finding's prompt; box: bounds of the ground-truth region; cross: "
+        f"the heatmap's maximum, which decides hit or miss. Chosen by rule: {first[0][0]['rule']}.",
+        "Heatmaps with ground-truth regions for each system and dataset",
     )
 
 
 def contact_sheet(found: Evidence, folder: Path) -> Plot | None:
-    """Cached images of every cohort that may be shown, normals left."""
+    """Cached images of every cohort that may be shown, normal ones on the left."""
     shown = [d for d in layout.DATASETS if d in found.cards and found.may_show(d)]
     cohorts = {d: cohort.read(d) for d in shown}
     rows = {d: _contacts(cohorts[d].index) for d in shown}
@@ -93,8 +93,8 @@ def contact_sheet(found: Evidence, folder: Path) -> Plot | None:
             )
     return Plot(
         "contact_sheet.svg",
-        "Images as the models get them, with the findings of their labels, normals left; the first of each kind by "
-        "the hash of its identifier.",
+        "Images as the models receive them, titled with their labels, normal ones on the left; the first of each kind "
+        "by the hash of its identifier.",
         "Contact sheet of normal and abnormal images of each cohort",
     )
 

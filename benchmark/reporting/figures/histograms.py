@@ -29,7 +29,7 @@ def draw(found: Evidence, folder: Path) -> Plot | None:
                     if bins.empty:
                         continue
                     edges = [*bins["bin_low"], bins["bin_high"].iloc[-1]]
-                    if normal:  # filled against dashed: told apart in a grey print as well
+                    if normal:  # filled against dashed: distinguishable in a grey print as well
                         axis.stairs(bins["share"], edges, fill=True, color=colour, alpha=0.35)
                     axis.stairs(bins["share"], edges, color=colour, linewidth=1, linestyle=dash, label=label)
                 axis.grid(visible=False)
@@ -41,7 +41,7 @@ def draw(found: Evidence, folder: Path) -> Plot | None:
         legend_above(figure, axes[0][0], 2)
     return Plot(
         "histograms.svg",
-        "Scores of the normal prompt by truth: share of the normal (of the abnormal) images per bin, mean over "
-        "seeds; heights compare within a row.",
+        "Scores of the normal prompt by label: share of the normal (or abnormal) images per bin, mean over "
+        "seeds; heights are comparable within a row.",
         "Histograms of the normality score for normal and abnormal images",
     )

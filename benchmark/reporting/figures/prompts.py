@@ -1,4 +1,4 @@
-"""How much the wording of the normal prompt moves each system."""
+"""How much each system depends on the wording of the normal prompt."""
 
 from __future__ import annotations
 

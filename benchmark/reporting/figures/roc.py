@@ -33,11 +33,11 @@ def draw(found: Evidence, folder: Path) -> Plot | None:
             axis.set_aspect("equal")
             axis.set_xticks([0, 0.5, 1])
             axis.set_yticks([0, 0.5, 1])
-        axes[0][0].set_ylabel("normals called normal")
-        figure.supxlabel("abnormals called normal", fontsize=7.5)
+        axes[0][0].set_ylabel("normal images called normal")
+        figure.supxlabel("abnormal images called normal", fontsize=7.5)
         legend_above(figure, axes[0][0], len(found.systems))
     return Plot(
         "roc.svg",
-        "ROC curves of the normal class by the normal prompt. Line: mean over seeds; band: least and greatest seed.",
+        "ROC curves of the normal class by the normal prompt. Line: mean over seeds; band: lowest to highest seed.",
         "ROC curves, a panel per dataset and a line per system",
     )

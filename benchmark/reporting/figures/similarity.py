@@ -38,8 +38,8 @@ def draw(found: Evidence, systems: tuple[str, ...], folder: Path) -> Plot | None
         figure.colorbar(image, ax=list(axes[0]), shrink=0.8, label="similarity, standardised")
     return Plot(
         "similarity.svg",
-        "Similarity of validation images (rows) and their captions (columns), normals first, first seed, "
-        "standardised within each matrix. The off-diagonal term asks for a bright normal-normal block; "
+        "Similarity of validation images (rows) and their captions (columns), normal ones first, first seed, "
+        "standardised within each matrix. The off-diagonal term asks for a bright normal-normal block, "
         "InfoNCE for a bright diagonal alone.",
         "Similarity matrices with normal and abnormal blocks, one per system",
     )

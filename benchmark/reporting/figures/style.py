@@ -1,6 +1,6 @@
 """How every figure looks, and how it is saved so that the same data give the same bytes.
 
-Colours are Okabe and Ito's (jfly.uni-koeln.de/color), told apart by colour-blind readers; each system
+Colours are Okabe and Ito's (jfly.uni-koeln.de/color), distinguishable for colour-blind readers; each system
 also has its own line style and marker, so that a grey print still reads.
 """
 

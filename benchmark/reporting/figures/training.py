@@ -81,6 +81,6 @@ def budget(found: Evidence, folder: Path) -> Plot | None:
         legend_above(figure, axes[0][0], len(found.systems))
     return Plot(
         "budget_curves.svg",
-        f"AUC against the share of the budget spent, with {found.interval}s. Dotted: the supervised probe.",
-        "AUC of each system at 25, 50 and 100 per cent of the budget",
+        f"AUC against the share of the budget spent, with {found.interval}s. Dotted: the supervised reference.",
+        "AUC of each system at 25, 50 and 100 percent of the budget",
     )

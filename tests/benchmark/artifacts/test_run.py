@@ -58,7 +58,7 @@ def test_scores_are_put_into_the_cohorts_order(run_folder: Path) -> None:
     [
         (lambda t: t.iloc[1:], r"vindr_cxr\.parquet: image 'vindr_cxr-00000' has no score \(1 such\)"),
         (lambda t: t.assign(image_id=["odd", *t.image_id[1:]]), r"image 'odd' is not in the cohort"),
-        (lambda t: pd.concat([t, t.iloc[[4]]]), r"row 60: image 'vindr_cxr-00004' is doubled"),
+        (lambda t: pd.concat([t, t.iloc[[4]]]), r"row 60: image 'vindr_cxr-00004' is listed twice"),
         (lambda t: t.drop(columns="image_id"), r"expected a column 'image_id'"),
     ],
 )

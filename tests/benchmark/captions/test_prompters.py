@@ -174,5 +174,5 @@ def test_a_table_that_a_spreadsheet_exported_with_a_byte_order_mark_is_read(tmp_
 
 
 def test_a_folder_where_the_table_is_expected_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"cannot be read as CSV in UTF-8 \(it is no regular file"):
+    with pytest.raises(UserError, match=r"cannot be read as CSV in UTF-8 \(it is not a regular file"):
         TablePrompter(tmp_path)

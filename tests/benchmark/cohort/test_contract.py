@@ -184,5 +184,5 @@ def test_what_is_no_file_where_the_table_is_expected_is_refused_at_once(
     path = root / TABLES[dataset][0]
     path.unlink()
     make(path)
-    with pytest.raises(UserError, match=r"cannot be read as CSV \(it is no regular file\); download it again"):
+    with pytest.raises(UserError, match=r"cannot be read as CSV \(it is not a regular file\); download it again"):
         read(dataset, root)

@@ -240,4 +240,7 @@ def test_a_pointer_that_names_no_root_is_refused(
 ) -> None:
     (layout.raw("padchest") / "pointer.json").write_text(content)
     assert workplace.prepare() == 2
-    assert "pointer.json names no root; delete data/raw/padchest and run `dvc repro` again" in capsys.readouterr().err
+    assert (
+        "pointer.json does not name a root; delete data/raw/padchest and run `dvc repro` again"
+        in capsys.readouterr().err
+    )

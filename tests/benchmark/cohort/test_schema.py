@@ -48,7 +48,7 @@ def test_what_adapters_make_is_accepted(index: pd.DataFrame, regions: pd.DataFra
         ("image_id", ["a", "a", "c"], "unique.* in image_id"),
         ("path", ["1/a.png", "", "2/c.png"], "str_length.* in path"),
         ("split", ["test", "test", "testing"], "isin.* in split.* at row 2: a text of 7"),
-        ("split", ["train", "validate", "test"], "a patient stands in two splits"),
+        ("split", ["train", "validate", "test"], "a patient is in two splits"),
         ("view", ["PA", "AP", "oblique"], "isin.* in view.* at row 2: a text of 7"),
         ("height", pd.array([100, 0, 100], dtype="int32"), "greater_than.* in height"),
         ("normal", pd.array([0, 2, 0], dtype="Int8"), "isin.* in normal"),

@@ -1,4 +1,4 @@
-"""The ceiling: a column for every finding, each from the head that its vocabulary allows."""
+"""The supervised reference: a column for every finding, each from the head that its vocabulary allows."""
 
 from pathlib import Path
 

@@ -37,7 +37,7 @@ def test_the_first_page_names_the_changes_whose_interval_excludes_zero(reported)
     found = evidence.load(settings.load())
     known = ablation.effects_of(found, ablation.members(found))
     assert ablation.answer(found, known, "normal_auc", "prompt") == (
-        "Normal AUC: of 4 single changes 1 raises it with an interval above zero: raw → filtered (CARZero + filter "
+        "Normal AUC: of 4 single changes, 1 raises it with an interval above zero: raw → filtered (CARZero + filter "
         "against CARZero) by +0.200 [0.100, 0.300]."
     )
 

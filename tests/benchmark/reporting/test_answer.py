@@ -57,8 +57,8 @@ def test_costs_name_abnormal_auc_false_negatives_and_the_other_normality_scores(
 @pytest.mark.parametrize(
     ("numbers", "said"),
     [
-        ((-0.05, -0.08, -0.02), "it is worse in abnormal AUC, macro over findings (−0.050 [−0.080, −0.020])"),
-        ((0.05, 0.02, 0.08), "it is better in abnormal AUC, macro over findings (+0.050 [0.020, 0.080])"),
+        ((-0.05, -0.08, -0.02), "is worse in abnormal AUC, macro over findings (−0.050 [−0.080, −0.020])"),
+        ((0.05, 0.02, 0.08), "is better in abnormal AUC, macro over findings (+0.050 [0.020, 0.080])"),
     ],
 )
 def test_the_headline_is_followed_by_its_price(reported, numbers, said):

@@ -43,7 +43,7 @@ def test_verdict(claim: Claim, low: float, high: float, phantom: bool, expected:
     assert verdict(claim, (low + high) / 2, low, high, phantom)[0] == expected
 
 
-def test_contradicted_and_undecided_are_told_apart() -> None:
+def test_contradicted_and_undecided_are_distinguished() -> None:
     assert verdict(RISE, -0.2, -0.3, -0.1, True)[1].startswith("contradicted")
     assert verdict(RISE, 0.0, -0.1, 0.1, True)[1].startswith("undecided")
 

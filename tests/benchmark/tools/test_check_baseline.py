@@ -1,4 +1,4 @@
-"""check-baseline: passes what keeps the contract and names what does not."""
+"""check-baseline: passes what meets the contract and names what does not."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_a_system_is_checked_with_its_own_model_and_objective() -> None:
         (b"# \xff", r"baselines/mine\.py cannot be read as Python"),
         (b"x = 1", r"baselines/mine\.py defines no function `build`; docs/adding-a-baseline\.md"),
         (b"import gone\ndef build(*_): ...", r"mine could not be built: ModuleNotFoundError: No module named 'gone'"),
-        (b"def build(*_):\n    raise RuntimeError('boom')", r"RuntimeError: boom \(.*mine\.py, line 2\); mend it"),
+        (b"def build(*_):\n    raise RuntimeError('boom')", r"RuntimeError: boom \(.*mine\.py, line 2\); fix it"),
     ],
 )
 def test_a_file_that_cannot_be_a_baseline_is_refused_in_a_sentence(

@@ -58,9 +58,9 @@ def test_exit_status_tells(here: Path, capsys: pytest.CaptureFixture[str]) -> No
     for image in Path("vindr_cxr/test").iterdir():
         image.write_bytes(b"")
     assert cli.main(["doctor"]) == 1
-    told = capsys.readouterr().out
-    assert "vindr_cxr: NOT READY" in told
-    assert "too many images or reports are missing or unreadable" in told
+    printed = capsys.readouterr().out
+    assert "vindr_cxr: NOT READY" in printed
+    assert "too many images or reports are missing or unreadable" in printed
 
 
 def test_a_half_finished_download_is_not_ready_and_names_nobody(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,14 +74,14 @@ def test_a_half_finished_download_is_not_ready_and_names_nobody(here: Path, caps
     cut.write_bytes(cut.read_bytes()[:-100])
     configure(here, {"mimic_cxr": "mimic_cxr", "vindr_cxr": "vindr_cxr", "chexpert": "nowhere"})
     assert cli.main(["doctor"]) == 1
-    told = capsys.readouterr().out
-    blocks = {block.split(":")[0]: block for block in told.split("\n\n")}
-    assert "mimic_cxr: NOT READY" in told
+    printed = capsys.readouterr().out
+    blocks = {block.split(":")[0]: block for block in printed.split("\n\n")}
+    assert "mimic_cxr: NOT READY" in printed
     assert "5 of 5 images looked up, 3 of 5 reports" in blocks["mimic_cxr"]
-    assert "vindr_cxr: ready" in told  # one file of four: prepare counts it against max_missing
+    assert "vindr_cxr: ready" in printed  # one file of four: prepare counts it against max_missing
     assert "1 of 4 images decoded" in blocks["vindr_cxr"]
     assert "the root nowhere is not a folder; set datasets.chexpert.root" in blocks["chexpert"]
-    assert not {reports[0].stem, "0a1b", "10000032"} & set(re.split(r"\W+", told))
+    assert not {reports[0].stem, "0a1b", "10000032"} & set(re.split(r"\W+", printed))
     listed = Path("data/raw/.mimic_cxr.left_out.txt").read_text()
     assert listed.count("has no report") == 2
 

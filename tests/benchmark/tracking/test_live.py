@@ -258,10 +258,10 @@ def broken(root: Path) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("faulty", "seconds", "sentence"),
     [
-        (unreachable, 60.0, "no live curves, and the training goes on without them: MlflowException"),
-        (locked, 60.0, "no live curves, and the training goes on without them: OperationalError: database is locked"),
-        (broken, 60.0, "no live curves, and the training goes on without them: DatabaseError"),
-        (silent, 1.0, "the live curves are incomplete: the store did not take the end in 1 s"),
+        (unreachable, 60.0, "no live curves; training continues without them: MlflowException"),
+        (locked, 60.0, "no live curves; training continues without them: OperationalError: database is locked"),
+        (broken, 60.0, "no live curves; training continues without them: DatabaseError"),
+        (silent, 1.0, "the live curves are incomplete: the store did not accept the last points within 1 s"),
     ],
 )
 def test_a_store_that_cannot_be_logged_to_is_one_sentence_and_the_training_the_same(

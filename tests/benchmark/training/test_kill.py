@@ -44,7 +44,7 @@ def test_a_run_killed_twenty_times_ends_with_the_same_weights(tmp_path: Path) ->
     for life in range(KILLS):
         before = modified(checkpoint)
         process = start(killed)
-        # Every fourth is killed wherever it is, the others some steps after they went on.
+        # Every fourth is killed wherever it is, the others some steps after they resumed.
         while life % 4 and process.is_alive() and modified(checkpoint) == before:
             time.sleep(0.001)
         time.sleep(moments.uniform(0, 0.1))

@@ -310,7 +310,7 @@ def test_a_checkpoint_of_another_plan_is_refused(folder: Path, capsys: pytest.Ca
         train.run("clip", 0, max_minutes=0.0)
     workplace.write_params(folder, workplace.params(training={"learning_rate": 0.001}))
     train.run("clip", 0)
-    assert "belongs to another plan, seed or data: refused" in capsys.readouterr().err
+    assert "belongs to another plan, seed or data: ignored" in capsys.readouterr().err
     assert files.read_json(layout.run("clip", 0) / "ledger.json")["resumed"] == 0
 
 
@@ -323,7 +323,7 @@ def test_a_broken_checkpoint_is_named(folder: Path) -> None:
 
 def test_a_budget_below_one_step_and_a_batch_above_the_cohort_are_refused(folder: Path) -> None:
     workplace.write_params(folder, workplace.params(budget={"unit": "samples", "amount": 8}))
-    with pytest.raises(UserError, match="does not pay for a single step"):
+    with pytest.raises(UserError, match="does not cover a single step"):
         train.run("clip", 0)
     workplace.write_params(folder, workplace.params(training={"batch_size": 512}))
     with pytest.raises(UserError, match="batch_size` is 512, but only 76 studies train"):

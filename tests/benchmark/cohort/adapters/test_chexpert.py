@@ -60,7 +60,7 @@ def test_the_validation_set_stands_in_and_says_so(tmp_path: Path, read: Read) ->
     (root / "test_labels.csv").unlink()
     release = read("chexpert", root)
     assert release.version == "CheXpert 1.0, valid set, 3 studies"
-    assert release.notes == ("test_labels.csv was not found: the validation set stands in.",)
+    assert release.notes == ("test_labels.csv was not found: the validation set is used instead.",)
 
 
 @pytest.mark.parametrize(

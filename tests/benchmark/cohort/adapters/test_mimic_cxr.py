@@ -28,10 +28,10 @@ def test_folders_p10_to_p16_train_and_one_frontal_image_a_study(tmp_path: Path, 
     assert set(index["view"]) <= {"PA", "AP"}
     assert not index["path"].str.contains("p17").any()
     assert {item.reason: len(item.names) for item in release.exclusions} == {
-        "folder p17-p19: never trains": 1,
+        "folder p17-p19: not used for training": 1,
         "official test split": 1,
         "not a frontal view (PA, AP)": 1,
-        "another frontal image of its study was drawn": 1,
+        "another frontal image of the study was selected": 1,
         "report says nothing of the image": 1,
     }
 

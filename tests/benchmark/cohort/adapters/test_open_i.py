@@ -104,7 +104,7 @@ def test_a_broken_report_is_refused(tmp_path: Path, read: Read, content: str, me
 def test_the_same_image_in_two_reports_is_refused(tmp_path: Path, read: Read) -> None:
     root = miniatures.open_i(tmp_path)
     shutil.copy(root / "ecgen-radiology/1.xml", root / "ecgen-radiology/2.xml")
-    with pytest.raises(UserError, match="image 'CXR1_1_IM-0001-3001' stands in the reports CXR1 and CXR1 "):
+    with pytest.raises(UserError, match="image 'CXR1_1_IM-0001-3001' appears in the reports CXR1 and CXR1 "):
         read("open_i", root)
 
 

@@ -16,7 +16,7 @@ from benchmark.cohort.phantom.rendering import Job, Write, rendered
 from benchmark.cohort.phantom.studies import Study, choose
 
 
-def told(study: Study, image: Radiograph, repeat: int, root: Path) -> dict[str, Any]:
+def described(study: Study, image: Radiograph, repeat: int, root: Path) -> dict[str, Any]:
     """What there is to compare of an image."""
     return {"study": study.number, "grey": image.grey}
 
@@ -37,7 +37,7 @@ def jobs(studies: list[Study], write: Write) -> list[Job]:
 
 
 def test_two_processes_make_what_one_makes(studies: list[Study]) -> None:
-    alone, together = (list(rendered(jobs(studies, told), workers)) for workers in (1, 2))
+    alone, together = (list(rendered(jobs(studies, described), workers)) for workers in (1, 2))
     assert [row["study"] for row in together] == [study.number for study in studies]
     assert all(np.array_equal(a["grey"], b["grey"]) for a, b in zip(alone, together, strict=True))
 
