@@ -9,10 +9,10 @@ from __future__ import annotations
 import ast
 import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -107,6 +107,14 @@ class Baseline(nn.Module):
     recipe: Recipe
     vocabulary: list[str] | None = None
     """What ``tokenize`` rests on, where the text tower brought its own."""
+    evaluate_only: ClassVar[bool] = False
+    """True for a released model that cannot be trained further (baselines/released.py)."""
+    publishes_heatmaps: ClassVar[bool] = True
+    """False where the model says nothing of places; ``heatmaps`` is then never called."""
+    prompts: str = "common"
+    """Whose sentences ask for a finding: the harness's (``common``) or those the model was published with (``own``)."""
+    own_pooling: str = "mean"
+    """How a finding's score comes from those of its published sentences: ``mean`` or ``max``."""
 
     def tokenize(self, texts: list[str]) -> TextBatch:
         """Texts to ids, on the CPU. The empty text is allowed."""
@@ -127,6 +135,17 @@ class Baseline(nn.Module):
     def similarity(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
         """[B_images, B_texts] for scoring, from features that were encoded once: the mean of ``pair_logits``."""
         return torch.stack(self.pair_logits(images, texts)).mean(0)
+
+    def sentences(self, finding: str, common: Sequence[str]) -> tuple[str, ...]:
+        """What asks this model for ``finding``; ``common`` unless the model has sentences of its own."""
+        return tuple(common)
+
+    def require_size(self, size: int) -> None:
+        """Raise a ValueError where a cache of ``size`` pixels holds less than the model looks at; any will do here."""
+
+    def across_images(self, scores: Tensor) -> Tensor:
+        """[N_images, C] scores of all images of a test set to what is compared; the same unless you say otherwise."""
+        return scores
 
     def heatmaps(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
         """[B_images, B_texts, h, w] float: where in the picture the text is; covers the whole input picture."""

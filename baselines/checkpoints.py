@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,12 @@ class Inert:
         """Nothing is kept."""
 
 
-def read(path: str | Path) -> dict[str, Tensor]:
+def read(path: str | Path, parts: Sequence[str] = ()) -> dict[str, Tensor]:
     """The state dict of a .ckpt, .pt, .pth, .bin or .safetensors file, on the CPU.
+
+    Args:
+        path: the file.
+        parts: keys under which a release keeps one state dict each; they are joined, ``<key>.`` before each name.
 
     Raises:
         ValueError: the file is missing, unreadable, holds classes that are not allowed, or no weights.
@@ -58,6 +62,13 @@ def read(path: str | Path) -> dict[str, Tensor]:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
             break
+    if parts and isinstance(content, Mapping):
+        content = {name: value for name, value in content.items() if name not in parts} | {
+            f"{part}.{name}": value
+            for part in parts
+            if isinstance(content.get(part), Mapping)
+            for name, value in content[part].items()
+        }
     weights = {k: v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
     if not weights:
         raise ValueError(f"{path} holds no weights: neither {' nor '.join(CONTAINERS)} nor tensors at the top.")

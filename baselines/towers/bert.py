@@ -155,6 +155,27 @@ def read_vocabulary(source: str) -> list[str]:
     return sorted(ids, key=ids.__getitem__)
 
 
+def read_padded(tokenizer: str, table: Tensor | None, source: str) -> list[str]:
+    """The pieces of ``tokenizer`` and names for the rows of the word embeddings that none of them uses.
+
+    Args:
+        tokenizer: see ``read_vocabulary``.
+        table: the word embeddings [rows, D] of a checkpoint; None where it has none.
+        source: the checkpoint, for the error.
+
+    Raises:
+        ValueError: there is no such tokenizer, or it has more pieces than the table has rows.
+    """
+    pieces = read_vocabulary(tokenizer)
+    rows = len(pieces) if table is None else len(table)
+    if len(pieces) > rows:
+        raise ValueError(
+            f"the tokenizer {tokenizer} has {len(pieces)} pieces, {source} only {rows}; "
+            "set `tokenizer` to the one it was trained with."
+        )
+    return padded(pieces, rows)
+
+
 def padded(vocabulary: list[str], rows: int) -> list[str]:
     """Names for the embedding's rows that no piece uses."""
     return vocabulary + [f"[unused-row-{row}]" for row in range(len(vocabulary), rows)]
