@@ -28,7 +28,7 @@ SMALL = 224
 """Input of the release whose tokens are the third stage's cells; every other size has the last stage's."""
 SIZES = (SMALL, 512, 1024)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-QUERIES_AT_ONCE = 16_384
+PAIRS_AT_ONCE = 16_384
 """Pairs whose activations are held together while scoring (64 MiB at the feed-forward width)."""
 PARTS = ("image_encoder", "text_encoder", "model")
 """State dicts of the file."""
@@ -176,7 +176,7 @@ class KAD(released.Released):
     def pair_logits(self, images: ImageFeatures, texts: TextFeatures) -> list[Tensor]:
         """How far the network's output for "present" lies above that for "absent"."""
         present = []
-        for part in images.grid.flatten(1, 2).split(max(1, QUERIES_AT_ONCE // len(texts))):
+        for part in images.grid.flatten(1, 2).split(max(1, PAIRS_AT_ONCE // len(texts))):
             decoded = self.query(part, texts.pooled, self.options.queries == "together")
             with unrounded(part.device):
                 absent, there = self.query.head(widened(decoded)).unbind(-1)
@@ -213,7 +213,7 @@ def build(
     }
     own = replace(own, size=_size(own, weights))
     model = KAD(own, read_padded(own.tokenizer, weights.get(WORD_TABLE), own.checkpoint))
-    released.take_weights(model, weights, NAMES, _unread(model), own.checkpoint)
+    released.take_weights(model, weights, NAMES, unread(model), own.checkpoint)
     _refuse_differing_aliases(weights, own.checkpoint)
     model.recipe = released.saved_recipe("kad", asdict(own), model.vocabulary)
     return model
@@ -235,7 +235,7 @@ def _size(options: KADOptions, weights: Mapping[str, Tensor]) -> int:
     return size
 
 
-def _unread(model: KAD) -> dict[str, tuple[int, ...]]:
+def unread(model: KAD) -> dict[str, tuple[int, ...]]:
     """Names and shapes of what the file holds and no score reads: duplicates, classifier, at 224 the last stage."""
     shapes = {name: tuple(tensor.shape) for name, tensor in resnet50().state_dict().items()}
     unread = dict(UNREAD)

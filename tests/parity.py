@@ -57,7 +57,7 @@ def filled(configuration: str, folder: Path = FOLDER) -> dict[str, Tensor]:
             weights[name] = torch.arange(math.prod(entry["shape"])).reshape(entry["shape"])
             continue
         k = source.get("effective_k", source["k"])
-        weights[name] = _fill(k, source["shape"], source["rule"])
+        weights[name] = fill(k, source["shape"], source["rule"])
         if not alias and k == source["k"]:
             assert math.isclose(weights[name].double().sum().item(), entry["sum"], rel_tol=1e-6, abs_tol=1e-4), name
     return weights
@@ -79,7 +79,8 @@ def _stream(k: int, size: int) -> np.ndarray:
     return u / 2**32 * 2 - 1
 
 
-def _fill(k: int, shape: list[int], rule: str) -> Tensor:
+def fill(k: int, shape: list[int], rule: str) -> Tensor:
+    """A tensor of this shape, the ``k``th of its list, made by the rule."""
     if rule == "zero":
         return torch.zeros(shape, dtype=torch.int64)
     if rule == "ln(0.07)":
