@@ -41,8 +41,8 @@ AFFIRMING = (
 )  # fmt: skip
 DENYING = ("There is no {}", "No evidence of {}", "No evidence of acute {}", "No signs of {}")
 """Published for pneumonia, with its name in them."""
-ANCHOR = "encoder.backbone_to_vit.weight"
-"""A tensor that only BioViL-T's file holds."""
+ONLY_T = ("encoder.backbone_to_vit.", "encoder.missing_previous_emb", "encoder.vit_pooler.")
+"""Tensors that only BioViL-T's file holds."""
 NAMES = {
     "trunk.": "encoder.encoder.",
     "reduce.": "encoder.backbone_to_vit.",
@@ -135,9 +135,7 @@ class Language(nn.Module):
     def __init__(self, vocabulary: list[str]) -> None:
         super().__init__()
         self.bert = BertTower(BertOptions(dim=WIDTH, max_tokens=TOKENS, cleaning="none"), vocabulary)
-        self.head = nn.Sequential(
-            nn.Linear(WIDTH, DIM), nn.GELU(), nn.LayerNorm(DIM, eps=1e-12), nn.Linear(DIM, DIM)
-        )
+        self.head = nn.Sequential(nn.Linear(WIDTH, DIM), nn.GELU(), nn.LayerNorm(DIM, eps=1e-12), nn.Linear(DIM, DIM))
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """``mask`` bool [N, T]."""
@@ -190,9 +188,7 @@ class BioViLT(released.Released):
         cells = self.vision(self.preprocessed(pixels).expand(-1, 3, -1, -1))
         with unrounded(cells.device):
             cells = widened(cells)
-            return ImageFeatures(
-                functional.normalize(cells.mean((1, 2)), dim=-1), functional.normalize(cells, dim=-1)
-            )
+            return ImageFeatures(functional.normalize(cells.mean((1, 2)), dim=-1), functional.normalize(cells, dim=-1))
 
     def preprocessed(self, pixels: Tensor) -> Tensor:
         """[B, 1, H, W] stretched to all grey values, shorter side 512, central square of the crop's size."""
@@ -227,7 +223,7 @@ class BioViLT(released.Released):
             return down @ maps @ across.T
 
     def heatmaps(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
-        """The published map in cells of 8 pixels of 512; the margins, of which nothing is known, get its least value."""
+        """The published map in cells of 8 pixels of 512; the margins, which are not looked at, get its least value."""
         maps = self.similarity_maps(images, texts)
         inner, margin = self.crop // CELL, (SCALED - self.crop) // 2 // CELL
         maps = functional.interpolate(maps, (inner, inner), mode="bilinear")
@@ -276,13 +272,14 @@ def build(
     if own.checkpoint == released.IN_RECIPE:
         return BioViLT(own, vocabulary or [])
     weights = released.read_weights(own.checkpoint)
-    own = replace(own, vision=own.vision or ("biovil_t" if ANCHOR in weights else "biovil"))
+    is_t = any(name.startswith(ONLY_T) for name in weights)
+    own = replace(own, vision=own.vision or ("biovil_t" if is_t else "biovil"))
     text_file = _text_file(own.text)
     text_weights = released.read_weights(str(text_file))
     table = text_weights.get(WORD_TABLE)
     model = BioViLT(own, read_padded(own.tokenizer or own.text, table, str(text_file)))
     released.take_weights(model.vision, weights, NAMES, UNREAD[own.vision or ""], own.checkpoint)
-    unread = _unread_text(len(model.vocabulary or []), text_weights, text_file)
+    unread = unread_text(text_weights, text_file.suffix == ".safetensors")
     released.take_weights(model.language, text_weights, TEXT_NAMES, unread, str(text_file))
     model.recipe = released.saved_recipe("biovil_t", asdict(own), model.vocabulary)
     return model
@@ -298,16 +295,21 @@ def _text_file(folder: str) -> Path:
     return found[0]
 
 
-def _unread_text(rows: int, weights: Mapping[str, Tensor], file: Path) -> dict[str, tuple[int, ...]]:
-    """The masked-word head, whose decoder is the word embeddings; safetensors files leave such duplicates out."""
+def unread_text(weights: Mapping[str, Tensor], is_tied: bool = False) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the masked-word head, whose decoder is the word embeddings.
+
+    Args:
+        weights: of the text model.
+        is_tied: True for a file that leaves out what is tied to another tensor, as safetensors files do.
+    """
+    rows = len(weights.get(WORD_TABLE, ()))
     unread: dict[str, tuple[int, ...]] = {
         "cls.predictions.bias": (rows,),
+        "cls.predictions.decoder.weight": (rows, WIDTH),
+        "cls.predictions.decoder.bias": (rows,),
         "cls.predictions.transform.dense.weight": (WIDTH, WIDTH),
         "cls.predictions.transform.dense.bias": (WIDTH,),
         "cls.predictions.transform.LayerNorm.weight": (WIDTH,),
         "cls.predictions.transform.LayerNorm.bias": (WIDTH,),
     }
-    for name, shape in {"decoder.weight": (rows, WIDTH), "decoder.bias": (rows,)}.items():
-        if file.suffix != ".safetensors" or f"cls.predictions.{name}" in weights:
-            unread[f"cls.predictions.{name}"] = shape
-    return unread
+    return {name: shape for name, shape in unread.items() if name in weights or not is_tied or ".decoder." not in name}

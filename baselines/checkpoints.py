@@ -90,7 +90,7 @@ def _unpickled(path: Path) -> Any:
         if not refused:
             with torch.serialization.safe_globals([(Inert, name) for name in foreign]):
                 return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, ValueError) as error:
+    except (pickle.UnpicklingError, EOFError, OSError, RuntimeError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{path} cannot be read as a torch checkpoint ({reason}); download it again.") from None
     raise ValueError(f"{path} holds objects of classes that are not allowed: {', '.join(refused)}.")

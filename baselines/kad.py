@@ -94,8 +94,8 @@ class QueryLayer(Layer):
         if together:
             return x + self.self_attn(normed, *self.self_attn.project(normed), None)
         # The only query there is gets the attention 1: what is read is its own value.
-        value = functional.linear(normed, self.self_attn.in_proj_weight[2 * DIM :], self.self_attn.in_proj_bias[2 * DIM :])
-        return x + self.self_attn.out_proj(value)
+        to_value, bias = self.self_attn.in_proj_weight[2 * DIM :], self.self_attn.in_proj_bias[2 * DIM :]
+        return x + self.self_attn.out_proj(functional.linear(normed, to_value, bias))
 
 
 class QueryNetwork(nn.Module):
@@ -194,9 +194,7 @@ class KAD(released.Released):
         return (attention / attention.amax(-1, keepdim=True)).unflatten(-1, images.grid.shape[1:3])
 
 
-def build(
-    encoders: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], vocabulary: list[str] | None
-) -> KAD:
+def build(encoders: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], vocabulary: list[str] | None) -> KAD:
     """``options``: those of ``KADOptions``; ``encoders`` belong to other models.
 
     Raises:
