@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -19,13 +18,14 @@ from torch.nn import functional
 
 from baselines import released
 from baselines.base import ImageFeatures, TextBatch, TextFeatures
-from baselines.config import BertOptions
 from baselines.precision import unrounded, widened
-from baselines.towers.bert import BertTower, read_padded
+from baselines.towers import cxr_bert
+from baselines.towers.bert import read_padded
+from baselines.towers.cxr_bert import DIM, TOKENS, CXRBert
 from baselines.towers.resnet import CHANNELS, resnet50, stages
 from offclip.names import one_of
 
-DIM, PATCH, WIDTH, TOKENS = 128, 256, 768, 512
+PATCH = 256
 SCALED = 512
 """Pixels of the shorter side before the crop."""
 CROPS = {"biovil_t": 448, "biovil": 480}
@@ -49,14 +49,6 @@ NAMES = {
     "no_previous": "encoder.missing_previous_emb",
     "projector.": "projector.model.",
 }
-TEXT_NAMES = {
-    "bert.model.": "bert.",
-    "head.0.": "cls_projection_head.dense_to_hidden.",
-    "head.2.": "cls_projection_head.LayerNorm.",
-    "head.3.": "cls_projection_head.dense_to_output.",
-}
-WORD_TABLE = "bert.embeddings.word_embeddings.weight"
-TEXT_FILES = ("model.safetensors", "pytorch_model.bin")
 BLOCK: dict[str, tuple[int, ...]] = {
     **{f"attn.{part}.weight": (PATCH, PATCH) for part in ("proj", "proj_q", "proj_k", "proj_v")},
     **{f"mlp.{part}.weight": (PATCH, PATCH) for part in ("fc1", "fc2")},
@@ -129,19 +121,6 @@ class Vision(nn.Module):
         return self.projector(x).permute(0, 2, 3, 1)
 
 
-class Language(nn.Module):
-    """Token ids [N, T] to the projected [CLS] [N, 128], not normalised."""
-
-    def __init__(self, vocabulary: list[str]) -> None:
-        super().__init__()
-        self.bert = BertTower(BertOptions(dim=WIDTH, max_tokens=TOKENS, cleaning="none"), vocabulary)
-        self.head = nn.Sequential(nn.Linear(WIDTH, DIM), nn.GELU(), nn.LayerNorm(DIM, eps=1e-12), nn.Linear(DIM, DIM))
-
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """``mask`` bool [N, T]."""
-        return self.head(self.bert.model(ids, mask.long()).last_hidden_state[:, 0])
-
-
 class BioViLT(released.Released):
     """The released towers and the published score."""
 
@@ -154,7 +133,7 @@ class BioViLT(released.Released):
         self.options, self.prompts = options, options.prompts
         self.crop = options.crop or CROPS[options.vision or ""]
         self.vision = Vision(options.vision or "")
-        self.language = Language(vocabulary)
+        self.language = CXRBert(vocabulary)
         self.vocabulary = self.language.bert.vocabulary
 
     def sentences(self, finding: str, common: Sequence[str]) -> tuple[str, ...]:
@@ -274,42 +253,12 @@ def build(
     weights = released.read_weights(own.checkpoint)
     is_t = any(name.startswith(ONLY_T) for name in weights)
     own = replace(own, vision=own.vision or ("biovil_t" if is_t else "biovil"))
-    text_file = _text_file(own.text)
+    text_file = cxr_bert.weights_file(own.text)
     text_weights = released.read_weights(str(text_file))
-    table = text_weights.get(WORD_TABLE)
+    table = text_weights.get(cxr_bert.WORD_TABLE)
     model = BioViLT(own, read_padded(own.tokenizer or own.text, table, str(text_file)))
     released.take_weights(model.vision, weights, NAMES, UNREAD[own.vision or ""], own.checkpoint)
-    unread = unread_text(text_weights, text_file.suffix == ".safetensors")
-    released.take_weights(model.language, text_weights, TEXT_NAMES, unread, str(text_file))
+    unread = cxr_bert.unread(text_weights, is_tied=text_file.suffix == ".safetensors")
+    released.take_weights(model.language, text_weights, cxr_bert.NAMES, unread, str(text_file))
     model.recipe = released.saved_recipe("biovil_t", asdict(own), model.vocabulary)
     return model
-
-
-def _text_file(folder: str) -> Path:
-    found = [path for name in TEXT_FILES if (path := Path(folder) / name).is_file()]
-    if not found:
-        raise ValueError(
-            f"`model_options.text` must be the folder of the text model's snapshot with {' or '.join(TEXT_FILES)}, "
-            f"found none in {folder}."
-        )
-    return found[0]
-
-
-def unread_text(weights: Mapping[str, Tensor], is_tied: bool = False) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the masked-word head, whose decoder is the word embeddings.
-
-    Args:
-        weights: of the text model.
-        is_tied: True for a file that leaves out what is tied to another tensor, as safetensors files do.
-    """
-    rows = len(weights.get(WORD_TABLE, ()))
-    unread: dict[str, tuple[int, ...]] = {
-        "cls.predictions.bias": (rows,),
-        "cls.predictions.decoder.weight": (rows, WIDTH),
-        "cls.predictions.decoder.bias": (rows,),
-        "cls.predictions.transform.dense.weight": (WIDTH, WIDTH),
-        "cls.predictions.transform.dense.bias": (WIDTH,),
-        "cls.predictions.transform.LayerNorm.weight": (WIDTH,),
-        "cls.predictions.transform.LayerNorm.bias": (WIDTH,),
-    }
-    return {name: shape for name, shape in unread.items() if name in weights or not is_tied or ".decoder." not in name}

@@ -22,6 +22,7 @@ from baselines.config import BertOptions
 from baselines.precision import unrounded, widened
 from baselines.towers.bert import BertTower, read_padded
 from baselines.towers.resnet import CHANNELS, resnet50, stages
+from offclip.names import one_of
 
 DIM, LAYERS, HEADS, FFN, TOKENS = 768, 4, 4, 1024, 256
 SMALL = 224
@@ -201,7 +202,7 @@ def build(encoders: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any],
         ValueError: no checkpoint, its tensors are not the released ones, or it is of another input size.
     """
     own = released.released_options(KADOptions, options, KAD.label)
-    released.one_of("`model_options.queries`", own.queries, ("alone", "together"))
+    one_of("`model_options.queries`", own.queries, ("alone", "together"))
     if own.checkpoint == released.IN_RECIPE:
         return KAD(own, vocabulary or [])
     weights = {
@@ -225,7 +226,7 @@ def _size(options: KADOptions, weights: Mapping[str, Tensor]) -> int:
     """
     if options.size is not None and options.size not in SIZES:
         raise ValueError(f"`model_options.size` must be one of {', '.join(map(str, SIZES))}, found {options.size}.")
-    is_small = HIDDEN in weights and weights[HIDDEN].shape[0] == CHANNELS["layer3"]
+    is_small = HIDDEN in weights and weights[HIDDEN].shape[:1] == (CHANNELS["layer3"],)
     size = options.size or (SMALL if is_small else SIZES[1])
     if HIDDEN in weights and is_small != (size == SMALL):
         right = SMALL if is_small else "512 or 1024"
@@ -236,14 +237,12 @@ def _size(options: KADOptions, weights: Mapping[str, Tensor]) -> int:
 def unread(model: KAD) -> dict[str, tuple[int, ...]]:
     """Names and shapes of what the file holds and no score reads: duplicates, classifier, at 224 the last stage."""
     shapes = {name: tuple(tensor.shape) for name, tensor in resnet50().state_dict().items()}
-    unread = dict(UNREAD)
+    found = dict(UNREAD)
     for name, shape in shapes.items():
-        is_last = name.startswith("layer4.")
-        if is_last and model.input_size == SMALL:
-            unread[f"image_encoder.resnet.{name}"] = shape
-            continue
-        unread[_alias(f"image_encoder.resnet.{name}")] = shape
-    return unread | {f"model.decoder.norm.{part}": (DIM,) for part in ("weight", "bias")}
+        own = f"image_encoder.resnet.{name}"
+        is_idle = name.startswith("layer4.") and model.input_size == SMALL
+        found[own if is_idle else _alias(own)] = shape
+    return found | {f"model.decoder.norm.{part}": (DIM,) for part in ("weight", "bias")}
 
 
 def _alias(name: str) -> str:

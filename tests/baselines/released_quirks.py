@@ -23,6 +23,7 @@ from baselines.kad import KAD, KADOptions
 from baselines.medclip import MedCLIP, MedCLIPOptions
 from baselines.radzero import RadZero, RadZeroOptions
 from baselines.released import IN_RECIPE, INDEX_BUFFERS, take_weights
+from baselines.towers import cxr_bert
 from baselines.towers.bert import padded
 from tests import parity
 
@@ -126,9 +127,9 @@ def biovils() -> Iterator[tuple[str, Change]]:
     arrays = parity.arrays("arrays.npz", parity.RELEASED / "biovil")
     options = BioViLTOptions(IN_RECIPE, "", vision="biovil_t")
     weights = parity.filled("cxr_bert", parity.RELEASED / "biovil")
-    model = BioViLT(options, padded(arrays["vocab"].tolist(), len(weights[biovil_t.WORD_TABLE]))).eval()
+    model = BioViLT(options, padded(arrays["vocab"].tolist(), len(weights[cxr_bert.WORD_TABLE]))).eval()
     _filled(model.vision, "biovil_t_image", "biovil", biovil_t.NAMES, biovil_t.UNREAD["biovil_t"])
-    take_weights(model.language, weights, biovil_t.TEXT_NAMES, biovil_t.unread_text(weights), "cxr_bert")
+    take_weights(model.language, weights, cxr_bert.NAMES, cxr_bert.unread(weights), "cxr_bert")
     prompts = arrays["prompts"].tolist()
     affirming, denying = (biovil_t.AND.join(part) for part in (prompts[:2], prompts[2:]))
 
