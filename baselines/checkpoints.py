@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,12 @@ class Inert:
         """Nothing is kept."""
 
 
-def read(path: str | Path) -> dict[str, Tensor]:
+def read(path: str | Path, parts: Sequence[str] = ()) -> dict[str, Tensor]:
     """The state dict of a .ckpt, .pt, .pth, .bin or .safetensors file, on the CPU.
+
+    Args:
+        path: the file.
+        parts: keys under which a release keeps one state dict each; they are joined, ``<key>.`` before each name.
 
     Raises:
         ValueError: the file is missing, unreadable, holds classes that are not allowed, or no weights.
@@ -53,11 +57,18 @@ def read(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"the checkpoint {path} does not exist; download it and set its path.")
-    content = _safetensors(path) if path.suffix == ".safetensors" else _unpickled(path)
+    content: Any = _safetensors(path) if path.suffix == ".safetensors" else _unpickled(path)
     for key in CONTAINERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
             break
+    if parts and isinstance(content, Mapping):
+        content = {name: value for name, value in content.items() if name not in parts} | {
+            f"{part}.{name}": value
+            for part in parts
+            if isinstance(content.get(part), Mapping)
+            for name, value in content[part].items()
+        }
     weights = {k: v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
     if not weights:
         raise ValueError(f"{path} holds no weights: neither {' nor '.join(CONTAINERS)} nor tensors at the top.")
@@ -79,7 +90,7 @@ def _unpickled(path: Path) -> Any:
         if not refused:
             with torch.serialization.safe_globals([(Inert, name) for name in foreign]):
                 return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, ValueError) as error:
+    except (pickle.UnpicklingError, EOFError, OSError, RuntimeError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{path} cannot be read as a torch checkpoint ({reason}); download it again.") from None
     raise ValueError(f"{path} holds objects of classes that are not allowed: {', '.join(refused)}.")

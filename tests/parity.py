@@ -40,7 +40,10 @@ def arrays(name: str, folder: Path = FOLDER) -> dict[str, Any]:
 
 def keys(configuration: str, folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
     """Name -> {k, shape, rule, sum, first, alias_of} of every tensor of one configuration."""
-    return json.loads((folder / "state_dict_keys.json").read_text())[configuration]
+    for path in sorted(folder.glob("state_dict_keys*.json")):
+        if configuration in (lists := json.loads(path.read_text())):
+            return lists[configuration]
+    raise KeyError(f"{folder} lists no configuration {configuration!r}")
 
 
 def filled(configuration: str, folder: Path = FOLDER) -> dict[str, Tensor]:
@@ -48,14 +51,16 @@ def filled(configuration: str, folder: Path = FOLDER) -> dict[str, Tensor]:
     entries = keys(configuration, folder)
     weights = {}
     for name, entry in entries.items():
-        alias = entry.get("alias_of")
+        # An alias has the values of the name that was written last.
+        alias = entry["alias_of"] if isinstance(entry.get("alias_of"), str) else None
         source = entries[alias] if alias else entry
         if entry["rule"] == "index_buffer":
             # Its values follow from the architecture, and no model reads them.
             weights[name] = torch.arange(math.prod(entry["shape"])).reshape(entry["shape"])
             continue
-        weights[name] = _fill(source["k"], source["shape"], source["rule"])
-        if not alias:
+        k = source.get("effective_k", source["k"])
+        weights[name] = fill(k, source["shape"], source["rule"])
+        if not alias and k == source["k"]:
             assert math.isclose(weights[name].double().sum().item(), entry["sum"], rel_tol=1e-6, abs_tol=1e-4), name
     return weights
 
@@ -76,18 +81,21 @@ def _stream(k: int, size: int) -> np.ndarray:
     return u / 2**32 * 2 - 1
 
 
-def _fill(k: int, shape: list[int], rule: str) -> Tensor:
+def fill(k: int, shape: list[int], rule: str) -> Tensor:
+    """A tensor of this shape, the ``k``th of its list, made by the rule."""
     if rule == "zero":
         return torch.zeros(shape, dtype=torch.int64)
+    if rule == "ln(0.07)":
+        return torch.full(shape, math.log(0.07))
     values = _stream(k, math.prod(shape))
-    if rule == "matrix":
+    if rule == "matrix" or rule.startswith("r*sqrt(3/fan)"):
         fan = 12 if shape[0] == 1 else math.prod(shape) / shape[0]
         values = values * math.sqrt(3 / fan)
-    elif rule in ("ln_weight", "gain"):
+    elif rule in ("ln_weight", "gain", "1+0.1*r"):
         values = 1 + 0.1 * values
-    elif rule in ("bias", "running_mean"):
+    elif rule in ("bias", "running_mean", "0.1*r"):
         values = 0.1 * values
-    elif rule == "running_var":
+    elif rule in ("running_var", "1+0.5*|r|"):
         values = 1 + 0.5 * np.abs(values)
     else:
         return torch.tensor(math.log(1 / 0.07))

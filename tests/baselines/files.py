@@ -43,7 +43,12 @@ def built(model: str, path: Path | str, tokenizer: str, **options: Any) -> Basel
 
 
 def refused(
-    model: str, tokenizer: str, folder: Path, wrap: Callable[[dict[str, Tensor]], Any], weights: Mapping[str, Tensor]
+    model: str,
+    tokenizer: str,
+    folder: Path,
+    wrap: Callable[[dict[str, Tensor]], Any],
+    weights: Mapping[str, Tensor],
+    **options: Any,
 ) -> None:
     """A wrong, a truncated and a malicious file of the structure of ``wrap`` are refused, each in one sentence."""
     path, trap, names = folder / "broken.ckpt", folder / "trap", list(weights)
@@ -51,7 +56,7 @@ def refused(
 
     def refuses(message: str) -> None:
         with pytest.raises(ValueError, match=message) as caught:
-            built(model, path, tokenizer)
+            built(model, path, tokenizer, **options)
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 600
 

@@ -12,14 +12,19 @@ from typing import Any
 
 import torch
 from scipy.stats import spearmanr
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines import gloria_released, medclip
-from baselines.base import TextFeatures
+from baselines import biovil_t, gloria_released, kad, medclip, radzero
+from baselines.base import ImageFeatures, TextFeatures
+from baselines.biovil_t import BioViLT, BioViLTOptions
 from baselines.gloria_released import GLoRIAReleased, GLoRIAReleasedOptions
+from baselines.kad import KAD, KADOptions
 from baselines.medclip import MedCLIP, MedCLIPOptions
-from baselines.released import IN_RECIPE, INDEX_BUFFERS, Released, take_weights
+from baselines.radzero import RadZero, RadZeroOptions
+from baselines.released import IN_RECIPE, INDEX_BUFFERS, take_weights
+from baselines.towers import cxr_bert
+from baselines.towers.bert import padded
 from tests import parity
 
 
@@ -50,7 +55,7 @@ class Change:
         )
 
 
-def _filled(model: Released, configuration: str, name: str, names: dict[str, str], unread: Any) -> None:
+def _filled(model: nn.Module, configuration: str, name: str, names: dict[str, str], unread: Any) -> None:
     weights = parity.filled(configuration, parity.RELEASED / name)
     weights = {k.removeprefix("gloria."): v for k, v in weights.items() if not INDEX_BUFFERS.search(k)}
     take_weights(model, weights, names, unread, configuration)
@@ -103,10 +108,69 @@ def medclips(vision: str) -> Iterator[tuple[str, Change]]:
         yield f"MedCLIP {vision}, `interpolation: bicubic`", Change.of(larger(), larger(interpolation="bicubic"))
 
 
-def _square(grey: Tensor) -> Tensor:
-    """[h, w] uint8 centred on black: [1, 1, S, S] in [0, 1]."""
+def kads() -> Iterator[tuple[str, Change]]:
+    """The option of ``kad``, with the arrays' four prompts."""
+    arrays = parity.arrays("arrays.npz", parity.RELEASED / "kad")
+    options = KADOptions(IN_RECIPE, size=512)
+    model = KAD(options, arrays["vocab"].tolist()).eval()
+    _filled(model, "kad_512", "kad", kad.NAMES, kad.unread(model))
+    with torch.no_grad():
+        images = model.encode_images(parity.normalised(arrays["gray_u8"]))
+        texts = model.encode_texts(model.tokenize(arrays["prompts"].tolist()))
+        alone = model.similarity(images, texts)
+        model.options = replace(options, queries="together")
+        yield "KAD, `queries: together`", Change.of(alone, model.similarity(images, texts))
+
+
+def biovils() -> Iterator[tuple[str, Change]]:
+    """Options of ``biovil_t``: the crop, and its contrast of two prompts with two others."""
+    arrays = parity.arrays("arrays.npz", parity.RELEASED / "biovil")
+    options = BioViLTOptions(IN_RECIPE, "", vision="biovil_t")
+    weights = parity.filled("cxr_bert", parity.RELEASED / "biovil")
+    model = BioViLT(options, padded(arrays["vocab"].tolist(), len(weights[cxr_bert.WORD_TABLE]))).eval()
+    _filled(model.vision, "biovil_t_image", "biovil", biovil_t.NAMES, biovil_t.UNREAD["biovil_t"])
+    take_weights(model.language, weights, cxr_bert.NAMES, cxr_bert.unread(weights), "cxr_bert")
+    prompts = arrays["prompts"].tolist()
+    affirming, denying = (biovil_t.AND.join(part) for part in (prompts[:2], prompts[2:]))
+
+    def scores(texts: list[str]) -> Tensor:
+        with torch.no_grad():
+            images = [model.encode_images(_square(arrays[f"raw_{number}"], 512)) for number in range(3)]
+            return model.similarity(ImageFeatures.cat(images), model.encode_texts(model.tokenize(texts)))
+
+    contrast = Change.of(scores([affirming]), scores([affirming + biovil_t.BUT + denying]))
+    before = scores(prompts)
+    model.crop = biovil_t.SCALED
+    yield "BioViL-T, `crop: 512`", Change.of(before, scores(prompts))
+    yield "BioViL-T, `contrast: true`", contrast
+
+
+def radzeros() -> Iterator[tuple[str, Change]]:
+    """Options of ``radzero``, for the two images that do not use all grey values."""
+    arrays = parity.arrays("arrays.npz", parity.RELEASED / "radzero")
+    options = RadZeroOptions(IN_RECIPE)
+    weights = parity.filled("radzero", parity.RELEASED / "radzero")
+    model = RadZero(options, padded(arrays["vocab"].tolist(), len(weights[radzero.WORD_TABLE]))).eval()
+    squares = [_square(arrays[f"raw_{number}"]) for number in (0, 2)]
+
+    def scores(positions: str = "scale", **changed: Any) -> Tensor:
+        model.options = replace(options, **changed)
+        table = radzero.resized_positions(weights[radzero.POSITIONS], positions)
+        taken = weights | {radzero.POSITIONS: table}
+        take_weights(model, taken, radzero.released_names(model), radzero.UNREAD, "radzero")
+        with torch.no_grad():
+            texts = model.encode_texts(model.tokenize(arrays["prompts"].tolist()))
+            return torch.cat([model.similarity(model.encode_images(square), texts) for square in squares])
+
+    plain = scores()
+    yield "RadZero, `stretch: false`", Change.of(plain, scores(stretch=False))
+    yield "RadZero, `positions: size`", Change.of(plain, scores(positions="size"))
+
+
+def _square(grey: Tensor, least: int = 0) -> Tensor:
+    """[h, w] uint8 centred on black: [1, 1, S, S] in [0, 1], S at least ``least``."""
     height, width = grey.shape
-    side = max(height, width)
+    side = max(height, width, least)
     top, left = (side - height) // 2, (side - width) // 2
     return functional.pad(parity.normalised(grey[None]), (left, side - width - left, top, side - height - top))
 
@@ -115,7 +179,7 @@ def table() -> Iterator[str]:
     """The rows of a Markdown table."""
     yield "| option | mean | max | between images | rank correlation | spread of the scores |"
     yield "|---|--:|--:|--:|--:|--:|"
-    for rows in (gloria(), medclips("vit"), medclips("resnet")):
+    for rows in (gloria(), medclips("vit"), medclips("resnet"), kads(), biovils(), radzeros()):
         for name, change in rows:
             yield f"| {name} | " + " | ".join(f"{value:.4f}" for value in vars(change).values()) + " |"
 

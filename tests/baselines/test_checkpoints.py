@@ -83,3 +83,26 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     torch.save({"epoch": 3}, tmp_path / "empty.ckpt")
     with pytest.raises(ValueError, match="holds no weights"):
         checkpoints.read(tmp_path / "empty.ckpt")
+
+
+def test_state_dicts_under_several_keys_are_joined_under_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    content = {"image": WEIGHTS, "text": WEIGHTS, "optimizer": {"lr": 1e-4}, "surplus": torch.zeros(1)}
+    torch.save(content, path)
+    joined = checkpoints.read(path, ("image", "text", "absent"))
+    expected = {f"{part}.{name}": tensor for part in ("image", "text") for name, tensor in WEIGHTS.items()}
+    assert set(joined) == {*expected, "surplus"}
+    assert all(torch.equal(joined[name], tensor) for name, tensor in expected.items())
+    torch.save({"image": [1.0]}, path)
+    with pytest.raises(ValueError, match="holds no weights"):
+        checkpoints.read(path, ("image",))
+
+
+def test_a_file_is_refused_wherever_it_was_cut(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    torch.save({f"layer.{k}.weight": torch.zeros(3) for k in range(80)}, path)
+    content = path.read_bytes()
+    for cut in range(0, len(content), len(content) // 40):
+        path.write_bytes(content[:cut])
+        with pytest.raises(ValueError, match=r"cannot be read as a torch checkpoint .* download it again"):
+            checkpoints.read(path)

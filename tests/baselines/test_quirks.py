@@ -59,12 +59,18 @@ def test_the_document_shows_what_is_measured(changes: dict[str, quirks.Change]) 
         assert written == pytest.approx(list(vars(change).values()), abs=2e-3), name
 
 
-@pytest.mark.parametrize("model", ["gloria", "medclip"])
+@pytest.mark.parametrize("model", ["gloria", "medclip", "kad", "biovil", "radzero"])
 def test_the_document_shows_what_the_options_of_other_released_models_do(model: str) -> None:
     if not (folder := parity.RELEASED / model).is_dir():
         pytest.skip(f"the published arrays are not at {folder}")
     rows = dict(re.findall(r"^\| ([^|]+?) \| (-?\d[^|]*\|.*) \|$", DOCUMENT.read_text(), re.MULTILINE))
-    measures = {"gloria": [released_quirks.gloria()], "medclip": [*map(released_quirks.medclips, ("vit", "resnet"))]}
+    measures = {
+        "gloria": [released_quirks.gloria()],
+        "medclip": [*map(released_quirks.medclips, ("vit", "resnet"))],
+        "kad": [released_quirks.kads()],
+        "biovil": [released_quirks.biovils()],
+        "radzero": [released_quirks.radzeros()],
+    }
     for name, change in itertools.chain(*measures[model]):
         written = [float(cell) for cell in rows[name].split("|")]
         assert written == pytest.approx(list(vars(change).values()), abs=2e-3), name

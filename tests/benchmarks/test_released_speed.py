@@ -16,15 +16,22 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from baselines.biovil_t import BioViLT, BioViLTOptions
 from baselines.gloria_released import GLoRIAReleased, GLoRIAReleasedOptions
+from baselines.kad import KAD, KADOptions
 from baselines.medclip import MedCLIP, MedCLIPOptions
+from baselines.radzero import RadZero, RadZeroOptions
 from baselines.released import IN_RECIPE, Released
 from baselines.towers.bert import SPECIAL
 from benchmark.cohort.adapters import padchest
 from benchmark.evaluation import prompts
 
-IMAGES, BATCH, PROMPTS = 96, 16, 193
+BATCHES, BATCH, PROMPTS = 6, 16, 193
 SHARE = 0.9
+EXCEPTIONS = {"KAD": 0.8}
+"""KAD's query network asks every image every prompt anew: 4.2 of its 27 billion multiplications an image."""
+HEAVY = {"KAD": 4, "BioViL-T": 4, "RadZero": 1}
+"""Images of a batch where 16 would take minutes on a CPU."""
 
 
 def _sentences() -> list[str]:
@@ -40,6 +47,9 @@ MODELS: dict[str, Callable[[], Released]] = {
     "GLoRIA": lambda: GLoRIAReleased(GLoRIAReleasedOptions(IN_RECIPE), PIECES),
     "MedCLIP Swin-Tiny": lambda: MedCLIP(MedCLIPOptions(IN_RECIPE, vision="vit"), PIECES),
     "MedCLIP ResNet-50": lambda: MedCLIP(MedCLIPOptions(IN_RECIPE, vision="resnet"), PIECES),
+    "KAD": lambda: KAD(KADOptions(IN_RECIPE, size=512), PIECES),
+    "BioViL-T": lambda: BioViLT(BioViLTOptions(IN_RECIPE, "", vision="biovil_t"), PIECES),
+    "RadZero": lambda: RadZero(RadZeroOptions(IN_RECIPE), ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *PIECES]),
 }
 
 
@@ -48,11 +58,12 @@ MODELS: dict[str, Callable[[], Released]] = {
 def test_scoring_with_193_prompts_takes_the_time_of_the_image_tower(benchmark: BenchmarkFixture, name: str) -> None:
     torch.manual_seed(0)
     model = MODELS[name]().eval()
-    pixels = torch.rand(IMAGES, 1, 256, 256)
+    batch, side = HEAVY.get(name, BATCH), max(256, model.input_size)
+    pixels = torch.rand(BATCHES * batch, 1, side, side)
     seconds: dict[str, list[float]] = {"tower": [], "pairs": []}
 
     def score() -> None:
-        for part in pixels.split(BATCH):
+        for part in pixels.split(batch):
             started = time.perf_counter()
             images = model.encode_images(part)
             encoded = time.perf_counter()
@@ -68,9 +79,9 @@ def test_scoring_with_193_prompts_takes_the_time_of_the_image_tower(benchmark: B
     share = tower / (tower + pairs)
     benchmark.extra_info |= {
         "prompts": len(SENTENCES),
-        "images a second": round(BATCH / (tower + pairs), 2),
+        "images a second": round(batch / (tower + pairs), 2),
         "share of the image tower": round(share, 3),
-        "target": SHARE,
+        "target": (target := EXCEPTIONS.get(name, SHARE)),
     }
     assert len(SENTENCES) == PROMPTS
-    assert share >= SHARE
+    assert share >= target
