@@ -13,12 +13,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from offclip.captions import CaptionPipeline, Sentence, StudyCaptions
+    from offclip.captions import CaptionPipeline
     from offclip.clip_loss import OffClipLoss
     from offclip.objective import OffClipObjective
     from offclip.prompting import Prompted, prompt_report, prompt_sentence
     from offclip.sentence_classifier import SentenceClassifier
     from offclip.sentences import published_cleaning, report_body, split_sentences
+    from offclip.study_captions import Sentence, StudyCaptions
     from offclip.text_filter import FilteredReport, filter_report
 
 __all__ = [
@@ -44,9 +45,9 @@ _MODULES = {
     "OffClipLoss": "clip_loss",
     "OffClipObjective": "objective",
     "Prompted": "prompting",
-    "Sentence": "captions",
+    "Sentence": "study_captions",
     "SentenceClassifier": "sentence_classifier",
-    "StudyCaptions": "captions",
+    "StudyCaptions": "study_captions",
     "filter_report": "text_filter",
     "prompt_report": "prompting",
     "prompt_sentence": "prompting",
