@@ -18,8 +18,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from offclip.prompting import Prompted, prompt_by_rules
 from offclip.sentence_classifier import SentenceClassifier
 from offclip.sentences import report_sentences
@@ -100,6 +98,8 @@ class CaptionPipeline:
                 first.setdefault(tuple(sentences), row)
         rows = list(first.values())
         if len(rows) > self.most_studies:
+            import numpy as np
+
             drawn = np.random.default_rng(self.seed).choice(len(rows), self.most_studies, replace=False)
             rows = [rows[place] for place in np.sort(drawn)]
         return rows
