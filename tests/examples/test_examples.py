@@ -61,7 +61,7 @@ def table(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(table: Path) -> tuple[Path, str]:
     """Weights of the first example, and what it printed."""
     weights = table.parent / "trained.safetensors"
-    arguments = ["--csv", table, "--steps", 60, "--batch", 32, "--save", weights]
+    arguments = ["--csv", table, "--steps", 100, "--batch", 48, "--rate", 2e-3, "--save", weights]
     return weights, python(EXAMPLES / "open_clip_finetune.py", *arguments)
 
 
@@ -87,7 +87,8 @@ def test_the_scoring_example_gives_aucs_with_intervals_of_what_was_trained(
     printed = scored(trained[0], "--csv", table)
     rows = re.findall(r"^\| (.+?) \| ([\d.]+) \| ([\d.]+) to ([\d.]+) \|$", printed, re.MULTILINE)
     auc = {name: float(value) for name, value, *_ in rows}
-    assert auc['normal, "There is no finding" minus "There is finding"'] > 0.8  # most of these were trained on
+    lower = {name: float(low) for name, _, low, _ in rows}
+    assert lower['normal, "There is no finding" minus "There is finding"'] > 0.5  # most of these were trained on
     assert all(float(low) <= float(value) <= float(high) for _, value, low, high in rows)
     (worst,) = (value for name, value in auc.items() if "worst wording" in name)
     assert worst <= auc['normal, "There is no finding"']
