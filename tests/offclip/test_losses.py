@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -200,6 +201,20 @@ def test_abnormal_pairs_are_left_alone_or_taken_literally() -> None:
         off_diagonal(x, normal, "sigmoid", abnormal_pairs).backward()
         assert bool((x.grad[both_abnormal] != 0).all()) is touched
         assert (x.grad[~both_abnormal] != 0).all()
+
+
+@pytest.mark.parametrize("score", [-6.0, 0.0, 20.0])
+def test_where_the_terms_start_and_end_is_as_the_guide_says(score: float) -> None:
+    normal = torch.tensor([True, True, True, False, False])
+    equal = torch.full((5, 5), score, dtype=torch.float64)
+    sigmoid = (math.log1p(math.exp(-score)) + math.log1p(math.exp(score))) / 2
+    assert off_diagonal(equal, normal).item() == pytest.approx(sigmoid)
+    assert off_diagonal(equal, normal, "softmax").item() == pytest.approx(math.log(5))
+    assert abnormal_info_nce(equal, normal).item() == pytest.approx(math.log(2))
+    perfect = 200 * off_diagonal_target(normal).double() - 100
+    assert off_diagonal(perfect, normal).item() == pytest.approx(0)
+    assert off_diagonal(perfect, normal, "softmax").item() == pytest.approx(math.log(3))
+    assert abnormal_info_nce(perfect, normal).item() == pytest.approx(0)
 
 
 @pytest.mark.parametrize(
