@@ -41,7 +41,7 @@ def draw(path: Path) -> None:
     ticks = [f"{place} {label}" for place, label in enumerate(LABELS, 1)]
     for axis, (abnormal_pairs, title) in zip(figure.subplots(1, 2), TITLES.items(), strict=True):
         matrix = asked(abnormal_pairs)
-        axis.imshow(matrix, cmap=COLOURS, norm=BoundaryNorm([-1.5, -0.5, 0.5, 1.5], 3))
+        axis.imshow(matrix.numpy(), cmap=COLOURS, norm=BoundaryNorm([-1.5, -0.5, 0.5, 1.5], 3))
         for row, column in torch.cartesian_prod(torch.arange(len(LABELS)), torch.arange(len(LABELS))).tolist():
             value = int(matrix[row, column])
             colour = "black" if value == 0 else "white"

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 from benchmark import layout, workspace
 
@@ -123,3 +124,17 @@ def test_a_table_that_cannot_be_read_is_named(
         (tmp_path / "own.csv").write_text(content)
     with pytest.raises(SystemExit, match=sentence):
         studies.read(studies.arguments(None, "nowhere").parse_args(["--csv", str(tmp_path / "own.csv")]))
+
+
+def test_the_guides_statistics_run_on_arrays() -> None:
+    guide = (REPOSITORY / "docs/statistics.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 2, (200, 2)).astype(float)
+    given = {"labels": labels, "scores": labels + random.normal(size=(200, 2)), "patients": np.arange(200) // 2}
+    names = dict(given)
+    exec(code, names)
+    expected = [roc_auc_score(given["labels"][:, k], given["scores"][:, k]) for k in range(2)]
+    assert [statistic.estimate for statistic in names["found"]] == pytest.approx(expected)
+    bounds = names["interval"](names["found"][0], "logit", 0.95)
+    assert bounds.low < expected[0] < bounds.high
