@@ -53,7 +53,7 @@ def measure(
 ) -> dict[str, Resampled]:
     """Every AUC by its name, all on the same draws of patients, so that differences of rows would be paired."""
     findings = [
-        name
+        str(name)
         for name, labels in studies.findings.items()
         if min(labels.eq(1).sum(), labels.eq(0).sum()) >= min_positives
     ]

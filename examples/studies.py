@@ -77,7 +77,7 @@ def _studies(table: pd.DataFrame, images: list[Image.Image], patients: pd.Series
     return Studies(
         images,
         table.get("report", pd.Series("", index=table.index)).fillna("").tolist(),
-        table["normal"].astype("float64").to_numpy(),
+        table["normal"].to_numpy(dtype=np.float64, na_value=np.nan),
         patients.astype(str).to_numpy(dtype=str),
         (split == "train").to_numpy(),
         findings.where(findings.isin([0, 1])).rename(columns=lambda name: name.removeprefix(LABEL)),

@@ -30,16 +30,21 @@ def run(*command: str | Path, cwd: Path | None = None) -> str:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of the clone so that nothing is left in it."""
-    folder = tmp_path_factory.mktemp("wheel")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the clone, so that building leaves nothing in the clone itself."""
+    folder = tmp_path_factory.mktemp("wheel") / "clone"
     for name in PACKED:
-        shutil.copytree(REPOSITORY / name, folder / "clone" / name, ignore=MAKES_LITTER)
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=MAKES_LITTER)
     for name in ("pyproject.toml", "LICENSE", "README.md"):
-        shutil.copy(REPOSITORY / name, folder / "clone")
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder]
-    run(*command, folder / "clone")
-    (found,) = folder.glob("*.whl")
+        shutil.copy(REPOSITORY / name, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(clone: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", clone.parent]
+    run(*command, clone)
+    (found,) = clone.parent.glob("*.whl")
     return found
 
 
@@ -87,6 +92,15 @@ def test_it_holds_offclip_and_nothing_else(wheel: Path) -> None:
     packed = {name for name in names if ".dist-info/" not in name}
     assert packed == sources | {"offclip/findings.toml", "offclip/py.typed"}
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_an_editable_installation_puts_the_whole_clone_on_the_path(clone: Path, tmp_path: Path) -> None:
+    """So `python -m benchmark` runs anywhere; the folder that it runs in comes first, and with it a workspace's copies."""
+    run(sys.executable, "-c", f"import setuptools.build_meta as b; b.build_editable({str(tmp_path)!r})", cwd=clone)
+    (built,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(built) as archive:
+        (path,) = (name for name in archive.namelist() if name.endswith(".pth"))
+        assert archive.read(path).decode().split() == [str(clone)]
 
 
 def test_torch_is_its_one_dependency_and_the_rest_are_extras(about: Message) -> None:
