@@ -14,7 +14,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python >= 3.11 is needed, found $$($(PYTHON) --version); try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
-	python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	python -m pip install --quiet --constraint constraints.txt --editable '.[harness,dev]'
 	@touch $@
 
 reproduce: $(STAMP)  ## train, score, measure, report, track: everything (about 30 minutes on 2 cores)
@@ -51,11 +51,12 @@ audit: $(STAMP)  ## dependencies: do they fit, their licences, known vulnerabili
 	@timeout 120 pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off || \
 	  echo "pip-audit found something above, or had no answer: it needs the advisories of pypi.org"
 
-check: $(STAMP)  ## ruff, types, and who may import whom
+check: $(STAMP)  ## ruff, types, who may import whom, and the documentation: a dead link or name fails
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports --no-cache | tail -n +12
+	mkdocs build --strict
 
 format: $(STAMP)  ## format and fix the code
 	ruff format .
@@ -73,4 +74,4 @@ ui: $(STAMP)  ## browse the runs in MLflow, at the address that it prints
 	python -m benchmark ui
 
 clean:  ## remove what the pipeline made (not the virtual environment)
-	rm -rf plan data runs scores probe results reports/*.pdf reports/tables reports/figures reports/metrics.json mlflow.db mlartifacts tracked.json .quick .*.part reports/.*.part
+	rm -rf .site plan data runs scores probe results reports/*.pdf reports/tables reports/figures reports/metrics.json mlflow.db mlartifacts tracked.json .quick .*.part reports/.*.part

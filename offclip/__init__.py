@@ -1,9 +1,10 @@
 """OFF-CLIP: off-diagonal term loss and sentence-level text filter for anybody's CLIP.
 
-    from offclip import OffClipObjective, SentenceClassifier, filter_report, split_sentences
+    from offclip import CaptionPipeline, OffClipLoss, OffClipObjective
 
-The objective needs torch alone; the sentence classifier needs scikit-learn. Knows no dataset, no file. Names load on
-first use, so that whoever wants the objective need not install what the text filter uses, and the reverse.
+The losses need torch alone; the sentence classifier, and so the caption pipeline, needs scikit-learn
+(``pip install "offclip[text]"``). Knows no dataset. Names load on first use, so that whoever wants the objective need
+not install what the text filter uses, and the reverse.
 """
 
 from __future__ import annotations
@@ -12,16 +13,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from offclip.captions import CaptionPipeline
+    from offclip.clip_loss import OffClipLoss
     from offclip.objective import OffClipObjective
-    from offclip.prompting import prompt_report, prompt_sentence
+    from offclip.prompting import Prompted, prompt_report, prompt_sentence
     from offclip.sentence_classifier import SentenceClassifier
     from offclip.sentences import published_cleaning, report_body, split_sentences
+    from offclip.study_captions import Sentence, StudyCaptions
     from offclip.text_filter import FilteredReport, filter_report
 
 __all__ = [
+    "CaptionPipeline",
     "FilteredReport",
+    "OffClipLoss",
     "OffClipObjective",
+    "Prompted",
+    "Sentence",
     "SentenceClassifier",
+    "StudyCaptions",
     "filter_report",
     "prompt_report",
     "prompt_sentence",
@@ -31,9 +40,14 @@ __all__ = [
 ]
 
 _MODULES = {
+    "CaptionPipeline": "captions",
     "FilteredReport": "text_filter",
+    "OffClipLoss": "clip_loss",
     "OffClipObjective": "objective",
+    "Prompted": "prompting",
+    "Sentence": "study_captions",
     "SentenceClassifier": "sentence_classifier",
+    "StudyCaptions": "study_captions",
     "filter_report": "text_filter",
     "prompt_report": "prompting",
     "prompt_sentence": "prompting",

@@ -4,14 +4,15 @@ Needs torch alone and knows no model: ``loss = OffClipObjective(form="sigmoid")(
 are in losses.py. A model with several matrices (CARZero scores both ways) sums the objective over them.
 
 Distributed training: hand in the matrix of the *gathered* batch (features gathered with gradients, then scored)
-and the gathered ``is_normal``. Every mean runs over that matrix, so it cannot be averaged over ranks.
+and the gathered ``is_normal``. Every mean runs over that matrix, so it cannot be averaged over ranks; of `Rows` of the
+matrix the shares of all processes add up. `OffClipLoss` (clip_loss.py) gathers for models of open_clip's kind.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, get_args, overload
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from offclip.losses import (
     AbnormalPairs,
     Form,
     Reduction,
+    Rows,
     abnormal_info_nce,
     at_least_float32,
     info_nce,
@@ -52,8 +54,16 @@ class Affine(nn.Module):
         else:
             self.register_buffer(name, tensor)
 
-    def forward(self, logits: Tensor) -> Tensor:
+    @overload
+    def forward(self, logits: Tensor) -> Tensor: ...
+
+    @overload
+    def forward(self, logits: Rows) -> Rows: ...
+
+    def forward(self, logits: Tensor | Rows) -> Tensor | Rows:
         """Any shape to the same shape, in at least float32."""
+        if isinstance(logits, Rows):
+            return logits.map(self.forward)
         logits = at_least_float32(logits)
         return logits * self.log_scale.exp().to(logits.dtype) + self.bias.to(logits.dtype)
 
@@ -102,9 +112,10 @@ class OffDiagonal(nn.Module):
         # A softmax is blind to a bias, and its temperature is the model's own.
         self.affine = Affine(scale, bias, learn_scale, learn_bias) if form == "sigmoid" else nn.Identity()
 
-    def forward(self, pair_logits: Tensor, is_normal: Tensor) -> Tensor:
-        """[B, B] scores and [B] bool to a scalar."""
-        return off_diagonal(self.affine(pair_logits), is_normal, self.form, self.abnormal_pairs, self.reduction)
+    def forward(self, pair_logits: Tensor | Rows, is_normal: Tensor, known: Tensor | None = None) -> Tensor:
+        """[B, B] scores (or `Rows` of them), [B] bool and, where labels are missing, which are known, to a scalar."""
+        logits = self.affine(pair_logits)
+        return off_diagonal(logits, is_normal, self.form, self.abnormal_pairs, self.reduction, known)
 
 
 class OffClipObjective(nn.Module):
@@ -139,10 +150,18 @@ class OffClipObjective(nn.Module):
         self.abnormal_weight = abnormal_weight
         self.term = OffDiagonal(form, abnormal_pairs, reduction, scale, bias, learn_scale, learn_bias)
 
-    def forward(self, pair_logits: Tensor, is_normal: Tensor) -> Tensor:
-        """[B, B] scores and [B] bool to a scalar."""
-        return self.off_diagonal_weight * self.term(pair_logits, is_normal) + self.abnormal_weight * abnormal_info_nce(
-            pair_logits, is_normal
+    def forward(self, pair_logits: Tensor | Rows, is_normal: Tensor, known: Tensor | None = None) -> Tensor:
+        """[B, B] scores (or `Rows` of them), [B] bool and, where labels are missing, which are known, to a scalar."""
+        off_diagonal_loss, abnormal_loss = self.terms(pair_logits, is_normal, known)
+        return off_diagonal_loss + abnormal_loss
+
+    def terms(
+        self, pair_logits: Tensor | Rows, is_normal: Tensor, known: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The two weighted terms whose sum is the loss, for logging: off-diagonal, abnormal InfoNCE."""
+        return (
+            self.off_diagonal_weight * self.term(pair_logits, is_normal, known),
+            self.abnormal_weight * abnormal_info_nce(pair_logits, is_normal, known),
         )
 
 

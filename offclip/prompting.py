@@ -2,19 +2,31 @@
 
 OFF-CLIP lets GPT-4o rewrite reports into this form, CARZero iFlytek Spark; here rules do it offline and
 reproducibly. A finding is stated under its broader label too, because zero-shot prompts use the label sets' words.
-Somebody's LLM output enters as a table or through an endpoint (benchmark/captions.py).
+The output of a language model enters as `Prompted` instead.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from offclip.findings import BROADER, NO_ACUTE_FINDING, NO_FINDING
 from offclip.mentions import Mention, mentions
 
 _STOP = re.compile(r"\.(?:\s+|$)")
+
+
+@dataclass(frozen=True)
+class Prompted:
+    """The prompted form of one report.
+
+    ``by_sentence`` holds one text per dictated sentence ("" where it has none); ``free`` holds clauses that
+    belong to the report as a whole, which is how a language model answers.
+    """
+
+    by_sentence: list[str]
+    free: list[str] = field(default_factory=list)
 
 
 def clause(mention: Mention) -> str:
@@ -57,6 +69,11 @@ def prompt_report(sentences: Sequence[str]) -> list[str]:
             texts = [text.replace(f"There is no {NO_ACUTE_FINDING}.", f"There is no {NO_FINDING}.") for text in texts]
         prompted.append(" ".join(dict.fromkeys(texts)))
     return prompted
+
+
+def prompt_by_rules(sentences: Sequence[str]) -> Prompted:
+    """`prompt_report` as the prompter of a `CaptionPipeline`."""
+    return Prompted(prompt_report(sentences))
 
 
 def _prompt(per_sentence: Sequence[Sequence[Mention]]) -> list[list[str]]:

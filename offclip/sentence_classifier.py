@@ -16,14 +16,19 @@ learns where the rules are wrong.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy import sparse
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+try:
+    import numpy as np
+    from numpy.typing import NDArray
+    from scipy import sparse
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"the sentence classifier needs scikit-learn ({error}); pip install 'offclip[text]'", name=error.name
+    ) from None
 
 from offclip.findings import NO_ACUTE_FINDING, NO_FINDING
 from offclip.mentions import mentions, plain
@@ -34,6 +39,10 @@ RULE_START = {"affirmed": 0.9, "denied": 0.05, "silent": 0.1}
 The silent one has the best cross-validated likelihood of the *study* labels among 0.02, 0.05, 0.1, 0.2, 0.3 and 0.5; a
 higher one lets stock phrases that only accompany abnormal findings ("in the interval") drift towards abnormal.
 """
+
+
+RULES = 5
+"""Features that the rules give a sentence, beside its terms."""
 
 
 def rule_features(sentence: str) -> tuple[float, ...]:
@@ -57,9 +66,7 @@ class SentenceClassifier:
         self.regularisation = regularisation
         self.iterations = iterations
         self.tolerance = tolerance
-        self._words = TfidfVectorizer(
-            preprocessor=plain, token_pattern=r"[a-z0-9]+", ngram_range=(1, 3), min_df=2, sublinear_tf=True
-        )
+        self._words = _vectorizer()
         self._regression = LogisticRegression(C=regularisation, max_iter=1000)
         self._fitted = False
 
@@ -107,8 +114,7 @@ class SentenceClassifier:
         Raises:
             ValueError: the classifier has not been fitted.
         """
-        if not self._fitted:
-            raise ValueError("Expected a fitted sentence classifier; call fit(studies, normal) first.")
+        self._check_fitted()
         if not len(sentences):
             return np.zeros(0, dtype=np.float32)
         code: dict[str, int] = {}
@@ -116,6 +122,52 @@ class SentenceClassifier:
         rules = np.array([rule_features(sentence) for sentence in code])
         features = self._features(list(code), rules)
         return self._regression.predict_proba(features)[instance, 1].astype(np.float32)
+
+    def state(self) -> dict[str, Any]:
+        """All that was learnt, as numbers and text for JSON; `from_state` gives the very same probabilities.
+
+        The ``terms`` are phrases of up to three words out of the reports.
+
+        Raises:
+            ValueError: the classifier has not been fitted.
+        """
+        self._check_fitted()
+        return {
+            "regularisation": self.regularisation,
+            "iterations": self.iterations,
+            "tolerance": self.tolerance,
+            "terms": self._words.get_feature_names_out().tolist(),
+            "idf": self._words.idf_.tolist(),
+            "coefficients": self._regression.coef_[0].tolist(),
+            "intercept": float(self._regression.intercept_[0]),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> SentenceClassifier:
+        """A fitted classifier from what `state` gave.
+
+        Raises:
+            KeyError: something is missing.
+            ValueError: the numbers do not belong together.
+        """
+        terms, idf, coefficients = state["terms"], state["idf"], state["coefficients"]
+        if len(idf) != len(terms) or len(coefficients) != len(terms) + RULES:
+            raise ValueError(
+                f"expected {len(terms)} idf values and {len(terms) + RULES} coefficients for {len(terms)} terms, "
+                f"found {len(idf)} and {len(coefficients)}"
+            )
+        classifier = cls(state["regularisation"], state["iterations"], state["tolerance"])
+        classifier._words = _vectorizer(terms)
+        classifier._words.idf_ = np.array(idf, dtype=np.float64)
+        classifier._regression.classes_ = np.array([0, 1])
+        classifier._regression.coef_ = np.array([coefficients], dtype=np.float64)
+        classifier._regression.intercept_ = np.array([state["intercept"]], dtype=np.float64)
+        classifier._fitted = True
+        return classifier
+
+    def _check_fitted(self) -> None:
+        if not self._fitted:
+            raise ValueError("Expected a fitted sentence classifier; call fit(studies, normal) first.")
 
     def _features(self, sentences: list[str], rules: NDArray[np.float64]) -> sparse.csr_matrix:
         return sparse.hstack([self._words.transform(sentences), sparse.csr_matrix(rules)], format="csr")
@@ -126,6 +178,18 @@ class SentenceClassifier:
         weights = np.concatenate([abnormal, normal])
         used = weights > 0
         self._regression.fit(sparse.vstack([features, features], format="csr")[used], labels[used], weights[used])
+
+
+def _vectorizer(terms: Sequence[str] | None = None) -> TfidfVectorizer:
+    """TF-IDF of one to three words, of given terms or of those that it will be fitted on."""
+    return TfidfVectorizer(
+        preprocessor=plain,
+        token_pattern=r"[a-z0-9]+",
+        ngram_range=(1, 3),
+        min_df=2,
+        sublinear_tf=True,
+        vocabulary=terms,
+    )
 
 
 def _noisy_or_posterior(probability: NDArray[np.float64], bag: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -75,6 +75,11 @@ def report_body(report: str) -> str:
     return "\n".join(text for kind, text in parts if kind in (described, "impression") and text)
 
 
+def report_sentences(report: str) -> list[str]:
+    """The sentences that describe the image: `split_sentences` of the `report_body`."""
+    return split_sentences(report_body(report))
+
+
 def split_sentences(text: str) -> list[str]:
     """Split dictated text into sentences, as dictated (case, numbers and "XXXX" untouched).
 

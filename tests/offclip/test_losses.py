@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+import math
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
 from torch import Tensor
 
-from offclip.losses import abnormal_info_nce, info_nce, off_diagonal, off_diagonal_target, siglip
+from offclip.losses import Rows, abnormal_info_nce, info_nce, off_diagonal, off_diagonal_target, siglip
 from tests import parity
 from tests.offclip.batches import BATCHES, MIXED, logits
+
+Labels = Sequence[bool | None]
+UNKNOWN: dict[str, Labels] = {
+    "mixed, some unknown": [True, None, False, True, None, False, False],
+    "one known": [None, None, True, None],
+    "none known": [None] * 3,
+    "unknown or abnormal": [None, False, None, False],
+}
+"""Whether each pair is normal; None where nobody knows."""
 
 
 def _softplus(x: Tensor) -> Tensor:
@@ -26,11 +37,15 @@ def _loop_info_nce(x: Tensor) -> Tensor:
     return total / (2 * max(len(x), 1))
 
 
-def _loop_sigmoid(x: Tensor, normal: list[bool], abnormal_pairs: str, reduction: str) -> Tensor:
+def _loop_sigmoid(x: Tensor, normal: Labels, abnormal_pairs: str, reduction: str) -> Tensor:
     """Binary cross-entropy per pair, sorted into two groups by its target."""
     positive, negative = [], []
     for i in range(len(x)):
         for j in range(len(x)):
+            if None in (normal[i], normal[j]):
+                if i == j:
+                    positive.append(_softplus(-x[i, j]))
+                continue
             if abnormal_pairs == "ignore" and not normal[i] and not normal[j]:
                 continue
             if i == j or (normal[i] and normal[j]):
@@ -43,9 +58,11 @@ def _loop_sigmoid(x: Tensor, normal: list[bool], abnormal_pairs: str, reduction:
     return (sum(positive, zero) / max(len(positive), 1) + sum(negative, zero) / max(len(negative), 1)) / 2
 
 
-def _loop_softmax(x: Tensor, normal: list[bool], abnormal_pairs: str) -> Tensor:
-    """Each anchor against the uniform distribution over its targets, rows and columns."""
+def _loop_softmax(x: Tensor, normal: Labels, abnormal_pairs: str) -> Tensor:
+    """Each anchor against the uniform distribution over its targets, rows and columns; unknown pairs are left out."""
     zero = x.sum() * 0
+    kept = [i for i, label in enumerate(normal) if label is not None]
+    x, normal = x[kept][:, kept], [normal[i] for i in kept]
     total = zero
     for matrix in (x, x.T):
         losses = []
@@ -59,8 +76,8 @@ def _loop_softmax(x: Tensor, normal: list[bool], abnormal_pairs: str) -> Tensor:
     return total
 
 
-def _loop_abnormal(x: Tensor, normal: list[bool]) -> Tensor:
-    kept = [i for i, value in enumerate(normal) if not value]
+def _loop_abnormal(x: Tensor, normal: Labels) -> Tensor:
+    kept = [i for i, value in enumerate(normal) if value is False]
     return _loop_info_nce(torch.stack([torch.stack([x[i, j] for j in kept]) for i in kept])) if kept else x.sum() * 0
 
 
@@ -103,6 +120,50 @@ def test_abnormal_info_nce_equals_the_double_loop(name: str) -> None:
     _same(lambda x: abnormal_info_nce(x, torch.tensor(normal)), lambda x: _loop_abnormal(x, normal), len(normal))
 
 
+def _tensors(labels: Labels) -> tuple[Tensor, Tensor]:
+    """``is_normal`` and ``known``; the value of an unknown label alternates, since it must not matter."""
+    known = torch.tensor([label is not None for label in labels])
+    values = [place % 2 == 0 if label is None else label for place, label in enumerate(labels)]
+    return torch.tensor(values), known
+
+
+@pytest.mark.parametrize("labels", UNKNOWN.values(), ids=UNKNOWN)
+@pytest.mark.parametrize("abnormal_pairs", ["ignore", "zero"])
+def test_unknown_pairs_count_on_the_diagonal_alone_as_in_the_double_loop(labels: Labels, abnormal_pairs: str) -> None:
+    normal, known = _tensors(labels)
+    size = len(labels)
+    for reduction in ("balanced", "mean"):
+        _same(
+            lambda x, r=reduction: off_diagonal(x, normal, "sigmoid", abnormal_pairs, r, known),
+            lambda x, r=reduction: _loop_sigmoid(x, labels, abnormal_pairs, r),
+            size,
+        )
+    _same(
+        lambda x: off_diagonal(x, normal, "softmax", abnormal_pairs, known=known),
+        lambda x: _loop_softmax(x, labels, abnormal_pairs),
+        size,
+    )
+    _same(lambda x: abnormal_info_nce(x, normal, known), lambda x: _loop_abnormal(x, labels), size)
+
+
+@pytest.mark.parametrize("labels", [*BATCHES.values(), *UNKNOWN.values()], ids=[*BATCHES, *UNKNOWN])
+@pytest.mark.parametrize("form", ["sigmoid", "softmax"])
+@pytest.mark.parametrize("abnormal_pairs", ["ignore", "zero"])
+def test_the_shares_of_rows_add_up_to_the_whole_matrix(labels: Labels, form: str, abnormal_pairs: str) -> None:
+    normal, known = _tensors(labels)
+    size = len(labels)
+    cuts = [0, *sorted({1, size // 2, size} - {0})]
+
+    def both(x: Tensor | Rows) -> Tensor:
+        term = off_diagonal(x, normal, form, abnormal_pairs, known=known)
+        return term + abnormal_info_nce(x, normal, known) + info_nce(x)
+
+    def shares(x: Tensor) -> Tensor:
+        return sum(both(Rows(x[a:b], x.T[a:b], a)) for a, b in itertools.pairwise(cuts))
+
+    _same(shares, both, size)
+
+
 def test_info_nce_and_siglip_equal_their_double_loops() -> None:
     _same(info_nce, _loop_info_nce, 5)
     sign = 2 * torch.eye(5, dtype=torch.float64) - 1
@@ -142,12 +203,34 @@ def test_abnormal_pairs_are_left_alone_or_taken_literally() -> None:
         assert (x.grad[~both_abnormal] != 0).all()
 
 
+@pytest.mark.parametrize("score", [-6.0, 0.0, 20.0])
+def test_where_the_terms_start_and_end_is_as_the_guide_says(score: float) -> None:
+    normal = torch.tensor([True, True, True, False, False])
+    equal = torch.full((5, 5), score, dtype=torch.float64)
+    sigmoid = (math.log1p(math.exp(-score)) + math.log1p(math.exp(score))) / 2
+    assert off_diagonal(equal, normal).item() == pytest.approx(sigmoid)
+    assert off_diagonal(equal, normal, "softmax").item() == pytest.approx(math.log(5))
+    assert abnormal_info_nce(equal, normal).item() == pytest.approx(math.log(2))
+    perfect = 200 * off_diagonal_target(normal).double() - 100
+    assert off_diagonal(perfect, normal).item() == pytest.approx(0)
+    assert off_diagonal(perfect, normal, "softmax").item() == pytest.approx(math.log(3))
+    assert abnormal_info_nce(perfect, normal).item() == pytest.approx(0)
+
+
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
         (lambda: info_nce(torch.zeros(2, 3)), r"square matrix \[B, B\], found shape \[2, 3\]"),
         (lambda: off_diagonal(torch.zeros(2, 2), torch.zeros(2)), r"is_normal must be bool, found torch\.float32"),
         (lambda: off_diagonal(torch.zeros(2, 2), torch.zeros(3, dtype=torch.bool)), r"shape \[2\], found \[3\]"),
+        (
+            lambda: off_diagonal(torch.zeros(2, 2), torch.ones(2, dtype=torch.bool), known=torch.ones(2)),
+            r"known must be bool, found torch\.float32",
+        ),
+        (
+            lambda: info_nce(Rows(torch.zeros(2, 4), torch.zeros(2, 4), 3)),
+            r"rows of a pair matrix .* found \[2, 4\] and \[2, 4\] from pair 3 on",
+        ),
     ],
 )
 def test_wrong_input_is_refused_with_a_sentence(call: Callable[[], object], sentence: str) -> None:

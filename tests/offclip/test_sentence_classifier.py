@@ -1,37 +1,13 @@
 """The classifier learns what is abnormal from study labels alone."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 
 from offclip.sentence_classifier import SentenceClassifier, _noisy_or_posterior
-
-NORMAL = [
-    "The lungs are clear",
-    "Heart size is normal",
-    "No pneumothorax or pleural effusion",
-    "The trachea is midline",
-    "Osseous structures are intact",
-    "PA and lateral views were obtained",
-    "No acute disease",
-]
-# The last two words stand in no vocabulary: only the study labels show that they are abnormal.
-ABNORMAL = ["Mild cardiomegaly", "Left pleural effusion", "Right upper lobe nodule", "Epicardial fat", "Nipple shadows"]
-
-
-def weakly_labelled(studies: int = 300, seed: int = 0) -> tuple[list[list[str]], list[bool]]:
-    """Studies of three to five sentences; an abnormal one has one or two abnormal sentences among normal ones."""
-    random = np.random.default_rng(seed)
-    reports, labels = [], []
-    for number in range(studies):
-        is_normal = number % 2 == 0
-        report = random.choice(NORMAL, random.integers(3, 6), replace=False).tolist()
-        if not is_normal:
-            report[: random.integers(1, 3)] = random.choice(ABNORMAL, 1).tolist()
-        reports.append(report)
-        labels.append(is_normal)
-    return reports, labels
+from tests.offclip.weak_labels import ABNORMAL, NORMAL, weakly_labelled
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +33,19 @@ def test_it_is_deterministic_and_independent_of_company(fitted: SentenceClassifi
     np.testing.assert_array_equal(together, again.abnormal_probability(texts))
     np.testing.assert_allclose([fitted.abnormal_probability([text])[0] for text in texts], together, rtol=1e-6)
     assert fitted.abnormal_probability([]).shape == (0,)
+
+
+def test_what_was_learnt_survives_json_to_the_last_bit(fitted: SentenceClassifier) -> None:
+    again = SentenceClassifier.from_state(json.loads(json.dumps(fitted.state())))
+    texts = [*NORMAL, *ABNORMAL, "Large hiatal hernia", "Unheard of words", ""]
+    np.testing.assert_array_equal(fitted.abnormal_probability(texts), again.abnormal_probability(texts))
+    assert again.state() == fitted.state()
+
+
+def test_numbers_that_do_not_belong_together_are_refused(fitted: SentenceClassifier) -> None:
+    state = fitted.state()
+    with pytest.raises(ValueError, match=rf"expected {len(state['terms'])} idf values"):
+        SentenceClassifier.from_state(state | {"idf": state["idf"][1:]})
 
 
 def test_noisy_or_posterior_is_bayes_rule_by_enumeration() -> None:
@@ -90,3 +79,5 @@ def test_input_that_cannot_teach_is_refused(studies: list[list[str]], normal: li
 def test_an_unfitted_classifier_says_so() -> None:
     with pytest.raises(ValueError, match="fit"):
         SentenceClassifier().abnormal_probability(["Edema"])
+    with pytest.raises(ValueError, match="fit"):
+        SentenceClassifier().state()

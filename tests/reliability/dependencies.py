@@ -20,7 +20,7 @@ no vulnerability. Made by `python -m tests.reliability.dependencies`.
 |---|---|---|
 """
 TAIL = """
-No dependency is under the GPL. pydicom's own plugin for lossless JPEG (`pylibjpeg-libjpeg`) is, so such files are
+No direct dependency is under the GPL. pydicom's plugin for lossless JPEG (`pylibjpeg-libjpeg`) is, so such files are
 decoded by `imagecodecs` through `benchmark/cohort/decoding/jpeg.py`; its wheel carries many codecs, whose licences lie
 beside it (`imagecodecs/licenses`).
 
@@ -39,9 +39,15 @@ CLASSIFIED = {
 def declared() -> dict[str, str]:
     """Package -> where it is needed, from pyproject.toml."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    needed = dict.fromkeys(map(_name, project["dependencies"]), "to run")
-    for requirement in project["optional-dependencies"]["dev"]:
-        needed.setdefault(_name(requirement), "to develop and test")
+    extras = project["optional-dependencies"]
+    needed = dict.fromkeys(map(_name, project["dependencies"]), "by offclip")
+    for requirements, purpose in (
+        (extras["text"], "by offclip[text]"),
+        (extras["harness"], "to run"),
+        (extras["dev"], "to develop and test"),
+    ):
+        for requirement in requirements:
+            needed.setdefault(_name(requirement), purpose)
     return dict(sorted(needed.items(), key=lambda item: item[0].lower()))
 
 
