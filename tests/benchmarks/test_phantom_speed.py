@@ -9,7 +9,7 @@ import pytest
 from benchmark.cohort.phantom import anatomy
 from benchmark.cohort.phantom.acquisition import STYLES
 from benchmark.cohort.phantom.findings.finding import plan
-from benchmark.cohort.phantom.render import Build, Image, render
+from benchmark.cohort.phantom.render import Build, Radiograph, render
 from benchmark.materials import wheels
 from benchmark.pipeline import layout
 
@@ -23,7 +23,7 @@ def test_a_image_of_128_pixels(benchmark, tags: list[str]) -> None:
     maps, findings = anatomy.load(), plan(tags)
     build = Build.of(np.random.default_rng(1), female=True)
 
-    def image() -> Image:
+    def image() -> Radiograph:
         return render(maps, build, findings, STYLES["mimic_cxr"], 128, np.random.default_rng(2))
 
     made = benchmark(image)
