@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch.nn.functional import interpolate
 
 from benchmark.cohort.decoding import decode
 from benchmark.evaluation.surface import Placement, Surface
+from tests.properties import examples
 
 SIDES = st.integers(3, 97)
 CELLS = st.integers(1, 11)
@@ -29,7 +30,7 @@ def everywhere(surface: Surface) -> np.ndarray:
     return surface.at(np.arange(surface.rows.pixels), np.arange(surface.columns.pixels))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(side=SIDES, h=CELLS, w=CELLS, seed=SEEDS)
 def test_an_unpadded_image_is_interpolated_as_torch_does(side: int, h: int, w: int, seed: int) -> None:
     heatmaps = np.random.default_rng(seed).normal(size=(2, h, w))
@@ -79,7 +80,7 @@ def exact(heatmaps: np.ndarray, placement: Placement) -> np.ndarray:
     return vertical @ heatmaps @ horizontal.T
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(height=SIDES, width=SIDES, h=CELLS, w=CELLS, levels=st.integers(1, 3), seed=SEEDS)
 @example(height=77, width=7, h=11, w=4, levels=2, seed=2)  # pixels 368 and 370 are equal but for rounding
 def test_ties_go_to_the_first_pixel_in_row_major_order(
@@ -100,7 +101,7 @@ def test_ties_do_not_depend_on_where_the_values_of_a_map_lie(offset: float, scal
     np.testing.assert_array_equal(rows * 7 + columns, exact(heatmaps, placement).reshape(40, -1).argmax(axis=1))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(height=SIDES, width=SIDES, h=CELLS, w=CELLS, seed=SEEDS)
 def test_sums_over_rectangles_equal_sums_over_pixels(height: int, width: int, h: int, w: int, seed: int) -> None:
     generator = np.random.default_rng(seed)

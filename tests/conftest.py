@@ -1,0 +1,33 @@
+"""What holds for every test: no luck in what is drawn, nothing of the person's own settings, and a word on skips."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests import properties, skips
+
+properties.register()
+# A test logs to its own folder and calls its own server, whatever this shell is set to.
+for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "OPENAI_API_KEY"):
+    os.environ.pop(variable, None)
+
+
+@pytest.fixture(scope="session")
+def reported_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A measured and reported synthetic run; read it, and copy it before changing it."""
+    from benchmark.reporting import report
+    from tests.benchmark import measured_run
+
+    root = tmp_path_factory.mktemp("reported")
+    measured_run.write(root)
+    with measured_run.working_in(root):
+        report.run()
+    return root
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in skips.summary(terminalreporter.stats.get("skipped", [])):
+        terminalreporter.write_line(line)
