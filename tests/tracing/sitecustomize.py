@@ -1,4 +1,4 @@
-"""Notes which files of its working directory each stage of `dvc repro` reads, the source files that it imports included.
+"""Notes which files of its working directory each stage of `dvc repro` reads, its own source files included.
 
 Python imports a module of this name when it starts, so this runs first in every process that has this folder on
 PYTHONPATH: in the stages, whose name DVC_STAGE holds, and in the workers that they start. ``tests/tracing`` is no
@@ -11,7 +11,7 @@ import sys
 
 def _trace(notes: str) -> None:
     root = os.getcwd() + os.sep
-    seen: set[str] = set()
+    seen: set[tuple[str, bool]] = set()
 
     def note(event: str, arguments: tuple) -> None:
         if event != "open" or not isinstance(arguments[0], str):
@@ -20,10 +20,11 @@ def _trace(notes: str) -> None:
         if (flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
             return
         path = os.path.abspath(path)
-        if path.startswith(root) and path not in seen and os.path.isfile(path):
-            seen.add(path)
+        imported = sys._getframe(1).f_code.co_filename == "<frozen importlib._bootstrap_external>"
+        if path.startswith(root) and (path, imported) not in seen and os.path.isfile(path):
+            seen.add((path, imported))
             handle = os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT)  # workers may be killed: written at once
-            os.write(handle, f"{path.removeprefix(root)}\n".encode())
+            os.write(handle, f"{'import' if imported else 'read'} {path.removeprefix(root)}\n".encode())
             os.close(handle)
 
     sys.addaudithook(note)

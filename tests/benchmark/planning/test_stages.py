@@ -20,6 +20,7 @@ TOWERS = SYSTEMS | {"pretrain", "probe"}
 CROSS_ATTENTION = SYSTEMS - {"clip", "clip_offclip"}
 CHANGES = {
     "offclip/losses.py": SYSTEMS,
+    "offclip/names.py": set(),  # what an error sentence suggests
     "offclip/findings.toml": SYSTEMS | {"captions"},
     "offclip/sentence_classifier.py": {"captions"},
     "baselines/clip.py": SYSTEMS - CROSS_ATTENTION,

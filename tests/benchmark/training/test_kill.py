@@ -28,7 +28,7 @@ def test_a_run_killed_twenty_times_ends_with_the_same_weights(tmp_path: Path) ->
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.benchmark.training.workplace"])
     budget = {"unit": "samples", "amount": 16 * 120}
-    values = workplace.params(budget=budget, training={"checkpoint_seconds": 0.02})
+    values = workplace.params(budget=budget, training={"checkpoint_seconds": 1e-9})
     untouched, killed = tmp_path / "untouched", tmp_path / "killed"
     for folder in (untouched, killed):
         workplace.write(folder, values)
@@ -39,15 +39,18 @@ def test_a_run_killed_twenty_times_ends_with_the_same_weights(tmp_path: Path) ->
         return process
 
     start(untouched).join()
+    ledger = files.read_json(untouched / layout.run("offclip", 0) / "ledger.json")
+    step = ledger["spent"]["device_seconds"] / ledger["steps"]
     checkpoint = killed / "runs/.state/offclip-0/checkpoint.pt"
     moments = random.Random(20)
     for life in range(KILLS):
         before = modified(checkpoint)
         process = start(killed)
-        # Every fourth is killed wherever it is, the others some steps after they went on.
+        # Every fourth is killed wherever it is, the others some steps after they went on: of steps as long as they are
+        # here, so that a quick machine is not at the end before its last kill.
         while life % 4 and process.is_alive() and modified(checkpoint) == before:
             time.sleep(0.001)
-        time.sleep(moments.uniform(0, 0.1))
+        time.sleep(moments.uniform(0, 4 * step))
         process.kill()  # SIGKILL
         process.join()
     assert checkpoint.exists(), "the run ended before its last kill: give it more steps"

@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -164,21 +162,22 @@ def test_training_under_torchrun_equals_one_process(folder: Path) -> None:
         np.testing.assert_allclose(both[column], alone[column], rtol=2e-3)
 
 
-def test_sigterm_leaves_a_checkpoint_and_the_next_run_ends_the_same(folder: Path) -> None:
+def test_sigterm_leaves_a_checkpoint_and_the_next_run_ends_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     train.run("clip", 0)
     expected = digest("clip", 0)
-    main = threading.get_ident()
+    backward = loop.Learner.backward
 
-    def terminate_mid_run() -> None:
-        while not (STATE / "clip-0/outputs/snapshot-25.safetensors").exists():
-            time.sleep(0.001)
-        signal.pthread_kill(main, signal.SIGTERM)
+    def terminated(learner: loop.Learner, batch: loop.Batch, seed: tuple[int, ...]) -> torch.Tensor:
+        if (STATE / "clip-0/outputs/snapshot-25.safetensors").exists():
+            signal.raise_signal(signal.SIGTERM)
+        return backward(learner, batch, seed)
 
-    killer = threading.Thread(target=terminate_mid_run)
-    killer.start()
-    with pytest.raises(UserError, match=r"Stopped by SIGTERM after step \d+ .* run the same command again"):
-        train.run("clip", 0)
-    killer.join()
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Learner, "backward", terminated)
+        with pytest.raises(UserError, match=r"Stopped by SIGTERM after step \d+ .* run the same command again"):
+            train.run("clip", 0)
     assert (STATE / "clip-0/checkpoint.pt").exists()
     train.run("clip", 0)
     assert digest("clip", 0) == expected
