@@ -28,6 +28,11 @@ def reported_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: where processes share the tests, none is left alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for line in skips.summary(terminalreporter.stats.get("skipped", [])):
         terminalreporter.write_line(line)
