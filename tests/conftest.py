@@ -28,6 +28,20 @@ def reported_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workplace in which CLIP was trained and nothing happened; read it, and copy it before changing it."""
+    from benchmark.training import train
+    from tests.benchmark.measured_run import working_in
+    from tests.benchmark.training import workplace
+
+    root = tmp_path_factory.mktemp("undisturbed")
+    workplace.write(root)
+    with working_in(root):
+        train.run("clip", 0)
+    return root
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first: where processes share the tests, none is left alone with it at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
