@@ -28,7 +28,7 @@ quick: $(STAMP)  ## the same pipeline with one seed and a small budget, in .quic
 # Two processes of one thread each; a file's tests stay together, for they share what they make. The longest file, the
 # smoke pipeline, begins first (tests/conftest.py).
 test: export OMP_NUM_THREADS := 1
-test: $(STAMP)  ## all tests, the smoke pipeline through `dvc repro` included (about 6 minutes on two idle cores)
+test: $(STAMP)  ## all tests, the smoke pipeline through `dvc repro` included (two processes)
 	-@python -m benchmark materials  # without it the tests on the real tables and CT are skipped
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 

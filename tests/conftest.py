@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,14 @@ properties.register()
 # A test logs to its own folder and calls its own server, whatever this shell is set to.
 for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "OPENAI_API_KEY"):
     os.environ.pop(variable, None)
+
+
+@pytest.fixture(autouse=True)
+def _the_same_chance() -> None:
+    """Whatever ran before it, a test that draws without a generator of its own draws the same."""
+    random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")

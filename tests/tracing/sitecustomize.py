@@ -2,7 +2,8 @@
 
 Python imports a module of this name when it starts, so this runs first in every process that has this folder on
 PYTHONPATH: in the stages, whose name DVC_STAGE holds, and in the workers that they start. ``tests/tracing`` is no
-package: nothing else of the tests is imported there. TRACED names the folder for the notes.
+package: nothing else of the tests is imported there. TRACED names the folder for the notes, a line for each file:
+``import`` or ``read``, and its path. What C++ opens is not seen: Arrow's tables.
 """
 
 import os
