@@ -25,8 +25,11 @@ ALWAYS = ("plan", "track")
 """Stages that every `dvc repro` runs, whatever they depend on."""
 UNPLANNED = {*PLUMBING, "benchmark/__main__.py", "benchmark/cli.py", "params.yaml"}
 """What every stage reads and no plan names: it cannot change a number; settings are in the plans by value."""
-LIVE = {"benchmark/tracking/__init__.py", "benchmark/tracking/live.py"}
-"""What the command line hands to a training, which is the same with and without (docs/design.md)."""
+BESIDE = {
+    "train": {"benchmark/tracking/__init__.py", "benchmark/tracking/live.py"},
+    "report": {"dvc.lock"},
+}
+"""What a stage reads besides: live curves, which change no weight (docs/design.md); what DVC wrote, for its hash."""
 
 
 def repro(folder: Path, notes: Path | None = None) -> str:
@@ -71,7 +74,8 @@ def forgotten(folder: Path, notes: Path) -> dict[str, set[str]]:
     for stage in stages.keys() - {*ALWAYS}:
         places = [each["path"] for each in (*stages[stage]["deps"], *stages[stage]["outs"])]
         plans = [files.read_json(folder / place) for place in places if is_at_or_below(place, ["plan"])]
-        named = UNPLANNED.union(*(plan.get("code", {}) for plan in plans), LIVE if stage.startswith("train") else ())
+        beside = BESIDE.get(stage.partition("@")[0].removesuffix("_ablation"), ())
+        named = UNPLANNED.union(*(plan.get("code", {}) for plan in plans), beside)
         read = set()
         for line in (notes / stage).read_text().splitlines():
             how, path = line.split(" ", 1)
