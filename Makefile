@@ -25,25 +25,21 @@ quick: $(STAMP)  ## the same pipeline with one seed and a small budget, in .quic
 	python -m benchmark workspace .quick --profile quick
 	cd .quick && dvc repro && python -m benchmark summary
 
-test: $(STAMP)  ## all tests, the smoke pipeline through `dvc repro` included (two cores: both halves at once)
-	@$(MAKE) --no-print-directory -j2 test-units test-pipeline
-
-# One thread each: two halves share the cores, and the smoke profile trains on one.
-test-units test-pipeline: export OMP_NUM_THREADS := 1
-test-units: $(STAMP)
+# Two processes of one thread each; a file's tests stay together, for they share what they make. The longest file, the
+# smoke pipeline, begins first (tests/conftest.py).
+test: export OMP_NUM_THREADS := 1
+test: $(STAMP)  ## all tests, the smoke pipeline through `dvc repro` included (two processes)
 	-@python -m benchmark materials  # without it the tests on the real tables and CT are skipped
-	python -m pytest --ignore tests/test_pipeline.py
-test-pipeline: $(STAMP)
-	python -m pytest tests/test_pipeline.py
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-chaos: $(STAMP)  ## kill -9 in every stage, hostile files by the thousand (under 10 minutes; two cores)
+chaos: $(STAMP)  ## kill -9 in every stage, hostile files by the thousand, drawn afresh each time (under 10 minutes; two cores)
 	@$(MAKE) --no-print-directory -j2 chaos-kills chaos-inputs
 
 chaos-kills chaos-inputs: export OMP_NUM_THREADS := 1
 chaos-kills: $(STAMP)
 	python -m pytest tests/reliability/test_chaos.py -m chaos
 chaos-inputs: $(STAMP)
-	python -m pytest tests/reliability --ignore tests/reliability/test_chaos.py -m chaos
+	python -m pytest --ignore tests/reliability/test_chaos.py -m 'chaos or hypothesis' --hypothesis-profile fresh
 
 audit: $(STAMP)  ## dependencies: do they fit, their licences, known vulnerabilities
 	python -m pip check

@@ -21,7 +21,8 @@ from tests.repository import REPOSITORY
 
 FOLDER = REPOSITORY.parent / "shared" / "parity"
 RELEASED = FOLDER.with_name("parity_released")
-needs_parity = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"the published arrays are not at {FOLDER}")
+ABSENT = "the arrays of the published implementation lie outside the repository (shared/parity beside the checkout)"
+needs_parity = pytest.mark.skipif(not FOLDER.is_dir(), reason=ABSENT)
 TINY, FULL = {"atol": 1e-5, "rtol": 1e-5}, {"atol": 1e-4, "rtol": 1e-4}
 """The fixtures' tolerances: small cases, and 768-wide ones (kernels differ between library versions)."""
 

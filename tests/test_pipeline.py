@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -12,20 +13,39 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmark.common import files
 from benchmark.pipeline import layout, workspace
+from benchmark.planning.code import PLUMBING
 from tests.reliability import leaks
 from tests.repository import REPOSITORY
 
 TIMED = {"ledger.csv"}
 """Files of results/ that hold timings, which no machine repeats."""
+ALWAYS = ("plan", "track")
+"""Stages that every `dvc repro` runs, whatever they depend on."""
+UNPLANNED = {*PLUMBING, "benchmark/__main__.py", "benchmark/cli.py", "params.yaml"}
+"""What every stage reads and no plan names: it cannot change a number; settings are in the plans by value."""
+BESIDE = {
+    "train": {"benchmark/tracking/__init__.py", "benchmark/tracking/live.py"},
+    "report": {"dvc.lock"},
+}
+"""What a stage reads besides: live curves, which change no weight (docs/design.md); what DVC wrote, for its hash."""
 
 
-def repro(folder: Path, *arguments: str) -> str:
-    """Run ``dvc repro`` in a workspace and return what it printed."""
+def repro(folder: Path, notes: Path | None = None) -> str:
+    """Run ``dvc repro`` in a workspace and return what it printed.
+
+    Args:
+        folder: the workspace.
+        notes: a folder in which each stage notes what it reads (tests/tracing).
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "NO_COLOR": "1", "MLFLOW_TRACKING_URI": ""}
+    if notes is not None:
+        notes.mkdir()
+        environment |= {"TRACED": str(notes), "PYTHONPATH": str(REPOSITORY / "tests" / "tracing")}
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro", *arguments],
+        [sys.executable, "-m", "dvc", "repro"],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -40,8 +60,37 @@ def repro(folder: Path, *arguments: str) -> str:
 def first(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("pipeline") / "first"
     workspace.create(folder, "smoke", REPOSITORY)
-    repro(folder)
+    repro(folder, folder.with_name("read"))
     return folder
+
+
+def is_at_or_below(path: str, places: list[str]) -> bool:
+    return any(path == place or path.startswith(f"{place}/") for place in places)
+
+
+def forgotten(folder: Path, notes: Path) -> dict[str, set[str]]:
+    """Stage -> files that it read although nothing that it depends on names them; stages that forget none left out."""
+    found, stages = {}, yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    for stage in stages.keys() - {*ALWAYS}:
+        places = [each["path"] for each in (*stages[stage]["deps"], *stages[stage]["outs"])]
+        plans = [files.read_json(folder / place) for place in places if is_at_or_below(place, ["plan"])]
+        beside = BESIDE.get(stage.partition("@")[0].removesuffix("_ablation"), ())
+        named = UNPLANNED.union(*(plan.get("code", {}) for plan in plans), beside)
+        read = set()
+        for line in (notes / stage).read_text().splitlines():
+            how, path = line.split(" ", 1)
+            cached = path.endswith(".pyc")
+            # Source that is read as text lists the models that there are, for a sentence; what is run is imported.
+            if how == "import" or not path.endswith(".py"):
+                read.add(importlib.util.source_from_cache(path) if cached else path)
+        found[stage] = {path for path in read - named if not is_at_or_below(path, places) and "/." not in f"/{path}"}
+    return {stage: paths for stage, paths in found.items() if paths}
+
+
+@pytest.mark.slow
+def test_a_stage_reads_nothing_but_what_it_depends_on(first):
+    """Source files and data, of each stage's own process and its workers, against dvc.lock and the plans it names."""
+    assert forgotten(first, first.with_name("read")) == {}
 
 
 @pytest.mark.slow

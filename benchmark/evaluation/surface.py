@@ -21,6 +21,10 @@ from benchmark.common.placement import placed
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+ROUNDING = 1024 * np.finfo(np.float64).eps
+"""What rounding can add to an interpolated value, as a share of the map's greatest magnitude (2e-13): a few units in
+the last place for each cell that a position is counted from. Heatmaps are float32, so values that truly differ, even by
+one such step between two cells 4,000 pixels apart, differ by 1e-11 of it and more."""
 
 
 @dataclass(frozen=True)
@@ -149,13 +153,16 @@ class Surface:
         """Row, column and value of the first maximum in row-major order over all pixels, each (maps,).
 
         Along a row of a patch the surface is linear, and so along a column: over the pixels of a patch the maximum
-        is reached at a corner, and if on a whole edge or patch, then at its first pixel too.
+        is reached at a corner, and if on a whole edge or patch, then at its first pixel too. Values that differ by
+        rounding alone are equal: which of them is greater says nothing about the map.
         """
         rows, columns = self.rows.candidates, self.columns.candidates
         values = self.at(rows, columns).reshape(len(self.extended), -1)
-        best = values.argmax(axis=1)
-        row, column = np.unravel_index(best, (len(rows), len(columns)))
-        return rows[row], columns[column], values[np.arange(len(best)), best]
+        highest = values.max(axis=1)
+        margin = ROUNDING * np.abs(self.extended).max(axis=(1, 2))
+        first = (values >= (highest - margin)[:, None]).argmax(axis=1)
+        row, column = np.unravel_index(first, (len(rows), len(columns)))
+        return rows[row], columns[column], highest
 
     def minimum(self) -> Floats:
         """The smallest value over all pixels, (maps,)."""

@@ -13,8 +13,6 @@ from offclip.sentences import (
 )
 from tests import parity
 
-PARITY = parity.FOLDER / "text_cleaning.json"
-
 
 @pytest.mark.parametrize(
     ("text", "sentences"),
@@ -93,9 +91,9 @@ def test_the_hash_names_the_words_not_the_layout() -> None:
     assert normalise("A 3.5 cm mass") != normalise("A 35 cm mass")
 
 
-@pytest.mark.skipif(not PARITY.exists(), reason="the parity fixtures of the published code are not beside the checkout")
+@parity.needs_parity
 def test_published_cleaning_matches_the_release() -> None:
-    cases = json.loads(PARITY.read_text(encoding="utf-8"))["cases"]
+    cases = json.loads((parity.FOLDER / "text_cleaning.json").read_text(encoding="utf-8"))["cases"]
     assert len(cases) >= 10
     assert [published_cleaning(case["text"]) for case in cases] == [case["cleaned"] for case in cases]
 

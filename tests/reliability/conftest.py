@@ -4,48 +4,40 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, settings
 
 from benchmark.pipeline import layout
 from tests.benchmark.cohort import miniatures
-from tests.benchmark.conftest import reported_once
 from tests.benchmark.measured_run import working_in
 from tests.repository import REPOSITORY
 
-__all__ = ["reported_once"]  # a fixture, shared with tests/benchmark
-TRIED: Counter[str] = Counter()
-"""Kind of input -> cases tried."""
-
-# The same cases on every machine; an example may write files, so neither its time nor a shared folder is a fault.
-settings.register_profile(
-    "reliability",
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-
 
 @pytest.fixture
-def tried() -> Callable[[str], None]:
+def tried(request: pytest.FixtureRequest) -> Iterator[Callable[[str], None]]:
     """Count one case: ``tried("XML")``."""
+    counts: Counter[str] = Counter()
 
     def count(kind: str) -> None:
-        TRIED[kind] += 1
+        counts[kind] += 1
 
-    return count
+    yield count
+    request.node.user_properties.append(("tried", dict(counts)))  # travels with the test's report, from any process
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if TRIED:
-        listed = ", ".join(f"{kind} {count}" for kind, count in sorted(TRIED.items()))
-        terminalreporter.write_line(f"hostile inputs tried: {sum(TRIED.values()):,} ({listed})")
+    counts: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", "") == "teardown":
+                counts.update(dict(report.user_properties).get("tried", {}))
+    if counts:
+        listed = ", ".join(f"{kind} {count}" for kind, count in sorted(counts.items()))
+        terminalreporter.write_line(f"hostile inputs tried: {counts.total():,} ({listed})")
 
 
 @dataclass(frozen=True)

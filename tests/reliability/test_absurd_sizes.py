@@ -107,7 +107,7 @@ def test_what_unpacks_to_more_than_the_memory_is_refused_before_it_does(
     for path in paths:
         FILES[str(path.relative_to(tmp_path))](path)
         tried("absurd size")
-    done = subprocess.run([sys.executable, "-c", READ, *paths], capture_output=True, text=True, timeout=600, check=True)
+    done = subprocess.run([sys.executable, "-c", READ, *paths], capture_output=True, text=True, timeout=900, check=True)
     *sentences, megabytes = done.stdout.splitlines()
     assert len(sentences) == len(paths), done.stdout
     for path, sentence in zip(paths, sentences, strict=True):

@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 import yaml
 from hypothesis import given
-from hypothesis import settings as bounded
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
@@ -27,13 +26,13 @@ from benchmark.pipeline import settings
 from offclip.prompting import prompt_report
 from offclip.sentences import published_sentences, report_body, split_sentences
 from tests.benchmark.cohort import miniatures
+from tests.properties import examples
 from tests.reliability import hostile
 from tests.reliability.conftest import Release
 from tests.repository import REPOSITORY
 
 Tried = Callable[[str], None]
-PROFILE = bounded.get_profile("reliability")
-FEW, MANY = bounded(PROFILE, max_examples=30), bounded(PROFILE, max_examples=80)
+FEW = examples(20)
 TABLES = {
     "mimic_cxr": (
         "mimic-cxr-2.0.0-metadata.csv.gz",
@@ -90,7 +89,10 @@ def prepared_or_refused(release: Release) -> str:
     return ""
 
 
-def spoil_a_table(release: Release, table: str, seed: int, tried: Tried) -> None:
+@EACH_TABLE
+@FEW
+@given(seed=hostile.seeds)
+def test_a_spoilt_table_is_used_or_refused_in_a_sentence(release: Release, table: str, tried: Tried, seed: int) -> None:
     path = release.root / table
     if table.startswith("grounded"):
         path.write_text(json.dumps(GROUNDED), encoding="utf-8")
@@ -101,21 +103,6 @@ def spoil_a_table(release: Release, table: str, seed: int, tried: Tried) -> None
         prepared_or_refused(release)
     finally:
         path.write_bytes(whole)
-
-
-@EACH_TABLE
-@FEW
-@given(seed=hostile.seeds)
-def test_a_spoilt_table_is_used_or_refused_in_a_sentence(release: Release, table: str, tried: Tried, seed: int) -> None:
-    spoil_a_table(release, table, seed, tried)
-
-
-@pytest.mark.chaos
-@EACH_TABLE
-@MANY
-@given(seed=hostile.seeds)
-def test_many_more_spoilt_tables_of_each_kind(release: Release, table: str, tried: Tried, seed: int) -> None:
-    spoil_a_table(release, table, seed, tried)
 
 
 @pytest.mark.parametrize("release", ["mimic_cxr"], indirect=True)
@@ -323,24 +310,14 @@ def test_any_python_value_is_a_list_of_labels_or_none(tried: Tried, value: objec
     assert parsed is None or all(isinstance(text, str) for group in parsed for text in group)
 
 
-def spoil_settings(text: str, seed: int, tried: Tried, path: Path) -> None:
-    path.write_bytes(hostile.spoilt(text.encode(), seed))
-    tried("params.yaml")
-    said = refusal(lambda: settings.load(path))
-    assert not said or str(path) in said
-
-
 @FEW
 @given(seed=hostile.seeds)
 def test_spoilt_settings_are_valid_or_refused_in_a_sentence(tmp_path: Path, tried: Tried, seed: int) -> None:
-    spoil_settings((REPOSITORY / "params.yaml").read_text(encoding="utf-8"), seed, tried, tmp_path / "params.yaml")
-
-
-@pytest.mark.chaos
-@MANY
-@given(seed=hostile.seeds)
-def test_many_more_spoilt_settings(tmp_path: Path, tried: Tried, seed: int) -> None:
-    spoil_settings((REPOSITORY / "params.yaml").read_text(encoding="utf-8"), seed, tried, tmp_path / "params.yaml")
+    path = tmp_path / "params.yaml"
+    path.write_bytes(hostile.spoilt((REPOSITORY / "params.yaml").read_bytes(), seed))
+    tried("params.yaml")
+    said = refusal(lambda: settings.load(path))
+    assert not said or str(path) in said
 
 
 def leaves(values: dict, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

@@ -27,7 +27,7 @@ from tests.benchmark.training import pairs, workplace
 from tests.benchmark.training.test_step import OBJECTIVES
 
 PAIRS, STEPS = 8, 20
-PATIENCE = 300
+PATIENCE = 900
 """Seconds after which a run hangs; it takes a few on an idle machine."""
 CASES = [("carzero", name, None) for name in OBJECTIVES] + [
     ("clip", "info_nce", None),

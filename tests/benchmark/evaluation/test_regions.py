@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
@@ -13,6 +13,7 @@ from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.evaluation import lung_template, regions
 from benchmark.evaluation.regions import Region
+from tests.properties import examples
 
 
 def painted(rectangles: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -33,14 +34,14 @@ def rectangle_sets(draw: st.DrawFn) -> np.ndarray:
     return np.array([[t, x, t + h, x + w] for t, h, x, w in draw(st.lists(edges, min_size=1, max_size=5))])
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(rectangle_sets())
 def test_overlapping_boxes_are_cut_into_disjoint_ones(rectangles: np.ndarray) -> None:
     parts = painted(regions.disjoint(rectangles), 30, 30)
     np.testing.assert_array_equal(parts, painted(rectangles, 30, 30) > 0)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.95))
 def test_a_mask_and_its_rectangles_are_the_same_pixels(seed: int, density: float) -> None:
     generator = np.random.default_rng(seed)
@@ -50,7 +51,7 @@ def test_a_mask_and_its_rectangles_are_the_same_pixels(seed: int, density: float
     np.testing.assert_array_equal(painted(rectangles, 23, 17), first | second)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(rectangle_sets(), st.integers(0, 29), st.integers(0, 29))
 def test_distance_area_and_grid_agree_with_a_painted_mask(rectangles: np.ndarray, row: int, column: int) -> None:
     region = Region("a", "Edema", "box", regions.disjoint(rectangles))

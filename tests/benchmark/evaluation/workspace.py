@@ -6,6 +6,7 @@ kinds of region vary as in the releases.
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def write(root: Path, count: int = 40, **params: Any) -> None:
         params: merged into params.yaml's sections, e.g. ``scoring={"batch_size": 7}``.
     """
     values = yaml.safe_load((REPOSITORY / layout.PARAMS).read_text(encoding="utf-8"))
-    values["encoders"] = ENCODERS
+    values["encoders"] = copy.deepcopy(ENCODERS)
     for section, changes in params.items():
         values[section] |= changes
     (root / layout.PARAMS).write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from benchmark.common.errors import UserError
 from benchmark.statistics.auc import Ranking, auc, placements, validated
+from tests.properties import examples
 
 
 def literal(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
@@ -37,7 +38,7 @@ def test_weighted_auc_is_scikit_learns(levels: int, prevalence: float) -> None:
     np.testing.assert_allclose(Ranking.of(labels, scores).auc(weights), expected, atol=1e-12)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(-3, 3), st.integers(0, 3)), min_size=1, max_size=12))
 def test_any_small_column_equals_the_double_loop(rows: list[tuple[int, int, int]]) -> None:
     labels, scores, weights = np.array(rows, float).T

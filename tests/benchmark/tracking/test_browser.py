@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from benchmark.tracking import store, track
+from tests import serving
 from tests.repository import REPOSITORY
 
 mlflow = pytest.importorskip("mlflow")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-STARTING_SECONDS = 120
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; on Debian: apt-get install chromium"),
@@ -36,41 +32,17 @@ def served(reported_once, tmp_path_factory):
         patch.chdir(root)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         track.run()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-c", f"from benchmark.tracking import track; track.ui(port={port})"]
-    repository = REPOSITORY
-    environment = {**store.environment(), "PYTHONPATH": str(repository)}
-    with open(root / "ui.log", "w") as log:
-        server = subprocess.Popen(command, cwd=root, env=environment, stdout=log, stderr=log, start_new_session=True)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait(address, server, root / "ui.log")
+    command = [sys.executable, "-m", "benchmark", "ui", "--port"]
+    environment = {**store.environment(), "PYTHONPATH": str(REPOSITORY)}
+    with serving.served(lambda port: [*command, str(port)], root, environment) as address:
         yield address, mlflow.MlflowClient(tracking_uri=f"sqlite:///{root / 'mlflow.db'}")
-    finally:
-        subprocess.run(["kill", "--", f"-{server.pid}"], check=False)
-        server.wait(timeout=30)
-
-
-def _wait(address: str, server: subprocess.Popen, log: Path) -> None:
-    end = time.monotonic() + STARTING_SECONDS
-    while time.monotonic() < end:
-        assert server.poll() is None, log.read_text()
-        try:
-            urllib.request.urlopen(f"{address}/health", timeout=5)
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.5)
-        else:
-            return
-    pytest.fail(f"MLflow did not start within {STARTING_SECONDS} s: {log.read_text()}")
 
 
 def page(address: str, profile: Path) -> str:
     """The page's document after its scripts ran, as text."""
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={profile}"]
     flags += ["--window-size=1600,1200", "--virtual-time-budget=60000", "--dump-dom"]
-    shown = subprocess.run([CHROMIUM, *flags, address], capture_output=True, text=True, timeout=300, check=True)
+    shown = subprocess.run([CHROMIUM, *flags, address], capture_output=True, text=True, timeout=900, check=True)
     return shown.stdout
 
 

@@ -8,8 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +36,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def digest(system: str, seed: int) -> dict[str, str]:
+def digest(system: str, seed: int, root: Path = Path()) -> dict[str, str]:
     """Hash of each weights file of a run."""
-    return {path.name: files.sha256_file(path) for path in sorted(layout.run(system, seed).glob("*.safetensors"))}
+    return {
+        path.name: files.sha256_file(path) for path in sorted((root / layout.run(system, seed)).glob("*.safetensors"))
+    }
 
 
 def test_a_run_leaves_weights_snapshots_history_and_ledger(folder: Path) -> None:
@@ -235,36 +235,33 @@ def test_training_under_torchrun_equals_one_process(folder: Path) -> None:
         np.testing.assert_allclose(both[column], alone[column], rtol=2e-3)
 
 
-def test_sigterm_leaves_a_checkpoint_and_the_next_run_ends_the_same(folder: Path) -> None:
-    train.run("clip", 0)
-    expected = digest("clip", 0)
-    main = threading.get_ident()
+def test_sigterm_leaves_a_checkpoint_and_the_next_run_ends_the_same(
+    folder: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backward = loop.Learner.backward
 
-    def terminate_mid_run() -> None:
-        while not (STATE / "clip-0/outputs/snapshot-25.safetensors").exists():
-            time.sleep(0.001)
-        signal.pthread_kill(main, signal.SIGTERM)
+    def terminated(learner: loop.Learner, batch: loop.Batch, seed: tuple[int, ...]) -> torch.Tensor:
+        if (STATE / "clip-0/outputs/snapshot-25.safetensors").exists():
+            signal.raise_signal(signal.SIGTERM)
+        return backward(learner, batch, seed)
 
-    killer = threading.Thread(target=terminate_mid_run)
-    killer.start()
-    with pytest.raises(UserError, match=r"Stopped by SIGTERM after step \d+ .* run the same command again"):
-        train.run("clip", 0)
-    killer.join()
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Learner, "backward", terminated)
+        with pytest.raises(UserError, match=r"Stopped by SIGTERM after step \d+ .* run the same command again"):
+            train.run("clip", 0)
     assert (STATE / "clip-0/checkpoint.pt").exists()
     train.run("clip", 0)
-    assert digest("clip", 0) == expected
+    assert digest("clip", 0) == digest("clip", 0, undisturbed)
     assert files.read_json(layout.run("clip", 0) / "ledger.json")["resumed"] == 1
 
 
-def test_max_minutes_stops_with_a_checkpoint_and_can_be_gone_on_with(folder: Path) -> None:
-    train.run("clip", 0)
-    expected = digest("clip", 0)
+def test_max_minutes_stops_with_a_checkpoint_and_can_be_gone_on_with(folder: Path, undisturbed: Path) -> None:
     for _ in range(5):
         with pytest.raises(UserError, match=r"Stopped after 0 minutes after step \d .* run the same command again"):
             train.run("clip", 0, max_minutes=0.0)
     assert torch.load(STATE / "clip-0/checkpoint.pt", weights_only=True)["account"]["steps"] == 5
     train.run("clip", 0)
-    assert digest("clip", 0) == expected
+    assert digest("clip", 0) == digest("clip", 0, undisturbed)
 
 
 def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(
@@ -337,10 +334,10 @@ def test_a_gpu_that_is_not_there_is_refused(folder: Path) -> None:
         train.run("clip", 0)
 
 
-def test_validation_costs_no_budget_and_changes_no_weight(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    train.run("clip", 0)
-    expected = digest("clip", 0)
+def test_validation_costs_no_budget_and_changes_no_weight(
+    folder: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "VALIDATIONS", 1)
     train.run("clip", 0)
-    assert digest("clip", 0) == expected
+    assert digest("clip", 0) == digest("clip", 0, undisturbed)
     assert np.isfinite(pd.read_parquet(layout.run("clip", 0) / "history.parquet")["validation_loss"]).sum() == 1

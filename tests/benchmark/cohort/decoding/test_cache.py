@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from tests.benchmark.cohort import miniatures
 from tests.repository import REPOSITORY
 
 COUNT = 3 * cache.IMAGES_PER_TASK
+MANY = 10 * cache.IMAGES_PER_TASK
 
 
 @pytest.fixture
@@ -86,10 +86,17 @@ def test_an_interrupted_build_goes_on_where_it_stopped(
 
 
 KILLED = """
-import sys
+import os, signal, sys
 from pathlib import Path
 from benchmark.cohort.decoding import cache
+
+def killed_after_two_tasks(tasks, *_, **__):
+    yield next(tasks)
+    yield next(tasks)
+    os.killpg(0, signal.SIGKILL)
+
 if __name__ == "__main__":
+    cache.track = killed_after_two_tasks
     paths = sorted(path.name for path in Path(sys.argv[1]).iterdir())
     cache.build(Path(sys.argv[1]), paths, Path(sys.argv[2]), size=32, policy="faithful", workers=2)
 """
@@ -100,29 +107,25 @@ def test_a_build_killed_with_its_workers_goes_on_where_it_stopped(tmp_path: Path
     root, part = tmp_path / "root", tmp_path / "part"
     for at in range(4):
         miniatures.jpeg(root / f"{at:03}.jpg", 1500 + at, 1200, bright=at / 4)
-    for at in range(4, 400):
+    for at in range(4, MANY):
         (root / f"{at:03}.jpg").hardlink_to(root / f"{at % 4:03}.jpg")
     script = tmp_path / "build.py"
     script.write_text(KILLED)
     command = [sys.executable, str(script), str(root), str(part)]
-    process = subprocess.Popen(
-        command, start_new_session=True, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    ended = subprocess.run(
+        command, start_new_session=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, check=False
     )
-    record = part / "record.npy"
-    while process.poll() is None and not (record.exists() and (np.load(record)["state"] == cache.DONE).any()):
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    done = np.flatnonzero(np.load(record)["state"] == cache.DONE)
-    assert 0 < len(done) < 400
+    assert ended.returncode == -signal.SIGKILL
+    done = np.flatnonzero(np.load(part / "record.npy")["state"] == cache.DONE)
+    assert len(done) == 2 * cache.IMAGES_PER_TASK
     for row in done:
         (root / f"{row:03}.jpg").unlink()  # what is done is not opened again
-    outcome = cache.build(root, [f"{at:03}.jpg" for at in range(400)], part, size=32, policy="faithful", workers=1)
+    outcome = cache.build(root, [f"{at:03}.jpg" for at in range(MANY)], part, size=32, policy="faithful", workers=1)
     assert outcome.failures == {}
     images = np.load(outcome.images)
     for kind in range(4):
-        assert (images[kind::4] == images[396 + kind]).all()
-        assert outcome.heights[kind::4].tolist() == [1500 + kind] * 100
+        assert (images[kind::4] == images[MANY - 4 + kind]).all()
+        assert outcome.heights[kind::4].tolist() == [1500 + kind] * (MANY // 4)
 
 
 def test_a_run_killed_after_the_array_was_put_in_place_decodes_nothing_twice(root: Path, tmp_path: Path) -> None:

@@ -18,18 +18,17 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from benchmark.cohort.decoding import decode
 from benchmark.cohort.decoding.decode import UnreadableImage
-from tests import parity
+from tests import parity as published
 from tests.benchmark.cohort import miniatures
 
-PARITY = parity.FOLDER / "preprocess.npz"
 STORED = miniatures.gradient(100, 80, 4095, bright=1.0)
 
 
 @pytest.fixture(scope="module")
 def parity() -> dict[str, np.ndarray]:
-    if not PARITY.is_file():
-        pytest.skip("the arrays of the published implementation (shared/parity/preprocess.npz) are not there")
-    with np.load(PARITY) as arrays:
+    if not published.FOLDER.is_dir():
+        pytest.skip(published.ABSENT)
+    with np.load(published.FOLDER / "preprocess.npz") as arrays:
         return dict(arrays)
 
 
