@@ -95,7 +95,7 @@ def test_it_holds_offclip_and_nothing_else(wheel: Path) -> None:
 
 
 def test_an_editable_installation_puts_the_whole_clone_on_the_path(clone: Path, tmp_path: Path) -> None:
-    """So `python -m benchmark` runs anywhere; the folder it runs in comes first, and with it a workspace's copies."""
+    """So `python -m benchmark` runs anywhere; the current folder comes first, and with it a workspace's own copies."""
     run(sys.executable, "-c", f"import setuptools.build_meta as b; b.build_editable({str(tmp_path)!r})", cwd=clone)
     (built,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(built) as archive:
