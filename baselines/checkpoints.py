@@ -57,7 +57,7 @@ def read(path: str | Path, parts: Sequence[str] = ()) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"the checkpoint {path} does not exist; download it and set its path.")
-    content = _safetensors(path) if path.suffix == ".safetensors" else _unpickled(path)
+    content: Any = _safetensors(path) if path.suffix == ".safetensors" else _unpickled(path)
     for key in CONTAINERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
