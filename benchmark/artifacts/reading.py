@@ -25,7 +25,8 @@ def _refusing(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run {again(path)} to make it.") from None
     except Exception as error:  # NumPy, Arrow, zip and zlib each have their own words for spoilt bytes
-        raise UserError(f"{path} cannot be read ({one_line(error, 120)}); delete it and run {again(path)}.") from None
+        said = one_line(error).partition(". ")[0].replace(f"Could not open Parquet input source '{path}': ", "")
+        raise UserError(f"{path} cannot be read ({said}); delete it and run {again(path)}.") from None
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:

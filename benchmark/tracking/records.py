@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark.artifacts import select
+from benchmark.artifacts import reading, select
 from benchmark.artifacts.evidence import Evidence, Run
 from benchmark.common import files
 from benchmark.pipeline import layout
@@ -170,7 +170,7 @@ def _params(system: str) -> dict[str, str]:
     path = layout.plan(system)
     if not path.exists():
         return {}
-    plan = {key: value for key, value in files.read_json(path).items() if key != "code"}
+    plan = {key: value for key, value in reading.read_json(path).items() if key != "code"}
     return {key: value[:PARAM_LENGTH] for key, value in _flat(plan).items()}
 
 
