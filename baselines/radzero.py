@@ -89,12 +89,8 @@ class RadZero(released.Released):
         self.options, self.prompts, self.vocabulary = options, options.prompts, vocabulary
         self.vision: Any = Dinov2Model(Dinov2Config(image_size=SIZE, patch_size=PATCH))
         self.align = nn.ModuleList(Dinov2Layer(self.vision.config) for _ in range(ALIGNING))
-        sizes: dict[str, Any] = {
-            "vocab_size": len(vocabulary),
-            "max_position_embeddings": TOKENS + 2,
-            "layer_norm_eps": 1e-5,
-        }
-        self.text: Any = MPNetModel(MPNetConfig(**sizes), add_pooling_layer=False)
+        config = MPNetConfig(vocab_size=len(vocabulary), max_position_embeddings=TOKENS + 2, layer_norm_eps=1e-5)
+        self.text: Any = MPNetModel(config, add_pooling_layer=False)
         self.norm = nn.LayerNorm(DIM)
         self.temperature = nn.Parameter(torch.full((1,), math.log(0.07)))
         places = {piece: place for place, piece in enumerate(vocabulary)}
