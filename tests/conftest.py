@@ -58,5 +58,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in skips.summary(terminalreporter.stats.get("skipped", [])):
-        terminalreporter.write_line(line)
+    if not terminalreporter.config.option.collectonly:
+        for line in skips.summary(terminalreporter.stats.get("skipped", [])):
+            terminalreporter.write_line(line)
