@@ -143,6 +143,11 @@ class SystemSettings(Strict):
     checkpoint: str | None = None
     """Released weights: the system is evaluated only."""
 
+    @property
+    def is_released(self) -> bool:
+        """True when the system comes from a checkpoint and spends nothing of the budget."""
+        return self.checkpoint is not None
+
     @field_validator("label")
     @classmethod
     def _is_plain(cls, label: str) -> str:

@@ -159,13 +159,16 @@ class Run:
         return aligned(read_table(path), cohort.index["image_id"], path)
 
     def curve(self, cohort: Cohort) -> dict[float, pd.DataFrame]:
-        """Scores of the snapshots, by the share of the budget spent; empty where the run has none."""
+        """Scores of the snapshots, by the share of the budget spent; empty where the run kept none, or was released."""
         path = self.folder / "curve.parquet"
         if not path.exists():
             return {}
         table = read_table(path)
+        table = table[table["dataset"] == cohort.dataset]
+        if table.empty:
+            return {}
         # The file holds the columns of all datasets: another dataset's are empty in these rows.
-        table = table[table["dataset"] == cohort.dataset].dropna(axis=1, how="all")
+        table = table.dropna(axis=1, how="all")
         return {
             float(str(progress)): aligned(rows.reset_index(drop=True), cohort.index["image_id"], path)
             for progress, rows in table.groupby("progress", sort=True)
