@@ -8,17 +8,14 @@ plus InfoNCE over the abnormal pairs. The figure names no functional form, so th
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from offclip.names import one_of
-
-Form = Literal["sigmoid", "softmax"]
-AbnormalPairs = Literal["ignore", "zero"]
-Reduction = Literal["balanced", "mean"]
+from offclip.objective_options import AbnormalPairs, Form, Reduction
 
 
 def info_nce(logits: Tensor) -> Tensor:

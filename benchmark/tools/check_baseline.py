@@ -248,9 +248,7 @@ def subject_of(name: str, values: settings.Settings) -> Subject:
                 f"'{name}' is neither a system of {layout.PARAMS} nor a file of baselines/{nearest(name, known) or '.'}"
             )
         system = settings.SystemSettings(label=name, model=name)
-    options = dict(system.model_options)
-    if system.checkpoint:
-        options["checkpoint"] = system.checkpoint
+    options = system.options
     vocabulary, encoders = _vocabulary(), _encoders(values)
 
     def build() -> Baseline:

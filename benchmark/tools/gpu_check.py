@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from baselines import base
 from baselines.base import ImageFeatures, TextFeatures
 from baselines.carzero import CARZero
-from baselines.fusion import PUBLISHED, Fusion
+from baselines.fusion import Fusion
+from baselines.options.carzero import PUBLISHED
 from benchmark.common import files
 from benchmark.common.progress import console, say
 from benchmark.compute.distributed import ALONE

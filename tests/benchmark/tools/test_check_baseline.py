@@ -29,7 +29,7 @@ VOCABULARY = ["there", "is", "no", "pleural", "effusion", "finding"]
 
 def _subject(model_class: type[clip.CLIP]) -> Subject:
     def build() -> clip.CLIP:
-        model = model_class(ENCODERS, clip.CLIPOptions(), VOCABULARY)
+        model = model_class(ENCODERS, clip.Options(), VOCABULARY)
         model.recipe = Recipe("clip", ENCODERS, {}, VOCABULARY)
         return model
 
