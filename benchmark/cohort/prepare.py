@@ -39,11 +39,11 @@ def run(dataset: str) -> None:
     pointer = files.read_json(written)
     if not (isinstance(pointer, dict) and {"root", "phantom"} <= pointer.keys()):
         raise UserError(f"{written} names no root; delete {written.parent} and run `dvc repro` again.")
-    grounding = values.datasets[dataset].grounding or pointer.get("grounding")
+    chosen = values.datasets[dataset]
     root = Path(pointer["root"])
-    cohort = contract.reader(dataset)(
-        root, values.datasets[dataset], Path(grounding).expanduser() if grounding else None
-    )
+    # The settings' own, or the phantom's, which its writer put there.
+    grounding = chosen.grounding_file or (Path(pointer["grounding"]) if pointer.get("grounding") else None)
+    cohort = contract.reader(dataset)(root, chosen, grounding)
     write(
         dataset,
         cohort,
@@ -51,7 +51,7 @@ def run(dataset: str) -> None:
         values.cohort,
         layout.cohort(dataset),
         phantom=bool(pointer["phantom"]),
-        share_examples=values.datasets[dataset].share_examples,
+        share_examples=chosen.share_examples,
     )
 
 

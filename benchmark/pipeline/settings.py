@@ -34,6 +34,13 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def _at_home(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UserError(f"{path} names the home of nobody on this machine; write the whole path.") from None
+
+
 class DatasetSettings(Strict):
     """Where one dataset lies and which of its label sets is scored."""
 
@@ -44,6 +51,20 @@ class DatasetSettings(Strict):
     """File with CheXlocalize masks or PadChest-GR boxes when it is not inside the root."""
     share_examples: bool = False
     """Allow report text and images of this dataset to appear in reports and MLflow."""
+
+    @property
+    def folder(self) -> Path:
+        """The release's folder, ``~`` written out.
+
+        Raises:
+            UserError: it lies in the home of somebody whom this machine does not know.
+        """
+        return _at_home(self.root)
+
+    @property
+    def grounding_file(self) -> Path | None:
+        """The masks or boxes, ``~`` written out; raises as ``folder`` does."""
+        return _at_home(self.grounding) if self.grounding else None
 
     @property
     def is_phantom(self) -> bool:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.common import files
 from benchmark.common.errors import one_line
-from benchmark.common.progress import track
+from benchmark.common.progress import say, track
 from benchmark.tracking.records import Artifact, DatasetUse, Record
 
 if TYPE_CHECKING:
@@ -167,6 +167,42 @@ def _make_database(uri: str) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
+def _bring_home(uri: str, experiment: str) -> None:
+    """Point a database that was moved or copied with its repository to the files that lie beside it now.
+
+    MLflow writes absolute paths down: `track` in a copy would attach its files to the original's runs.
+
+    Raises:
+        RuntimeError: the files of the runs did not come along.
+    """
+    path, place = _local(uri), ARTIFACTS / experiment
+    if path is None or not path.exists() or path.parent.resolve() != Path.cwd():
+        return
+    now = place.resolve().as_uri()
+    with closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as held:
+        found = held.execute("SELECT artifact_location FROM experiments WHERE name = ?", (experiment,)).fetchone()
+        before = str(found[0]) if found else now
+        if before == now or not before.startswith("file:") or not before.endswith(_as_uri(place)):
+            return  # its own, or a place that somebody chose
+        if not place.is_dir():
+            raise RuntimeError(
+                f"{path} was copied or moved from {before} without {ARTIFACTS}/; copy that folder too, or delete "
+                f"{path.name}: `python -m benchmark track` brings every run back"
+            )
+        with held:  # one transaction
+            held.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", (now, experiment))
+            held.execute(
+                "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE substr(artifact_uri, 1, ?) = ?",
+                (now, len(before) + 1, len(before) + 1, before + "/"),
+            )
+    say(f"{path.name} came here from {before.removeprefix('file://')}; its runs now point to {place}/.")
+
+
+def _as_uri(place: Path) -> str:
+    """The end of the URI of a relative path."""
+    return Path("/", place).as_uri().removeprefix("file://")
+
+
 def open_experiment(uri: str, experiment: str, cohort: str, note: str) -> tuple[MlflowClient, Experiment]:
     """A store's client and an experiment in it, made where it is missing.
 
@@ -177,7 +213,8 @@ def open_experiment(uri: str, experiment: str, cohort: str, note: str) -> tuple[
         note: Markdown that MLflow shows above its runs.
 
     Raises:
-        Exception: MLflow's, SQLAlchemy's, requests' or the file system's, where there is no store.
+        Exception: MLflow's, SQLAlchemy's, requests' or the file system's, where there is no store; RuntimeError where
+            the experiment was deleted there, or the database was copied without the files of its runs.
     """
     os.environ.update(environment())
     from mlflow import MlflowClient
@@ -187,6 +224,7 @@ def open_experiment(uri: str, experiment: str, cohort: str, note: str) -> tuple[
         logging.getLogger(chatty).setLevel(logging.WARNING)
     _make_database(uri)
     client = MlflowClient(tracking_uri=uri)
+    _bring_home(uri, experiment)
     home = client.get_experiment_by_name(experiment) or _make(client, uri, experiment, cohort, note)
     if home.lifecycle_stage != "active":
         raise RuntimeError(
