@@ -50,7 +50,7 @@ def point(dataset: str, chosen: settings.DatasetSettings) -> None:
     if (grounding := chosen.grounding_file) is not None and not grounding.is_file():
         raise UserError(f"datasets.{dataset}.grounding is {chosen.grounding}, which is no file.")
     target = layout.raw(dataset)
-    pointer = _pointer(dataset, False, str(root.resolve()), grounding and str(grounding), fingerprint(root))
+    pointer = _pointer(dataset, False, str(root.resolve()), str(grounding) if grounding else None, fingerprint(root))
     with files.replacing(target) as part:
         part.mkdir()
         files.write_json(part / "pointer.json", pointer)

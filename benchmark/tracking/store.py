@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.common import files
 from benchmark.common.errors import one_line
-from benchmark.common.progress import say, track
+from benchmark.common.progress import track
+from benchmark.tracking import database
 from benchmark.tracking.records import Artifact, DatasetUse, Record
 
 if TYPE_CHECKING:
@@ -27,25 +24,21 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment
 
 HASH, LOGGED = "content_hash", "logged"
-LOCK_SECONDS = 5.0
-"""How long a database that another process writes to is waited for."""
 BATCH = 1000
 """Metrics that MLflow takes in one call."""
-ARTIFACTS = Path("mlartifacts")
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 """Nothing is reported to anybody, and an unreachable server is given up soon; the environment wins."""
-SQLITE = "sqlite:///"
 
 
 def tracking_uri(configured: str) -> str:
     """The store's URI: the environment's wins; a relative SQLite path becomes absolute."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or configured
-    path = uri.removeprefix(SQLITE)
-    return SQLITE + str(Path(path).resolve()) if path != uri else uri
+    path = uri.removeprefix(database.SQLITE)
+    return database.SQLITE + str(Path(path).resolve()) if path != uri else uri
 
 
 @dataclass
@@ -121,86 +114,11 @@ def page(uri: str, experiment: str) -> str:
 
     os.environ.update(environment())
     try:
-        _check_database(uri)
+        database.check(uri)
         home = MlflowClient(tracking_uri=uri).get_experiment_by_name(experiment)
     except Exception:
         return ""
     return f"/#/experiments/{home.experiment_id}/runs?workflowType=machine_learning" if home else ""
-
-
-def _local(uri: str) -> Path | None:
-    """The file of a SQLite store; None for any other."""
-    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
-
-
-def _check_database(uri: str) -> None:
-    """Ask a local database whether it can be written to: MLflow would ask a locked or broken one for minutes.
-
-    Raises:
-        sqlite3.Error: it is locked, or no database.
-    """
-    path = _local(uri)
-    if path and path.exists():
-        with closing(sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)) as held:
-            held.execute("BEGIN IMMEDIATE")
-            held.execute("ROLLBACK")
-
-
-def _make_database(uri: str) -> None:
-    """Make a local database that is missing, all its tables or none.
-
-    MLflow makes them one by one and goes on from no half: killed in between, the database would be refused for ever.
-    """
-    from mlflow import MlflowClient
-
-    path = _local(uri)
-    if path is None or path.exists():
-        return
-    files.sweep([path.parent])
-    place = files.temporary(path)
-    place.mkdir(parents=True)  # a folder, for SQLite keeps a journal beside a database
-    try:
-        MlflowClient(tracking_uri=f"{SQLITE}{place / path.name}").search_experiments(max_results=1)
-        if not path.exists():  # another process, of a job array for example, may have been quicker
-            os.replace(place / path.name, path)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-
-
-def _bring_home(uri: str, experiment: str) -> None:
-    """Point a database that was moved or copied with its repository to the files that lie beside it now.
-
-    MLflow writes absolute paths down: `track` in a copy would attach its files to the original's runs.
-
-    Raises:
-        RuntimeError: the files of the runs did not come along.
-    """
-    path, place = _local(uri), ARTIFACTS / experiment
-    if path is None or not path.exists() or path.parent.resolve() != Path.cwd():
-        return
-    now = place.resolve().as_uri()
-    with closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as held:
-        found = held.execute("SELECT artifact_location FROM experiments WHERE name = ?", (experiment,)).fetchone()
-        before = str(found[0]) if found else now
-        if before == now or not before.startswith("file:") or not before.endswith(_as_uri(place)):
-            return  # its own, or a place that somebody chose
-        if not place.is_dir():
-            raise RuntimeError(
-                f"{path} was copied or moved from {before} without {ARTIFACTS}/; copy that folder too, or delete "
-                f"{path.name}: `python -m benchmark track` brings every run back"
-            )
-        with held:  # one transaction
-            held.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", (now, experiment))
-            held.execute(
-                "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE substr(artifact_uri, 1, ?) = ?",
-                (now, len(before) + 1, len(before) + 1, before + "/"),
-            )
-    say(f"{path.name} came here from {before.removeprefix('file://')}; its runs now point to {place}/.")
-
-
-def _as_uri(place: Path) -> str:
-    """The end of the URI of a relative path."""
-    return Path("/", place).as_uri().removeprefix("file://")
 
 
 def open_experiment(uri: str, experiment: str, cohort: str, note: str) -> tuple[MlflowClient, Experiment]:
@@ -219,12 +137,12 @@ def open_experiment(uri: str, experiment: str, cohort: str, note: str) -> tuple[
     os.environ.update(environment())
     from mlflow import MlflowClient
 
-    _check_database(uri)
+    database.check(uri)
     for chatty in ("mlflow.store.db.utils", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    _make_database(uri)
+    database.make(uri)
     client = MlflowClient(tracking_uri=uri)
-    _bring_home(uri, experiment)
+    database.bring_home(uri, experiment)
     home = client.get_experiment_by_name(experiment) or _make(client, uri, experiment, cohort, note)
     if home.lifecycle_stage != "active":
         raise RuntimeError(
@@ -237,7 +155,7 @@ def _make(client: MlflowClient, uri: str, experiment: str, cohort: str, note: st
     from mlflow.exceptions import MlflowException
 
     # A server keeps artifacts where it was told to; beside a local database they stay in the repository.
-    place = (ARTIFACTS / experiment).resolve().as_uri() if uri.startswith("sqlite:") else None
+    place = (database.ARTIFACTS / experiment).resolve().as_uri() if uri.startswith("sqlite:") else None
     described = {"cohort": cohort, "mlflow.note.content": note}
     try:
         return client.get_experiment(client.create_experiment(experiment, artifact_location=place, tags=described))

@@ -41,7 +41,9 @@ def places(once: Path, tmp_path: Path) -> tuple[Path, Path]:
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file's content by its path, DVC's own left out."""
     paths = (path for path in folder.rglob("*") if path.is_file())
-    return {name: path.read_bytes() for path in paths if not (name := str(path.relative_to(folder))).startswith(".dvc/")}
+    return {
+        name: path.read_bytes() for path in paths if not (name := str(path.relative_to(folder))).startswith(".dvc/")
+    }
 
 
 def test_it_holds_the_code_and_the_profiles_settings(once: Path) -> None:

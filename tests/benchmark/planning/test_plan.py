@@ -152,6 +152,19 @@ def test_a_plan_is_rewritten_only_when_it_changed(folder: Path) -> None:
     assert changed == {"offclip", "measure", "report"}
 
 
+def test_a_second_plan_says_that_nothing_changed_for_dvc_leaves_the_first(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(workplace.params())
+    planned()
+    assert "26 changed" in capsys.readouterr().err
+    planned()
+    assert "26 changed" not in (said := capsys.readouterr().err)
+    assert ", 0 changed" in said
+    declared = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]["plan"]
+    assert declared["outs"] == [{"plan": {"persist": True}}]  # DVC would remove it before the stage runs
+
+
 def test_the_plan_of_a_system_that_left_is_removed(folder: Path) -> None:
     write(workplace.params())
     planned()

@@ -180,6 +180,41 @@ def test_killed_while_the_database_is_made_there_is_none_and_the_next_run_makes_
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
+def places(root: Path) -> set[str]:
+    """Where a database says that its runs' files lie."""
+    held = client(root)
+    home = held.get_experiment_by_name("off-clip")
+    runs = held.search_runs([home.experiment_id], max_results=1000)
+    return {home.artifact_location, *(run.info.artifact_uri for run in runs)}
+
+
+def test_a_copied_repository_tracks_into_its_own_files(tracked, tmp_path, monkeypatch, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(tracked, copy)
+    before = sorted(path for path in (tracked / "mlartifacts").rglob("*"))
+    monkeypatch.chdir(copy)
+    ledger = layout.run("clip", 0) / "ledger.json"
+    files.write_json(ledger, files.read_json(ledger) | {"hardware": "another machine"})  # something to log anew
+    track.run()
+    assert "mlflow.db came here from" in capsys.readouterr().err
+    assert sorted(path for path in (tracked / "mlartifacts").rglob("*")) == before
+    assert all(place.startswith(copy.as_uri() + "/mlartifacts/off-clip") for place in places(copy))
+    run = logged(copy, system="clip", seed="0")[0]
+    assert Path(client(copy).download_artifacts(run.info.run_id, "ledger/ledger.json")).is_relative_to(copy)
+    track.run()
+    assert "came here" not in capsys.readouterr().err
+
+
+def test_a_database_that_was_copied_without_its_files_says_so(tracked, tmp_path, monkeypatch, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(tracked, copy, ignore=shutil.ignore_patterns("mlartifacts"))
+    monkeypatch.chdir(copy)
+    track.run()
+    assert "without mlartifacts/; copy that folder too, or delete mlflow.db" in capsys.readouterr().err
+    assert not (copy / "mlartifacts").exists()
+    assert not any(place.startswith(copy.as_uri()) for place in places(copy))
+
+
 def test_the_pages_open_on_training_runs(tracked):
     home = client(tracked).get_experiment_by_name("off-clip").experiment_id
     uri = f"sqlite:///{tracked / 'mlflow.db'}"
