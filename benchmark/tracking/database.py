@@ -79,8 +79,8 @@ def bring_home(uri: str, experiment: str) -> None:
             return  # its own, or a place that somebody chose
         if not place.is_dir():
             raise RuntimeError(
-                f"{path} was copied or moved from {before} without {ARTIFACTS}/; copy that folder too, or delete "
-                f"{path.name}: `python -m benchmark track` brings every run back"
+                f"{path.name} came here without {ARTIFACTS}/: copy that folder too, or delete {path.name} and run "
+                f"`python -m benchmark track` (from {before})"
             )
         with held:  # one transaction
             held.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", (now, experiment))
