@@ -169,4 +169,5 @@ def build(name: str, options: Mapping[str, Any] | None = None) -> nn.Module:
     Raises:
         ValueError: an unknown name or option, or a value of another type or outside its range.
     """
-    return OBJECTIVES[name](**checked(name, options or {}))
+    chosen = checked(name, options or {})
+    return OBJECTIVES[name](**chosen)
