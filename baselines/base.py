@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from baselines import listing
+from baselines.config import overridden
 from offclip.names import nearest
 
 RECIPE = "baseline"
@@ -180,8 +181,8 @@ def load(
     """
     if model not in (known := listing.names()):
         raise ValueError(f"baselines/{model}.py does not exist{nearest(model, known)}; known: {', '.join(known)}.")
-    own = dict(options or {})
-    merged = {part: _override(values, own.pop(part, {})) for part, values in encoders.items()}
+    merged = overridden(encoders, options or {})
+    own = {name: value for name, value in (options or {}).items() if name not in encoders}
     built: Baseline = importlib.import_module(f"baselines.{model}").build(merged, own, vocabulary)
     # A model that is another one with given weights (published) brings the recipe of that one.
     if not hasattr(built, "recipe"):
@@ -237,9 +238,3 @@ def load_exactly(model: nn.Module, weights: Mapping[str, Tensor], source: str) -
     if problems:
         raise ValueError(f"{source} does not fit the model: {'; '.join(problems)}.")
     model.load_state_dict(dict(weights))
-
-
-def _override(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    if changes.get("kind", values.get("kind")) != values.get("kind"):
-        return dict(changes)
-    return {**values, **changes}

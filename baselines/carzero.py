@@ -6,7 +6,7 @@ OFF-CLIP trains this very model with another objective and other captions, so it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,7 +14,8 @@ from torch import Tensor
 
 from baselines.base import ImageFeatures, TextFeatures
 from baselines.config import parse
-from baselines.fusion import PUBLISHED, Fusion, FusionOptions, Memory
+from baselines.fusion import Fusion, Memory
+from baselines.options.carzero import PUBLISHED, FusionOptions, Options
 from baselines.two_towers import TwoTowers
 
 PAIRS_AT_ONCE = 16_384
@@ -66,7 +67,8 @@ class CARZero(TwoTowers):
 def build(
     encoders: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], vocabulary: list[str] | None
 ) -> CARZero:
-    """``options``: those of ``FusionOptions``; ``published: true`` starts from the released sizes and quirks."""
-    own = dict(options)
-    start = PUBLISHED if own.pop("published", False) else FusionOptions()
-    return CARZero(encoders, parse(FusionOptions, {**asdict(start), **own}, "model_options"), vocabulary)
+    """``options``: those of ``Options``; ``published: true`` starts from the released sizes and quirks."""
+    chosen = parse(Options, options, "model_options")
+    start = PUBLISHED if chosen.published else FusionOptions()
+    given = {name: getattr(chosen, name) for name in options if name != "published"}
+    return CARZero(encoders, replace(start, **given), vocabulary)

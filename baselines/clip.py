@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,21 +12,11 @@ from torch.nn import functional
 
 from baselines.base import ImageFeatures, TextFeatures
 from baselines.config import parse
+from baselines.options.clip import Options
 from baselines.two_towers import TwoTowers
 
 LARGEST_SCALE = 100.0
 """Published upper bound of exp(logit_scale), kept by clamping the parameter after each update."""
-
-
-@dataclass(frozen=True)
-class CLIPOptions:
-    """CLIP's own options."""
-
-    projection: int | None = None
-    """Width of the linear projections behind the towers; None = none, the towers must then have one width."""
-    temperature: float = 0.07
-    """Start of the temperature."""
-    learn_temperature: bool = True
 
 
 class CLIP(TwoTowers):
@@ -36,7 +25,7 @@ class CLIP(TwoTowers):
     def __init__(
         self,
         encoders: Mapping[str, Mapping[str, Any]],
-        options: CLIPOptions,
+        options: Options,
         vocabulary: list[str] | None,
         hidden: bool = False,
     ) -> None:
@@ -60,5 +49,5 @@ class CLIP(TwoTowers):
 
 
 def build(encoders: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], vocabulary: list[str] | None) -> CLIP:
-    """``options``: those of ``CLIPOptions``."""
-    return CLIP(encoders, parse(CLIPOptions, options, "model_options"), vocabulary)
+    """``options``: those of ``Options``."""
+    return CLIP(encoders, parse(Options, options, "model_options"), vocabulary)

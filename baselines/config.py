@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
-from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_type_hints
 
 from offclip.names import nearest
+from offclip.options import Positive, Range, Size, typed_all
 
 Options = TypeVar("Options")
 
@@ -20,9 +20,9 @@ class ConvOptions:
     """A small convolutional image tower for CPUs (baselines/towers/conv.py)."""
 
     kind: ClassVar[str] = "conv"
-    width: int = 16
+    width: Size = 16
     """Channels of the stem; the two stages have 2x and 4x."""
-    dim: int = 64
+    dim: Size = 64
     """Width of the features that leave the tower."""
     init: str | None = None
     """Weights of this very tower to start from (stage ``pretrain``); None = random."""
@@ -33,19 +33,23 @@ class VitOptions:
     """A vision transformer (baselines/towers/vit.py); the defaults are the published ViT-B/16."""
 
     kind: ClassVar[str] = "vit"
-    size: int = 224
+    size: Size = 224
     """Side of the square input, pixels; a larger image is cropped about its centre."""
-    patch: int = 16
-    dim: int = 768
-    depth: int = 12
-    heads: int = 12
+    patch: Size = 16
+    dim: Size = 768
+    depth: Size = 12
+    heads: Size = 12
     mean: float = 0.4978
-    std: float = 0.2449
-    positions: str = "frozen"
+    std: Positive = 0.2449
+    positions: Literal["frozen", "learnt"] = "frozen"
     """``frozen``: as released, zero until a checkpoint fills them, never trained. ``learnt``: random start, trained;
     without a checkpoint the tower is otherwise blind to place."""
     init: str | None = None
     """Checkpoint to start from, e.g. the release's ``VITB-16-M3AE_last.ckpt``; None = random."""
+
+    def __post_init__(self) -> None:
+        divides("heads", self.heads, "dim", self.dim)
+        divides("patch", self.patch, "size", self.size)
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,14 @@ class WordOptions:
     """Word embeddings and transformer layers over a word vocabulary (baselines/towers/words.py)."""
 
     kind: ClassVar[str] = "words"
-    dim: int = 64
-    layers: int = 1
-    heads: int = 4
-    max_tokens: int = 32
+    dim: Size = 64
+    layers: Annotated[int, Range(0, 64)] = 1
+    """0: the words' embeddings alone."""
+    heads: Size = 4
+    max_tokens: Size = 32
+
+    def __post_init__(self) -> None:
+        divides("heads", self.heads, "dim", self.dim)
 
 
 @dataclass(frozen=True)
@@ -66,21 +74,32 @@ class BertOptions:
     kind: ClassVar[str] = "bert"
     init: str | None = None
     """Folder or hub name with weights and ``vocab.txt``; None = random weights over the given vocabulary."""
-    dim: int = 768
-    layers: int = 12
-    heads: int = 12
-    ffn: int = 3072
-    positions: int = 512
-    max_tokens: int = 97
-    last_layers: int = 4
+    dim: Size = 768
+    layers: Annotated[int, Range(1, 64)] = 12
+    heads: Size = 12
+    ffn: Size = 3072
+    positions: Size = 512
+    max_tokens: Annotated[int, Range(3, 65_536)] = 97
+    """[CLS] and [SEP] included."""
+    last_layers: Size = 4
     """Hidden states that are summed."""
-    sentence: str = "slots"
+    sentence: Literal["slots", "words"] = "slots"
     """``slots``: mean over all ``max_tokens`` slots, zero padding counted (published; the scale of the sentence then
     depends on its length). ``words``: mean over the real words."""
-    cleaning: str = "published"
+    cleaning: Literal["published", "none"] = "published"
     """``published``: what the release does to every caption and prompt before it is tokenised (words alone, no
     punctuation; a text of one word vanishes and "3.5 cm" loses its "3."). ``none``: the text as dictated."""
     lowercase: bool = True
+
+    def __post_init__(self) -> None:
+        divides("heads", self.heads, "dim", self.dim)
+        if self.max_tokens > self.positions:
+            raise ValueError(f"`max_tokens` {self.max_tokens} is more than the {self.positions} `positions`.")
+        if self.last_layers > self.layers + 1:
+            raise ValueError(
+                f"`last_layers` {self.last_layers} is more than the {self.layers + 1} hidden states of {self.layers} "
+                "`layers`."
+            )
 
 
 IMAGE_TOWERS = {options.kind: options for options in (ConvOptions, VitOptions)}
@@ -120,40 +139,53 @@ def parse(options: type[Options], values: Mapping[str, Any], where: str) -> Opti
     """Make an options dataclass from a mapping, checking names and types.
 
     Args:
-        options: a dataclass of plain fields (int, float, bool, str, None, tuple of those).
+        options: a dataclass whose fields are typed as ``offclip.options`` reads them.
         values: what params.yaml holds.
         where: the path printed in errors, e.g. ``encoders.image``.
 
     Raises:
-        ValueError: an unknown name or a value of another type.
+        ValueError: an unknown name, a value of another type or outside its range, or values that do not fit together.
     """
-    hints = get_type_hints(options)
-    names = {field.name: field for field in fields(options)}  # type: ignore[arg-type]
-    known = {}
-    for name, value in values.items():
-        if name not in names:
-            raise ValueError(f"`{where}.{name}` does not exist{nearest(name, names)}; known: {', '.join(names)}.")
-        known[name] = _converted(value, hints[name], f"{where}.{name}")
-    for name, field in names.items():
+    hints = get_type_hints(options, include_extras=True)
+    own = {field.name: field for field in fields(options)}  # type: ignore[arg-type]
+    known = typed_all(values, {name: hints[name] for name in own}, where)
+    for name, field in own.items():
         if name not in known and field.default is MISSING and field.default_factory is MISSING:
             raise ValueError(f"`{where}.{name}` is missing.")
-    return options(**known)
+    try:
+        return options(**known)
+    except ValueError as error:
+        raise ValueError(f"`{where}`: {error}") from None
 
 
-def _converted(value: Any, hint: Any, where: str) -> Any:
-    """``value`` as the type ``hint`` asks; YAML's 1 for 1.0 and list for tuple are accepted."""
-    origin = get_origin(hint)
-    if origin in (Union, types.UnionType):
-        for member in get_args(hint):
-            try:
-                return _converted(value, member, where)
-            except ValueError:
-                continue
-    elif origin is tuple and isinstance(value, list | tuple):
-        return tuple(_converted(item, get_args(hint)[0], where) for item in value)
-    elif hint is float and type(value) in (int, float):
-        return float(value)
-    elif hint in (int, bool, str, type(None)) and type(value) is hint:
-        return value
-    name = getattr(hint, "__name__", str(hint)) if origin is None else str(hint)
-    raise ValueError(f"`{where}` must be {name}, found {value!r}.")
+def divides(part: str, count: int, whole: str, width: int) -> None:
+    """Refuse a width that cannot be cut into equal parts.
+
+    Raises:
+        ValueError: names both options.
+    """
+    if width % count:
+        raise ValueError(f"`{whole}` {width} must be a multiple of `{part}` {count}.")
+
+
+def overridden(encoders: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The towers' options with what a model's own options change of them under ``image`` and ``text``.
+
+    Key by key, or whole where they name another ``kind``.
+
+    Raises:
+        ValueError: a change is no mapping.
+    """
+    towers = {}
+    for part, values in encoders.items():
+        changes = options.get(part, {})
+        if not isinstance(changes, Mapping):
+            raise ValueError(f"`model_options.{part}` must be options of the {part} tower, found {changes!r}.")
+        towers[part] = {**({} if changes.get("kind", values.get("kind")) != values.get("kind") else values), **changes}
+    return towers
+
+
+def plain(options: Any) -> dict[str, Any]:
+    """The mapping that ``parse`` reads back; a tower's ``kind`` included."""
+    values = asdict(options)
+    return {"kind": options.kind, **values} if hasattr(options, "kind") else values

@@ -15,34 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from baselines.attention import Layer
+from baselines.options.carzero import FusionOptions
 from baselines.precision import unrounded, widened
-
-
-@dataclass(frozen=True)
-class FusionOptions:
-    """Size of the head, and the published quirks as switches."""
-
-    layers: int = 1
-    heads: int = 4
-    ffn: int = 128
-    mlp: tuple[int, ...] = (64,)
-    """Hidden widths of the score MLP."""
-    dropout: float = 0.0
-    shared_norm: bool = False
-    """True: one LayerNorm serves memory, queries and output, as released. False: one each, because image tokens,
-    text tokens and decoder outputs are differently distributed and one gain and bias cannot suit all three."""
-    mask_padding: bool = True
-    """False: padding slots receive attention, as released. True: only real words do; a text's score then does not
-    depend on how far its batch was padded."""
-    small_init: bool = False
-    """True: every matrix starts at normal(0, 0.02), as released for width 768. False: torch's own, which scales with
-    the width; at width 64, 0.02 leaves the scores nearly constant and learning starts late."""
-
-
-PUBLISHED = FusionOptions(
-    layers=4, heads=4, ffn=1024, mlp=(1024, 512, 256), dropout=0.1, shared_norm=True, mask_padding=False,
-    small_init=True,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ soft maximum over its words. Two matrices: global and local.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,20 +15,11 @@ from torch.nn import functional
 
 from baselines.base import ImageFeatures, TextFeatures
 from baselines.config import parse
+from baselines.options.gloria import Options
 from baselines.two_towers import TwoTowers
 
 PAIRS_AT_ONCE = 4096
 """Pairs whose word-by-cell attention is held together while scoring."""
-
-
-@dataclass(frozen=True)
-class GLoRIAOptions:
-    """Published temperatures (section 3.3)."""
-
-    projection: int | None = None
-    attention_temperature: float = 4.0
-    word_temperature: float = 5.0
-    score_temperature: float = 10.0
 
 
 def attend(words: Tensor, cells: Tensor, mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
@@ -66,7 +56,7 @@ class GLoRIA(TwoTowers):
     """Two towers compared as wholes and word by region."""
 
     def __init__(
-        self, encoders: Mapping[str, Mapping[str, Any]], options: GLoRIAOptions, vocabulary: list[str] | None
+        self, encoders: Mapping[str, Mapping[str, Any]], options: Options, vocabulary: list[str] | None
     ) -> None:
         super().__init__(encoders, vocabulary, options.projection)
         self.options = options
@@ -101,5 +91,5 @@ class GLoRIA(TwoTowers):
 def build(
     encoders: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], vocabulary: list[str] | None
 ) -> GLoRIA:
-    """``options``: those of ``GLoRIAOptions``."""
-    return GLoRIA(encoders, parse(GLoRIAOptions, options, "model_options"), vocabulary)
+    """``options``: those of ``Options``."""
+    return GLoRIA(encoders, parse(Options, options, "model_options"), vocabulary)

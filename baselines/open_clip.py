@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +22,11 @@ from torch.nn import functional
 from baselines import checkpoints, torchvision_cure
 from baselines.base import Baseline, ImageFeatures, TextBatch, TextFeatures, load_exactly
 from baselines.config import parse
+from baselines.options.open_clip import Options
 
 HUB = "hf-hub:"
 SIZES = ("input_resolution", "context_length", "vocab_size")
 """Numbers that OpenAI's files keep among the weights."""
-
-
-@dataclass(frozen=True)
-class OpenCLIPOptions:
-    """Which model."""
-
-    name: str | None = None
-    """An architecture of open_clip; a folder or a hub name as in ``checkpoint``, where it is to be trained further."""
-    pretrained: str | None = None
-    """A tag of open_clip's own list (fetched from the hub); None = random weights, unless a snapshot brings them."""
-    checkpoint: str | None = None
-    """A snapshot's folder or hub name, or a file of weights."""
-    mean: float | None = None
-    """Mean of the grey values in [0, 1] that the model was trained with; None = what the model says of itself, or
-    OpenAI's. CheXzero's release subtracts 101.48761 / 255 = 0.39799, whichever weights it loads."""
-    std: float | None = None
-    """Their standard deviation; CheXzero's is 83.43944 / 255 = 0.32721."""
 
 
 class OpenCLIP(Baseline):
@@ -52,7 +35,7 @@ class OpenCLIP(Baseline):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: nn.Module, tokenizer: Any, options: OpenCLIPOptions) -> None:
+    def __init__(self, model: nn.Module, tokenizer: Any, options: Options) -> None:
         """Wrap ``model`` with the tokenizer that belongs to it."""
         super().__init__()
         from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
@@ -120,12 +103,12 @@ class OpenCLIP(Baseline):
 def build(
     encoders: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], vocabulary: list[str] | None
 ) -> OpenCLIP:
-    """``options``: those of ``OpenCLIPOptions``; ``encoders`` and ``vocabulary`` belong to other models.
+    """``options``: those of ``Options``; ``encoders`` and ``vocabulary`` belong to other models.
 
     Raises:
         ValueError: nothing is named, the model cannot be made or fetched, or the weights do not fit.
     """
-    own = parse(OpenCLIPOptions, options, "model_options")
+    own = parse(Options, options, "model_options")
     torchvision_cure.apply()
     import open_clip
 
@@ -133,10 +116,7 @@ def build(
     if weights and (Path(weights).is_dir() or weights.startswith(HUB)):
         name, weights = weights, None
     if name is None:
-        if weights is None:
-            raise ValueError(
-                "open_clip needs a `checkpoint` (a folder, hub name or file) or `model_options.name` (an architecture)."
-            )
+        assert weights is not None  # the options ask for one of the two
         return OpenCLIP(_openai_shaped(weights), open_clip.get_tokenizer("ViT-B-32"), own)
     # A snapshot without weights would otherwise be a random model with a warning.
     snapshot = weights is None and (Path(name).is_dir() or name.startswith(HUB))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,7 +18,8 @@ from baselines import checkpoints
 from baselines.base import Recipe, load_exactly
 from baselines.carzero import CARZero
 from baselines.config import parse
-from baselines.fusion import PUBLISHED
+from baselines.options.carzero import PUBLISHED
+from baselines.options.published import Options
 from baselines.towers.bert import read_padded
 
 OWN_PREFIX = {"img_encoder.model.": "image.model.", "text_encoder.model.": "text.model.", "fusion_module.": "fusion."}
@@ -31,16 +31,6 @@ UNUSED = re.compile(
 ``decoder_norm``)."""
 ANCHOR = "fusion_module.decoder_norm.weight"
 """A name whose prefix is the prefix of all."""
-
-
-@dataclass(frozen=True)
-class PublishedOptions:
-    """Where the released files lie."""
-
-    checkpoint: str
-    """``CARZero_best_model.ckpt``, ``offclip_best_model.ckpt`` or another of that structure."""
-    tokenizer: str = "Laihaoran/BioClinicalMPBERT"
-    """``vocab.txt``, a folder with one, or the hub's name of the text encoder that the release trained."""
 
 
 def to_own_names(weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
@@ -74,12 +64,12 @@ def to_own_names(weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor
 def build(
     encoders: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], vocabulary: list[str] | None
 ) -> CARZero:
-    """``options``: those of ``PublishedOptions``; the architecture is the released one, whatever ``encoders`` says.
+    """``options``: those of ``Options``; the architecture is the released one, whatever ``encoders`` says.
 
     Raises:
         ValueError: a file is missing, or its tensors are not the released ones (all of them listed).
     """
-    own = parse(PublishedOptions, options, "model_options")
+    own = parse(Options, options, "model_options")
     weights = to_own_names(checkpoints.read(own.checkpoint), own.checkpoint)
     sizes = {
         name: len(weights[f"text.model.embeddings.{name}_embeddings.weight"])

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.base import Baseline, ImageFeatures, TextBatch, TextFeatures
+from baselines.options import one_width
 from baselines.precision import unrounded, widened
 from baselines.towers import build_towers
 
@@ -37,11 +38,7 @@ class TwoTowers(Baseline):
         super().__init__()
         self.image, self.text = build_towers(encoders, vocabulary)
         self.vocabulary = self.text.vocabulary
-        if projection is None and self.image.dim != self.text.dim:
-            raise ValueError(
-                f"without a projection the towers must have one width, found image {self.image.dim} and text "
-                f"{self.text.dim}; set `dim` of both in `encoders`, or `model_options: {{projection: 512}}`."
-            )
+        one_width(self.image.dim, self.text.dim, projection)
         self.dim = projection or self.text.dim
         self.image_projection = _projection(self.image.dim, projection, hidden)
         self.text_projection = _projection(self.text.dim, projection, hidden)

@@ -83,6 +83,7 @@ def _profile(parser: argparse.ArgumentParser) -> None:
 def _workspace(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", help="folder to set up")
     parser.add_argument("--profile", required=True, help="a file of profiles/, without .yaml")
+    parser.add_argument("--force", action="store_true", help="replace files that were changed in the workspace, too")
 
 
 def _verify(parser: argparse.ArgumentParser) -> None:
@@ -97,6 +98,7 @@ def _coverage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--simulations", type=_at_least(1), default=3000, help="simulated studies per setting (default 3000)"
     )
+    parser.add_argument("--keep", action="store_true", help="replace the kept table even by one of fewer studies")
 
 
 def stage_modules() -> dict[str, str]:

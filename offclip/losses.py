@@ -11,17 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from offclip.names import one_of
-
-Form = Literal["sigmoid", "softmax"]
-AbnormalPairs = Literal["ignore", "zero"]
-Reduction = Literal["balanced", "mean"]
+from offclip.objective_options import AbnormalPairs, Form, Reduction
 
 
 @dataclass(frozen=True)

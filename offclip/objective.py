@@ -18,9 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from offclip.losses import (
-    AbnormalPairs,
-    Form,
-    Reduction,
     Rows,
     abnormal_info_nce,
     at_least_float32,
@@ -28,7 +25,8 @@ from offclip.losses import (
     off_diagonal,
     siglip,
 )
-from offclip.names import nearest, one_of
+from offclip.names import one_of
+from offclip.objective_options import AbnormalPairs, Form, Reduction, checked
 
 
 class Affine(nn.Module):
@@ -194,13 +192,7 @@ def build(name: str, options: Mapping[str, Any] | None = None) -> nn.Module:
     """Make an objective by its name, with its options.
 
     Raises:
-        ValueError: an unknown name or option; the sentence names the nearest.
+        ValueError: an unknown name or option, or a value of another type or outside its range.
     """
-    if name not in OBJECTIVES:
-        raise ValueError(
-            f"objective '{name}' does not exist{nearest(name, OBJECTIVES)}; known: {', '.join(OBJECTIVES)}."
-        )
-    try:
-        return OBJECTIVES[name](**(options or {}))
-    except TypeError as error:
-        raise ValueError(f"objective '{name}': {error}; check `objective_options`.") from None
+    chosen = checked(name, options or {})
+    return OBJECTIVES[name](**chosen)

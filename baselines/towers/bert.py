@@ -16,7 +16,6 @@ from baselines import torchvision_cure
 from baselines.base import TextBatch, TextFeatures
 from baselines.config import BertOptions
 from baselines.towers.base import TextTower
-from offclip.names import one_of
 from offclip.sentences import published_cleaning
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -66,8 +65,6 @@ class BertTower(TextTower):
         torchvision_cure.apply()
         from transformers import AutoConfig, BertConfig, BertModel, BertTokenizer
 
-        one_of("`encoders.text.sentence`", options.sentence, ("slots", "words"))
-        one_of("`encoders.text.cleaning`", options.cleaning, ("published", "none"))
         if options.init:
             vocabulary = padded(read_vocabulary(options.init), AutoConfig.from_pretrained(options.init).vocab_size)
         elif not vocabulary:

@@ -14,7 +14,6 @@ from baselines import checkpoints, torchvision_cure
 from baselines.base import ImageFeatures, load_exactly
 from baselines.config import VitOptions
 from baselines.towers.base import ImageTower
-from offclip.names import one_of
 
 INIT_PREFIX = "vision_encoder."
 """Under which the release's initial checkpoint (``VITB-16-M3AE_last.ckpt``, key ``state_dict``) keeps the tower."""
@@ -39,7 +38,6 @@ class VitTower(ImageTower):
             num_classes=0,
             norm_layer=partial(nn.LayerNorm, eps=1e-6),
         )
-        one_of("`encoders.image.positions`", options.positions, ("frozen", "learnt"))
         if options.positions == "frozen" and self.model.pos_embed is not None:
             nn.init.zeros_(self.model.pos_embed.requires_grad_(False))
         if options.init:

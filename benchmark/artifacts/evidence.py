@@ -95,6 +95,16 @@ class Evidence:
         """Datasets of patients whose images and identifiers the user let appear (``share_examples``)."""
         return tuple(name for name, card in self.cards.items() if card.get("share_examples") and not card["phantom"])
 
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The compared systems that were trained under the budget."""
+        return tuple(name for name in self.systems if name not in self.released)
+
+    @property
+    def released(self) -> tuple[str, ...]:
+        """The compared systems that come from a checkpoint and were evaluated only."""
+        return tuple(name for name in self.systems if self.settings.systems[name].is_released)
+
     def runs_of(self, system: str) -> tuple[Run, ...]:
         """The seeds of one system."""
         return tuple(run for run in self.runs if run.system == system)

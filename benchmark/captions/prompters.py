@@ -20,7 +20,7 @@ from typing import Protocol
 
 from benchmark.common import bounded, files
 from benchmark.common.errors import UserError
-from benchmark.common.progress import with_progress
+from benchmark.common.progress import say, with_progress
 from benchmark.pipeline import layout
 from benchmark.pipeline.settings import CaptionSettings, EndpointSettings
 from offclip.prompting import prompt_report
@@ -93,16 +93,19 @@ class TablePrompter:
             raise UserError(f"{path} cannot be read as CSV in UTF-8 ({error}); export it again.") from None
 
     def __call__(self, study_ids: Sequence[str], reports: Sequence[Sequence[str]]) -> Iterator[Prompted]:
-        """Yield what the table holds; a study that it lacks has no prompted form.
+        """Yield what the table holds, and say how much; a study that it lacks has no prompted form.
 
         Raises:
             UserError: the table holds none of the studies (the identifiers are probably of another kind).
         """
-        if study_ids and not any(study in self._clauses for study in study_ids):
+        covered = sum(study in self._clauses for study in study_ids)
+        if study_ids and not covered:
             raise UserError(
                 f"{self.path}: none of its study_id values occurs in the cohort; expected those of the column study_id "
                 f"in {layout.cohort(layout.TRAINING_DATASET)}/index.parquet."
             )
+        # An open quote swallows the rows behind it, and a table may be of another selection: the number shows either.
+        say(f"captions: {self.path} holds prompted sentences of {covered} of {len(study_ids)} studies")
         for study, sentences in zip(study_ids, reports, strict=True):
             yield Prompted([""] * len(sentences), self._clauses.get(study, []))
 

@@ -41,11 +41,11 @@ def run(dataset: str) -> None:
     pointer = reading.read_json(written)
     if not (isinstance(pointer, dict) and {"root", "phantom"} <= pointer.keys()):
         raise UserError(f"{written} does not name a root; run {again(written)}.")
-    grounding = values.datasets[dataset].grounding or pointer.get("grounding")
+    chosen = values.datasets[dataset]
     root = Path(pointer["root"])
-    release = contract.reader(dataset)(
-        root, values.datasets[dataset], Path(grounding).expanduser() if grounding else None
-    )
+    # The settings' own, or the phantom's, which its writer put there.
+    grounding = chosen.grounding_file or (Path(pointer["grounding"]) if pointer.get("grounding") else None)
+    release = contract.reader(dataset)(root, chosen, grounding)
     write(
         dataset,
         release,
@@ -53,7 +53,7 @@ def run(dataset: str) -> None:
         values.cohort,
         layout.cohort(dataset),
         phantom=bool(pointer["phantom"]),
-        share_examples=values.datasets[dataset].share_examples,
+        share_examples=chosen.share_examples,
     )
 
 

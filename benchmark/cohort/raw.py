@@ -44,15 +44,15 @@ def point(dataset: str, chosen: settings.DatasetSettings) -> None:
     Raises:
         UserError: the root or the grounding file does not exist.
     """
-    root = Path(chosen.root).expanduser()
+    root = chosen.folder
     if not root.is_dir():
         raise UserError(
             f"datasets.{dataset}.root is {chosen.root}, which is not a folder; give the release's top folder."
         )
-    if chosen.grounding is not None and not Path(chosen.grounding).expanduser().is_file():
+    if (grounding := chosen.grounding_file) is not None and not grounding.is_file():
         raise UserError(f"datasets.{dataset}.grounding is {chosen.grounding}, which is not a file.")
     target = layout.raw(dataset)
-    pointer = _pointer(dataset, False, str(root.resolve()), chosen.grounding, fingerprint(root))
+    pointer = _pointer(dataset, False, str(root.resolve()), str(grounding) if grounding else None, fingerprint(root))
     with files.replacing(target) as part:
         part.mkdir()
         files.write_json(part / "pointer.json", pointer)

@@ -67,14 +67,18 @@ def load(path: Path = PATH) -> PromptBook:
     """Read prompts.yaml.
 
     Raises:
-        UserError: a key is unknown, a wording is empty or the template has no single ``{}``.
+        UserError: it is no YAML, a key is unknown, a wording is empty or the template has no single ``{}``.
     """
     try:
         return PromptBook.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); restore it from the repository.") from None
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"])
         raise UserError(f"{path}: `{where}`: {problem['msg'].removeprefix('Value error, ')}.") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
 
 
 def finding_sentence(book: PromptBook, dataset: str, finding: str) -> str:

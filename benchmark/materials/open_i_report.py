@@ -93,14 +93,14 @@ def parse_report(xml: bytes, name: str) -> OpenIReport:
         name: the file's name, for messages.
 
     Raises:
-        UserError: it is not XML, or has no ``uId``.
+        UserError: it is not XML, or names no ``uId``.
     """
     try:
         top = ElementTree.fromstring(xml)
     except (ElementTree.ParseError, DefusedXmlException, LookupError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{name} is not valid XML ({reason}); unpack NLMCXR_reports.tgz again.") from None
-    if (uid := top.find("uId")) is None:
+    if (uid := top.find("uId")) is None or not uid.get("id", "").strip():
         raise UserError(f"{name}: expected an element <uId id=...>, found none; is this an Open-I report?")
 
     def folded(text: str | None) -> str:

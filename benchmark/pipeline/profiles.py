@@ -14,7 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from benchmark.common.errors import UserError, nearest
+from benchmark.common.errors import UserError, nearest, one_line
 from benchmark.common.files import write_text
 from benchmark.common.progress import say
 from benchmark.pipeline import layout, settings
@@ -51,24 +51,47 @@ def read(name: str, folder: Path = PROFILES) -> dict[str, Any]:
     try:
         values = YAML().load(path)
     except YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+        raise UserError(f"{path} is not valid YAML: {_told(error)}.") from None
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8
+        raise UserError(f"{path} cannot be read ({one_line(error)}); restore it from the repository.") from None
     if not isinstance(values, dict):
         raise UserError(f"{path} should hold a mapping of params.yaml keys, found {type(values).__name__}.")
     return values
 
 
-def apply(changes: Mapping[str, Any], path: Path) -> list[str]:
-    """Merge ``changes`` into the params file at ``path``, validated before it is written; return the changed keys."""
+def merged(changes: Mapping[str, Any], path: Path) -> tuple[str, list[str]]:
+    """The text of the params file at ``path`` with ``changes`` merged in, validated, and the changed keys.
+
+    Raises:
+        UserError: the file is missing, is no YAML mapping or has a key twice, or a value is wrong.
+    """
+    settings.load(path)  # its own problems first, in its own sentences
     yaml = YAML()
     yaml.width = 140
     yaml.preserve_quotes = True
-    values = yaml.load(path)
+    try:
+        values = yaml.load(path)
+    except YAMLError as error:  # a key that stands twice: the last one would win unseen
+        raise UserError(f"{path} is not valid YAML: {_told(error)}.") from None
     changed = merge(values, changes)
     settings.parse(values, path)
     text = io.StringIO()
     yaml.dump(values, text)
-    write_text(path, text.getvalue())
+    return text.getvalue(), changed
+
+
+def apply(changes: Mapping[str, Any], path: Path) -> list[str]:
+    """Merge ``changes`` into the params file at ``path``, validated before it is written; return the changed keys."""
+    text, changed = merged(changes, path)
+    write_text(path, text)
     return changed
+
+
+def _told(error: YAMLError) -> str:
+    """What is wrong and where, without ruamel's advice on how to allow it."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    return f"{problem}, line {mark.line + 1}" if mark else str(problem)
 
 
 def run(name: str, root: list[str] | None = None) -> None:

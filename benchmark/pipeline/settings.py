@@ -21,14 +21,25 @@ PUBLISHED_CROP = 224 / 256
 """Side of the image that ``training.augment: published`` leaves, part of ``cohort.size``."""
 
 
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-"""What every random generator in use takes."""
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
+"""What every random generator in use takes; neither `true` nor 1.0."""
+Processes = Annotated[int, Field(ge=1, le=1024)]
+"""Processes or threads of one machine."""
+Decay = Annotated[float, Field(ge=0, lt=1)]
+"""Of a running mean."""
 
 
 class Strict(BaseModel):
     """A frozen settings object that refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _at_home(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UserError(f"{path} names the home of nobody on this machine; write the whole path.") from None
 
 
 class DatasetSettings(Strict):
@@ -41,6 +52,20 @@ class DatasetSettings(Strict):
     """File with CheXlocalize masks or PadChest-GR boxes when it is not inside the root."""
     share_examples: bool = False
     """Allow report text and images of this dataset to appear in reports and MLflow."""
+
+    @property
+    def folder(self) -> Path:
+        """The release's folder, ``~`` written out.
+
+        Raises:
+            UserError: it lies in the home of somebody whom this machine does not know.
+        """
+        return _at_home(self.root)
+
+    @property
+    def grounding_file(self) -> Path | None:
+        """The masks or boxes, ``~`` written out; raises as ``folder`` does."""
+        return _at_home(self.grounding) if self.grounding else None
 
     @property
     def is_phantom(self) -> bool:
@@ -66,7 +91,7 @@ class CohortSettings(Strict):
     decode: Literal["published", "faithful", "draft"] = "faithful"
     max_missing: float = Field(0.01, ge=0, le=1)
     """Share of images that may be missing or unreadable before the stage fails."""
-    workers: int = Field(2, ge=1)
+    workers: Processes = 2
 
 
 class EndpointSettings(Strict):
@@ -114,14 +139,15 @@ class TrainingSettings(Strict):
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
     warmup: float = Field(0.1, ge=0, lt=1)
     """Share of the budget over which the learning rate rises."""
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[Decay, Decay] = (0.9, 0.98)
     weight_decay: float = Field(0.01, ge=0)
-    clip_norm: float | None = 1.0
+    clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
+    """Largest norm of the gradient; None = it is not clipped."""
     augment: Literal["none", "light", "published"] = "light"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """``auto``: bfloat16 where the hardware multiplies it, else float32; the ledger says which. Weights are float32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int = Field(2, ge=1)
+    threads: Processes = 2
     compile: bool = False
     deterministic: bool = True
     checkpoint_seconds: float = Field(30, gt=0)
@@ -144,6 +170,16 @@ class SystemSettings(Strict):
     checkpoint: str | None = None
     """Released weights: the system is evaluated only."""
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the model is built with: its own options, and where its released weights lie."""
+        return {**self.model_options, **({"checkpoint": self.checkpoint} if self.checkpoint is not None else {})}
+
+    @property
+    def is_released(self) -> bool:
+        """True when the system comes from a checkpoint and spends nothing of the budget."""
+        return self.checkpoint is not None
+
     @field_validator("label")
     @classmethod
     def _is_plain(cls, label: str) -> str:
@@ -159,7 +195,7 @@ class ScoringSettings(Strict):
     batch_size: int = Field(128, ge=1)
     precision: Literal["float32", "bfloat16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int = Field(2, ge=1)
+    threads: Processes = 2
     tolerance_px: float = Field(0, ge=0)
     """Pointing-game tolerance around a region, pixels of the original image."""
 
@@ -274,7 +310,8 @@ class Settings(Strict):
 
 def _sentence(error: ValidationError, path: Path) -> str:
     """The first problem of a validation error as one sentence with the key's path."""
-    problem = error.errors()[0]
+    # A misspelt key is two errors: what was written is said, rather than what is missing.
+    problem = next((one for one in error.errors() if one["type"] == "extra_forbidden"), error.errors()[0])
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         model: Any = Settings

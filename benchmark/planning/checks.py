@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from pathlib import Path
-from typing import Any
 
-from baselines import listing
+from baselines import listing, options
 from baselines.config import encoder_options
 from benchmark.captions.prompters import prompter
 from benchmark.common.errors import UserError, nearest
+from benchmark.evaluation import prompts
 from benchmark.pipeline import layout, settings
-from benchmark.planning.code import ROOT, parse
+from benchmark.planning.code import ROOT
+from offclip import objective_options
+
+NAME = re.compile(r"[a-z0-9_]+")
+"""Of a system: it names files, and DVC's stages."""
 
 
 def models() -> list[str]:
@@ -24,16 +28,6 @@ def models() -> list[str]:
         return listing.names(ROOT / "baselines")
     except ValueError as error:
         raise UserError(str(error)) from None
-
-
-def objectives() -> list[str]:
-    """The keys of ``OBJECTIVES`` in offclip/objective.py."""
-    node: Any
-    for node in parse("offclip/objective.py").body:
-        target = node.target if isinstance(node, ast.AnnAssign) else None
-        if isinstance(target, ast.Name) and target.id == "OBJECTIVES" and isinstance(node.value, ast.Dict):
-            return [str(ast.literal_eval(key)) for key in node.value.keys if key]
-    raise RuntimeError("offclip/objective.py has no OBJECTIVES dictionary")
 
 
 def _check_training(chosen: settings.Settings) -> None:
@@ -58,10 +52,10 @@ def _check_training(chosen: settings.Settings) -> None:
 
 def _check_data(chosen: settings.Settings) -> None:
     """Refuse data and texts that a stage would ask for in vain, hours later on a real release."""
-    for dataset, options in chosen.datasets.items():
-        if options.labels == "exact" and dataset != "open_i":
+    for dataset, given in chosen.datasets.items():
+        if given.labels == "exact" and dataset != "open_i":
             raise UserError(f"`datasets.{dataset}.labels: exact` exists for open_i alone; use `published` or `all`.")
-        if options.is_phantom and chosen.phantom.studies.get(dataset, 0) < 1:
+        if given.is_phantom and chosen.phantom.studies.get(dataset, 0) < 1:
             raise UserError(
                 f"`phantom.studies.{dataset}` must be at least 1 where `datasets.{dataset}.root` is phantom."
             )
@@ -73,23 +67,31 @@ def _check_data(chosen: settings.Settings) -> None:
 def _check_system(name: str, chosen: settings.Settings) -> None:
     """Refuse a system that names what does not exist."""
     system = chosen.systems[name]
-    if not name.replace("_", "").isalnum() or name != name.lower():
-        raise UserError(f"`systems.{name}`: a name is written in lower-case letters, digits and underscores.")
+    if not NAME.fullmatch(name):
+        raise UserError(f"`systems.{name}`: a name is written in the letters a to z, digits and underscores.")
     if system.model not in (known := models()):
         raise UserError(
             f"`systems.{name}.model`: baselines/{system.model}.py is not a baseline{nearest(system.model, known)}; "
             f"known: {', '.join(known)}."
-        )
-    if system.objective not in (known := objectives()):
-        hint = nearest(system.objective, known)
-        raise UserError(
-            f"`systems.{name}.objective`: '{system.objective}' is unknown{hint}; known: {', '.join(known)}."
         )
     on_hub = system.checkpoint is not None and system.checkpoint.startswith("hf-hub:")
     if system.checkpoint is not None and not on_hub and not Path(system.checkpoint).exists():
         raise UserError(
             f"`systems.{name}.checkpoint`: {system.checkpoint} does not exist; put the released file there."
         )
+    declared = options.of(system.model)
+    if system.is_released and declared is not None and "checkpoint" not in declared.names():
+        raise UserError(
+            f"`systems.{name}.checkpoint`: the model '{system.model}' takes no released weights; `published` takes "
+            "those of CARZero and OFF-CLIP, `open_clip` any open_clip model's (docs/adding-a-baseline.md)."
+        )
+    try:
+        objective_options.checked(system.objective, system.objective_options, f"systems.{name}.objective_options")
+        options.check(system.model, chosen.encoders, system.options, f"systems.{name}.model_options")
+    except ValueError as error:
+        said = str(error)
+        where = "" if said.startswith(f"`systems.{name}.") else f"`systems.{name}`: "
+        raise UserError(f"{layout.PARAMS}: {where}{said}") from None
 
 
 def check(chosen: settings.Settings) -> None:
@@ -119,5 +121,13 @@ def check(chosen: settings.Settings) -> None:
                 hint = nearest(name, chosen.systems)
                 raise UserError(f"`statistics.{listed}` names '{name}', which `systems` does not define{hint}")
     _check_data(chosen)
+    prompts.load()
+    labels: dict[str, str] = {}
     for name in [*chosen.compare, *chosen.ablation]:
         _check_system(name, chosen)
+        first = labels.setdefault(chosen.systems[name].label, name)
+        if first != name:
+            raise UserError(
+                f"`systems.{first}` and `systems.{name}` have one label, '{chosen.systems[name].label}'; tables could "
+                "not tell them apart: give each its own."
+            )

@@ -50,16 +50,14 @@ def reading(row: select.Row, level: float, more_is_better: bool = True) -> str:
 
 def compose(found: Evidence) -> dict[str, Any]:
     """Titles, question, headline, its price, verdict count, banner and budget line."""
-    seeds = len(found.settings.seeds)
     labels = names.join([found.label(s) for s in found.systems])
     return {
         "title": f"Does {found.label(CHALLENGER)} detect normal chest radiographs better?" if pair(found) else labels,
-        "running": f"{labels} under one budget",
+        "running": labels if found.released else f"{labels} under one budget",
         "question": _question(found),
         "headline": _headline(found),
         "price": _price(found),
-        "budget": f"Every system was trained from {seeds} seed{'s' if seeds > 1 else ''} under one budget of "
-        f"{budget.in_words(found)}. {budget.matched(found)}",
+        "budget": _budget(found),
         "banner": _banner(found),
         "verdicts": _verdict_counts(found),
     }
@@ -129,7 +127,29 @@ def _question(found: Evidence) -> str:
     if (systems := pair(found)) is None:
         return f"How do {names.join([found.label(s) for s in found.systems])} compare on normal and abnormal AUC?"
     a, b = (found.label(s) for s in systems)
-    return f"Under one training budget, does {a} detect normal chest radiographs better than {b}, and at what cost?"
+    asked = f"{a} detect normal chest radiographs better than {b}, and at what cost?"
+    return f"Does {asked}" if set(systems) & set(found.released) else f"Under one training budget, does {asked}"
+
+
+def _budget(found: Evidence) -> str:
+    """What was trained under the budget, and what was not."""
+    said = []
+    if found.trained:
+        seeds = len(found.settings.seeds)
+        who = f"{names.join([found.label(s) for s in found.trained])} were" if len(found.trained) > 1 else ""
+        who = who or f"{found.label(found.trained[0])} was"
+        said.append(
+            f"{who if found.released else 'Every system was'} trained from {seeds} seed{'s' if seeds > 1 else ''} "
+            f"under one budget of {budget.in_words(found)}."
+        )
+    said.append(budget.matched(found))
+    if found.released:
+        several = len(found.released) > 1
+        said.append(
+            f"{names.join([found.label(s) for s in found.released])} {'were' if several else 'was'} not trained here: "
+            "released weights, evaluated as they are, whatever data and budget they took."
+        )
+    return " ".join(said)
 
 
 def _headline(found: Evidence) -> str:

@@ -48,7 +48,7 @@ def ledger(found: Evidence) -> Table:
     heads = ["Steps", "Pairs seen", "TFLOP", "Seconds", "Peak memory, GB", "Parameters"]
     return tables.table(
         "ledger",
-        f"Budget ledger: {in_words(found)} for every system.",
+        f"Budget ledger: {in_words(found)} for every {'trained ' if found.released else ''}system.",
         [Column("System", "left"), Column("Seed", "center"), *[Column(h) for h in heads]],
         cells,
         pd.DataFrame(records),
@@ -73,11 +73,11 @@ def matched(found: Evidence) -> str:
         spent, steps = run.ledger.get("spent", {}).get(unit), run.ledger.get("steps")
         if spent and steps and abs(spent - amount) > SPENT_TOLERANCE * spent / steps * 1.001:
             off.append(f"{found.label(run.system)} seed {run.seed} spent {spent / amount:.1%}")
-    if not any(run.ledger for run in found.runs):
+    if not any(run.ledger.get("steps") for run in found.runs):
         return "Nothing was trained here."
     if off:
         return f"The budgets do NOT match: {names.join(off)} of the budget."
-    return "Every run spent the budget within one step."
+    return f"Every {'trained ' if found.released else ''}run spent the budget within one step."
 
 
 def _or_nan(value: Any) -> float:

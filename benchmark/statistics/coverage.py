@@ -188,10 +188,20 @@ def kept() -> pd.DataFrame:
     return pd.read_csv(TABLE, keep_default_na=False) if TABLE.exists() else pd.DataFrame(columns=COLUMNS)
 
 
-def run(simulations: int = 1000) -> None:
-    """Simulate, print the table and keep it beside this module; it is rewritten after each check."""
+def run(simulations: int = 1000, keep: bool = False) -> None:
+    """Simulate, print the table and keep it beside this module, rewritten after each check.
+
+    Args:
+        simulations: studies per setting.
+        keep: keep it even where the table that is there, which reports print, rests on more studies.
+    """
+    largest = kept()["simulations"].max()
+    smaller = not keep and largest > simulations
     rows: list[dict[str, object]] = []
     for found in checks(simulations):
         rows += found
-        files.write_csv(TABLE, pd.DataFrame(rows, columns=COLUMNS).round(6))
+        if not smaller:
+            files.write_csv(TABLE, pd.DataFrame(rows, columns=COLUMNS).round(6))
     say(pd.DataFrame(rows).to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    if smaller:
+        say(f"not kept: {TABLE.name} rests on {largest} studies per setting (--keep replaces it)")

@@ -62,12 +62,11 @@ def examine(dataset: str, values: Settings, clock: Clock = time.perf_counter) ->
     chosen = values.datasets[dataset]
     if chosen.is_phantom:
         return _phantom(dataset, values)
-    root = Path(chosen.root).expanduser()
-    grounding = Path(chosen.grounding).expanduser() if chosen.grounding else None
     try:
-        release = contract.reader(dataset, quick=True)(root, chosen, grounding)
+        root = chosen.folder
+        release = contract.reader(dataset, quick=True)(root, chosen, chosen.grounding_file)
     except UserError as error:
-        return Diagnosis(dataset, False, {"root": str(root), "problem": str(error)})
+        return Diagnosis(dataset, False, {"root": chosen.root, "problem": str(error)})
     if release.index.empty:
         return Diagnosis(dataset, False, {"root": str(root), "problem": "the tables leave no image to use."})
     return _real(dataset, chosen, release, root, values, clock)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from baselines import base
 from baselines.base import ImageFeatures, TextFeatures
 from baselines.carzero import CARZero
-from baselines.fusion import PUBLISHED, Fusion
+from baselines.fusion import Fusion
+from baselines.options.carzero import PUBLISHED
 from benchmark.training.step import Batch
 from offclip.objective import build
 

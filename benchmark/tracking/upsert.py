@@ -35,7 +35,7 @@ class Outcome:
 
 
 class _Clock:
-    """Start times in the order of logging, so that MLflow's list of newest first is the records' order turned round.
+    """Start times in the order of logging, so that MLflow's list of newest first is the records' order reversed.
 
     A run's duration is the device time it spent, so all runs start as long ago as the longest of them took.
     """

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from baselines.carzero import CARZero
-from baselines.fusion import PUBLISHED
+from baselines.options.carzero import PUBLISHED
 from baselines.towers.bert import SPECIAL, padded
 from benchmark.training.ledger import peak_memory_bytes
 from offclip.losses import info_nce

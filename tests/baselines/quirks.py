@@ -16,7 +16,8 @@ from torch import Tensor
 
 from baselines.base import ImageFeatures, TextBatch, load_exactly
 from baselines.carzero import CARZero
-from baselines.fusion import PUBLISHED, Fusion, FusionOptions
+from baselines.fusion import Fusion
+from baselines.options.carzero import PUBLISHED, FusionOptions
 from baselines.published import to_own_names
 from tests import parity
 

@@ -29,7 +29,7 @@ def test_an_unknown_model_is_refused_with_the_nearest_name_and_the_list() -> Non
     ("options", "sentence"),
     [
         ({"fnn": 3}, r"`model_options.fnn` does not exist; did you mean 'ffn'"),
-        ({"layers": "two"}, r"`model_options.layers` must be int, found 'two'"),
+        ({"layers": "two"}, r"`model_options.layers` must be int \(at least 1 and at most 64\), found 'two'"),
         ({"image": {"widht": 8}}, r"`encoders.image.widht` does not exist; did you mean 'width'"),
         ({"image": {"kind": "resnet"}}, r"`encoders.image.kind` must be one of conv, vit, found 'resnet'"),
         ({"image": {"dim": 16}}, r"must have one width, found image 16 and text 32"),

@@ -9,7 +9,8 @@ import torch
 from torch.nn import functional
 
 from baselines.base import load_exactly
-from baselines.fusion import PUBLISHED, Fusion, FusionOptions
+from baselines.fusion import Fusion
+from baselines.options.carzero import PUBLISHED, FusionOptions
 from tests import parity
 
 CASES = [("tiny", 32, 2, parity.TINY), ("full", 768, 4, parity.FULL)]

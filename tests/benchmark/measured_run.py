@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,9 +31,11 @@ def working_in(folder: Path):
         os.chdir(before)
 
 
-def write(root: Path, *, images: int = 120, replicates: int = 60) -> Settings:
-    """Write the files below ``root`` and measure them."""
-    configured = synthetic_run.write(root, images=images, replicates=replicates, ablation=ABLATION)
+def write(
+    root: Path, *, images: int = 120, replicates: int = 60, ablation: tuple[str, ...] = ABLATION, **chosen: Any
+) -> Settings:
+    """Write the files below ``root`` and measure them; ``chosen``: further arguments of ``synthetic_run.write``."""
+    configured = synthetic_run.write(root, images=images, replicates=replicates, ablation=ablation, **chosen)
     with working_in(root):
         generator = np.random.default_rng(5)
         for dataset in layout.DATASETS:

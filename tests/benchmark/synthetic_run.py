@@ -121,9 +121,26 @@ def write(
     seeds: tuple[int, ...] = (0, 1),
     systems: tuple[str, ...] = ("clip", "carzero", "offclip"),
     ablation: tuple[str, ...] = ("carzero_filter", "clip_offclip"),
+    released: tuple[str, ...] = (),
+    snapshots: tuple[float, ...] = SNAPSHOTS,
 ) -> settings.Settings:
-    """Write params.yaml, data/cohort, plan, runs, scores and probe below ``root``; return the settings."""
+    """Write params.yaml, data/cohort, plan, runs, scores and probe below ``root``; return the settings.
+
+    Args:
+        root: an empty directory.
+        images: per dataset.
+        replicates: of the bootstrap.
+        seeds: of every system.
+        systems: what is compared.
+        ablation: rows of the ablation.
+        released: those of ``systems`` that come from a checkpoint, as ``train`` and ``score`` leave such a run.
+        snapshots: ``training.snapshots``.
+    """
     values = params(replicates, list(seeds), list(systems), list(ablation))
+    values["training"] |= {"snapshots": list(snapshots)}
+    for name in released:
+        label = f"{values['systems'].get(name, {'label': name})['label']} (released)"
+        values["systems"][name] = {"label": label, "model": "published", "checkpoint": f"{name}.ckpt"}
     (root / layout.PARAMS).write_text(yaml.safe_dump(values, sort_keys=False))
     generator = np.random.default_rng(0)
     indices, sizes = {}, {}
@@ -136,7 +153,8 @@ def write(
         files.write_json(root / layout.plan(system), _plan(system, values))
         for seed in seeds if system in systems else seeds[:2]:
             _write_run(root / layout.run(system, seed), system, seed, values)
-            _write_scores(root / layout.scores(system, seed), system, seed, indices, sizes)
+            kept = () if system in released else snapshots
+            _write_scores(root / layout.scores(system, seed), system, seed, indices, sizes, kept)
     for dataset in layout.EVALUATION_DATASETS:
         _write_probe(root / layout.PROBE, dataset, indices[dataset])
     hashes = {dataset: f"cohort-{dataset}" for dataset in layout.DATASETS}
@@ -207,7 +225,8 @@ def _plan(system: str, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write_run(folder: Path, system: str, seed: int, values: dict[str, Any]) -> None:
-    steps = np.arange(1, 21)
+    trained = values["systems"][system].get("checkpoint") is None
+    steps = np.arange(1, 21 if trained else 1)
     history = pd.DataFrame(
         {
             "step": steps,
@@ -225,8 +244,10 @@ def _write_run(folder: Path, system: str, seed: int, values: dict[str, Any]) -> 
         "system": system,
         "seed": seed,
         "budget": values["budget"],
-        "spent": {"flops": 2.0e12, "device_seconds": 4.0 + seed, "samples": 1280},
-        "steps": 20,
+        "spent": {"flops": 2.0e12, "device_seconds": 4.0 + seed, "samples": 1280}
+        if trained
+        else dict.fromkeys(("flops", "device_seconds", "samples"), 0.0),
+        "steps": len(steps),
         "parameters": 250_000,
         "peak_memory_bytes": 400_000_000,
         "hardware": "synthetic CPU",
@@ -242,7 +263,12 @@ def _write_run(folder: Path, system: str, seed: int, values: dict[str, Any]) -> 
 
 
 def _write_scores(
-    folder: Path, system: str, seed: int, indices: dict[str, pd.DataFrame], sizes: dict[str, np.ndarray]
+    folder: Path,
+    system: str,
+    seed: int,
+    indices: dict[str, pd.DataFrame],
+    sizes: dict[str, np.ndarray],
+    snapshots: tuple[float, ...],
 ) -> None:
     skill = SKILL.get(system, SKILL["carzero"])
     generator = np.random.default_rng([seed, *system.encode()])
@@ -253,11 +279,12 @@ def _write_scores(
         files.write_parquet(folder / f"{dataset}.parquet", scored(chosen, skill, strength, generator))
         if dataset == layout.TRAINING_DATASET:
             continue
-        for progress in SNAPSHOTS:
+        for progress in snapshots:
             table = scored(chosen, skill, strength * progress, generator)
             curve.append(table.assign(dataset=dataset, progress=progress))
         hits.append(pointing(dataset, chosen, min(0.2 + 0.3 * skill.finding, 0.9), generator, sizes[dataset]))
-    files.write_parquet(folder / "curve.parquet", pd.concat(curve, ignore_index=True))
+    none = pd.DataFrame(columns=["image_id", "dataset", "progress"])  # as `score` leaves it
+    files.write_parquet(folder / "curve.parquet", pd.concat(curve, ignore_index=True) if curve else none)
     files.write_parquet(folder / "pointing.parquet", pd.concat(hits, ignore_index=True))
     images = indices[layout.TRAINING_DATASET].query("split == 'validate'")
     normal, n = images["normal"].to_numpy(bool), len(images)

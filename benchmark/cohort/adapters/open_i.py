@@ -6,6 +6,7 @@ DICOM headers only: a table of them is used where the root holds one. Demner-Fus
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
     Otherwise ``exact``: whole tags, normal = the indexers' ``normal`` alone; studies never indexed are left out.
 
     Raises:
-        UserError: a report is not XML or lacks its identifier, or an image belongs to two reports.
+        UserError: a report is not XML or lacks its identifier, two bear the same, or an image belongs to two reports.
     """
     exclusions: list[Exclusion] = []
     source = tables.locate(root, tables.MARKS["open_i"], "open_i")
@@ -98,6 +99,12 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
         ]
     )
     _check_one_report(table, source)
+    counts = Counter(study.uid for study in studies)
+    if repeated := sorted(uid for uid, count in counts.items() if count > 1):
+        raise UserError(
+            f"{source}: {counts[repeated[0]]} reports bear the uId '{repeated[0]}' ({len(repeated)} such); expected a "
+            "report a uId: unpack NLMCXR_reports.tgz again."
+        )
     if without_images := tuple(study.uid for study in studies if not study.image_ids):
         exclusions.append(Exclusion("report without an image", without_images))
     table["view"], view_table = views(root, table["image_id"])

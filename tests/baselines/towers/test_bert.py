@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from baselines.base import load_exactly
-from baselines.config import BertOptions
+from baselines.config import BertOptions, parse
 from baselines.towers.bert import BertTower, merge_pieces, word_places
 from tests import parity
 
@@ -133,7 +133,7 @@ def test_it_starts_from_a_local_folder_and_refuses_other_sizes(tmp_path: Path) -
 @pytest.mark.parametrize(("option", "value"), [("sentence", "wrods"), ("cleaning", "publisht")])
 def test_an_unknown_variant_is_refused_with_the_nearest(option: str, value: str) -> None:
     with pytest.raises(ValueError, match=rf"`encoders\.text\.{option}` must be one of .* did you mean"):
-        BertTower(BertOptions(**{**TINY, option: value}), VOCABULARY)
+        parse(BertOptions, {**TINY, option: value}, "encoders.text")
 
 
 def test_no_vocabulary_and_no_folder_is_refused_with_what_to_give() -> None:

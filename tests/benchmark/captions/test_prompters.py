@@ -85,6 +85,19 @@ def test_a_table_gives_clauses_of_the_whole_report(tmp_path: Path) -> None:
     assert second.free == []
 
 
+@pytest.mark.parametrize(
+    ("rows", "covered"),
+    [("a,There is edema.\n", 1), ('a,"There is edema.\nb,There is no edema.\n', 1), ("b,There is edema.\na,x\n", 2)],
+)
+def test_a_table_says_how_many_studies_it_covers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rows: str, covered: int
+) -> None:
+    path = tmp_path / "llm.csv"
+    path.write_text("study_id,prompted\n" + rows)
+    list(TablePrompter(path)(["a", "b"], REPORTS))
+    assert f"{path} holds prompted sentences of {covered} of 2 studies" in capsys.readouterr().err
+
+
 def test_a_wrong_table_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="was not found"):
         TablePrompter(tmp_path / "none.csv")

@@ -47,6 +47,37 @@ def test_a_refused_profile_leaves_the_file_untouched(params):
     assert params.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "was not found"),
+        (b"", "params.yaml: "),
+        (b"- a\n- b\n", "params.yaml: "),
+        (b"datasets: [\n", "is not valid YAML"),
+        (b"\xff\xfe\x00", "is not valid YAML"),
+        (b"TWICE", 'is not valid YAML: found duplicate key "budget".*, line '),
+    ],
+)
+def test_params_that_cannot_be_read_are_refused_in_a_sentence(tmp_path, monkeypatch, content, sentence):
+    shutil.copytree(REPOSITORY / "profiles", tmp_path / "profiles")
+    monkeypatch.chdir(tmp_path)
+    if content == b"TWICE":
+        content = (REPOSITORY / "params.yaml").read_bytes() + b"\nbudget: {unit: flops, amount: 1.0}\n"
+    if content is not None:
+        Path("params.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=sentence):
+        profiles.run("smoke")
+    if content is not None:
+        assert Path("params.yaml").read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a: [", b"- a", b"", b"a: 1\na: 2\n"])
+def test_a_profile_that_cannot_be_read_is_refused_in_a_sentence(tmp_path, content):
+    (tmp_path / "own.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=r"own\.yaml (is not valid|cannot be read|should hold)"):
+        profiles.read("own", tmp_path)
+
+
 def test_an_unknown_profile_and_an_unknown_dataset_name_the_nearest(params, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     with pytest.raises(UserError, match="did you mean 'smoke'"):

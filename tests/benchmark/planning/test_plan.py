@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import json
 import os
 import subprocess
@@ -11,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from benchmark import cli
 from benchmark.common import files
 from benchmark.common.errors import UserError
+from benchmark.evaluation import prompts
 from benchmark.pipeline import layout, settings
 from benchmark.planning import checks, code, plan
+from offclip.options import described
 from tests.benchmark.training import workplace
 from tests.repository import REPOSITORY
 
@@ -52,7 +57,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "baselines/deep/sibling.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import offclip.maths\n",
         "offclip/__init__.py": "",
         "offclip/maths.py": "",
-        "offclip/objective.py": "OBJECTIVES: dict = {'a': 1, 'b': 2}\n",
+        "offclip/objective.py": "",
         "benchmark/__init__.py": "",
         "benchmark/common/files.py": "import benchmark.never\n",
         "benchmark/never.py": "",
@@ -85,17 +90,13 @@ def test_plumbing_is_neither_hashed_nor_followed(sources: Path) -> None:
     ]  # fmt: skip
 
 
-def test_models_and_objectives_are_found_without_importing_them(sources: Path) -> None:
+def test_models_are_found_without_importing_them(sources: Path) -> None:
     assert checks.models() == ["other", "simple"]
-    assert checks.objectives() == ["a", "b"]
 
 
 def test_what_is_found_statically_is_what_the_packages_say() -> None:
-    from offclip import objective
-
     for name in checks.models():
         assert callable(importlib.import_module(f"baselines.{name}").build)
-    assert checks.objectives() == list(objective.OBJECTIVES)
 
 
 def test_every_module_that_training_loads_is_in_the_plan(folder: Path) -> None:
@@ -149,6 +150,19 @@ def test_a_plan_is_rewritten_only_when_it_changed(folder: Path) -> None:
     assert changed == {"offclip", "measure", "report"}
 
 
+def test_a_second_plan_says_that_nothing_changed_for_dvc_leaves_the_first(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(workplace.params())
+    planned()
+    assert "26 changed" in capsys.readouterr().err
+    planned()
+    assert "26 changed" not in (said := capsys.readouterr().err)
+    assert ", 0 changed" in said
+    declared = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]["plan"]
+    assert declared["outs"] == [{"plan": {"persist": True}}]  # DVC would remove it before the stage runs
+
+
 def test_the_plan_of_a_system_that_left_is_removed(folder: Path) -> None:
     write(workplace.params())
     planned()
@@ -199,6 +213,18 @@ def test_planning_imports_no_torch_and_takes_about_a_second(folder: Path) -> Non
         ("captions", {"prompting": "table"}, "set captions.table to a CSV"),
         ("captions", {"prompting": "table", "table": "gone.csv"}, r"gone.csv .* was not found"),
         ("captions", {"prompting": "endpoint"}, "set captions.endpoint.url"),
+        ("training", {"clip_norm": -1}, "`training.clip_norm`: Input should be greater than 0"),
+        ("training", {"clip_norm": 0}, "`training.clip_norm`: Input should be greater than 0"),
+        ("training", {"betas": [2, 3]}, r"`training.betas.0`: Input should be less than 1"),
+        ("training", {"threads": 1_000_000}, "`training.threads`: Input should be less than or equal to 1024"),
+        ("scoring", {"threads": 1_000_000}, "`scoring.threads`: Input should be less than or equal to 1024"),
+        ("encoders", {"text": {"kind": "words", "layers": -1}}, r"text.layers` must be int \(at least 0 .*found -1"),
+        ("encoders", {"text": {"kind": "words", "dim": 63}}, "`dim` 63 must be a multiple of `heads` 4"),
+        ("encoders", {"text": {"kind": "words", "max_tokens": 0}}, r"max_tokens` must be int \(at least 1 .*found 0"),
+        ("encoders", {"text": {"kind": "bert", "max_tokens": 600}}, "600 is more than the 512 `positions`"),
+        ("encoders", {"text": {"kind": "bert", "sentence": "slot"}}, "one of slots, words, found 'slot'; did you mean"),
+        ("encoders", {"image": {"kind": "conv", "width": 0}}, r"`encoders.image.width` must be int \(at least 1"),
+        ("encoders", {"image": {"kind": "conv", "width": True}}, "`encoders.image.width` must be int .*found True"),
     ],
 )  # fmt: skip
 def test_what_cannot_run_is_refused_in_a_sentence(
@@ -219,10 +245,101 @@ def test_what_cannot_run_is_refused_in_a_sentence(
         ({"seeds": [2**32]}, r"`seeds.0`: Input should be less than 4294967296"),
         ({"ablation": ["clip"]}, r"both name \['clip'\]"),
         ({"compare": ["clip", "clip"]}, "`compare` names something twice"),
+        ({"seeds": [True]}, "`seeds.0`: Input should be a valid integer"),
     ],
 )
 def test_lists_that_cannot_run_are_refused(folder: Path, change: dict[str, Any], sentence: str) -> None:
     write({**workplace.params(), **change})
+    with pytest.raises(UserError, match=sentence):
+        planned()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"objective_options": {"off_diagonal_weight": -1}}, r"weight` must be float \(at least 0\), found -1"),
+        ({"objective_options": {"abnormal_weight": "big"}}, r"abnormal_weight` must be float .* found 'big'"),
+        ({"objective_options": {"scale": 0}}, r"`systems.offclip.objective_options.scale` must be float \(above 0\)"),
+        ({"objective_options": {"bias": float("nan")}}, "objective_options.bias` must be float, found nan"),
+        ({"objective_options": {"form": "sigmod"}}, "must be one of sigmoid, softmax, found 'sigmod'; did you mean"),
+        ({"objective_options": {"wieght": 1}}, "objective_options.wieght` does not exist"),
+        ({"objective": "info_nce", "objective_options": {"form": "softmax"}}, "form` does not exist. There are none"),
+        ({"model_options": {"heads": 7}}, "`encoders.text.dim` 16 must be a multiple of `model_options.heads` 7"),
+        ({"model_options": {"layer": 1}}, "offclip.model_options.layer` does not exist; did you mean 'layers'"),
+        ({"model_options": {"dropout": 1}}, r"dropout` must be float \(at least 0 and below 1\), found 1"),
+        ({"model_options": {"text": {"layers": -1}}}, "`systems.offclip`: `encoders.text.layers` must be int"),
+        ({"model_options": {"text": 3}}, "must be options of the text tower, found 3"),
+        ({"model_options": {"text": {"dim": 32}}}, "must have one width, found image 16 and text 32"),
+        ({"model": "clip", "model_options": {"projection": -5}}, "model_options.projection` must be int .* found -5"),
+        ({"model": "clip", "model_options": {"temperature": 0}}, r"temperature` must be float \(above 0\), found 0"),
+        ({"model": "clip", "checkpoint": "params.yaml"}, "'clip' takes no released weights; `published` takes"),
+        ({"label": "CLIP"}, "`systems.clip` and `systems.offclip` have one label, 'CLIP'"),
+    ],
+)  # fmt: skip
+def test_options_of_a_system_are_checked_before_anything_runs(
+    folder: Path, change: dict[str, Any], sentence: str
+) -> None:
+    values = workplace.params()
+    values["systems"]["offclip"] |= change
+    Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    with pytest.raises(UserError, match=sentence):
+        planned()
+
+
+def test_what_the_plan_accepts_every_model_and_objective_accepts_and_the_reverse() -> None:
+    """The options that are checked without torch are those that are built with it."""
+    from baselines import base, options
+    from offclip import objective, objective_options
+
+    assert list(objective_options.OPTIONS) == list(objective.OBJECTIVES)
+    for name, made in objective.OBJECTIVES.items():
+        defaults = {
+            option: parameter.default
+            for option, parameter in inspect.signature(made).parameters.items()
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        }
+        assert set(defaults) <= set(objective_options.OPTIONS[name])
+        assert objective_options.checked(name, defaults) == defaults
+        hints = objective_options.OPTIONS[name]
+        objective.build(name, {option: 1.0 for option, hint in hints.items() if "float" in described(hint)})
+    declared = {name for name in base.names() if options.of(name)}
+    assert declared == {path.stem for path in (REPOSITORY / "baselines/options").glob("*.py")} - {"__init__"}
+    assert declared == set(base.names())
+
+
+@pytest.mark.parametrize("name", ["x²", "größe", "clip-2", "Clip", "", "коса"])
+def test_a_name_that_is_no_plain_word_is_refused(folder: Path, name: str) -> None:
+    values = workplace.params()
+    values["systems"][name] = {"label": "x", "model": "clip"}
+    write({**values, "compare": ["carzero", name]})
+    with pytest.raises(UserError, match="a name is written in the letters a to z, digits and underscores"):
+        planned()
+
+
+def test_a_misspelt_section_names_the_nearest(folder: Path) -> None:
+    values = workplace.params()
+    values["budgett"] = values.pop("budget")
+    write(values)
+    with pytest.raises(UserError, match="unknown key `budgett`; did you mean 'budget'"):
+        planned()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"normal: [\n", "prompts.yaml is not valid YAML"),
+        (b"\xff\xfe", "prompts.yaml is not valid YAML"),
+        (b"", "prompts.yaml: "),
+        (b"normal: {a: []}\nabnormal: {b: [x]}\ntemplate: Is {}\nfindings: {}\n", "wording 'a' needs at least one"),
+        (b"normal: {a: [x]}\nabnormal: {b: [x]}\ntemplate: There is\nfindings: {}\n", "exactly one {}"),
+    ],
+)  # fmt: skip
+def test_prompts_that_cannot_be_asked_are_refused_by_the_plan(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, sentence: str
+) -> None:
+    write(workplace.params())
+    (folder / "prompts.yaml").write_bytes(content)
+    monkeypatch.setattr(prompts, "load", functools.partial(prompts.load, folder / "prompts.yaml"))
     with pytest.raises(UserError, match=sentence):
         planned()
 

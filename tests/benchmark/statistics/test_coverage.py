@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -53,6 +55,21 @@ def test_coverage_and_power_of_a_few_studies() -> None:
     assert all(0.6 <= float(str(row["value"])) <= 1 for row in rows)
     large = coverage.rejections("power", COVERED[3], 0.95, 5, lambda share: None)
     assert [row["value"] for row in large] == [1.0, 1.0]
+
+
+def test_a_smaller_study_leaves_the_kept_table_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = Path(shutil.copy(coverage.TABLE, tmp_path))
+    monkeypatch.setattr(coverage, "TABLE", table)
+    for name in ("COVERED", "EQUAL"):
+        monkeypatch.setattr(coverage, name, getattr(coverage, name)[:1])
+    before = table.read_bytes()
+    coverage.run(simulations=2)
+    assert table.read_bytes() == before
+    assert "not kept: coverage.csv rests on 3000 studies" in capsys.readouterr().err
+    coverage.run(simulations=2, keep=True)
+    assert set(coverage.kept().simulations) == {1, 2}
 
 
 def test_the_kept_table_shows_that_the_default_form_keeps_its_promises() -> None:

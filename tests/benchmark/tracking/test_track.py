@@ -15,7 +15,7 @@ import pytest
 from benchmark.artifacts import evidence
 from benchmark.common import files
 from benchmark.pipeline import layout, settings
-from benchmark.tracking import records, store, track
+from benchmark.tracking import database, records, store, track
 
 mlflow = pytest.importorskip("mlflow")
 SYSTEMS, SEEDS = 5, 10
@@ -41,6 +41,7 @@ def tracked(tracked_once, tmp_path, monkeypatch) -> Path:
     shutil.copytree(tracked_once, root)
     monkeypatch.chdir(root)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    database.bring_home(f"sqlite:///{root / 'mlflow.db'}", "off-clip")
     return root
 
 
@@ -178,6 +179,44 @@ def test_killed_while_the_database_is_made_there_is_none_and_the_next_run_makes_
     assert not (tmp_path / "mlflow.db").exists()
     assert store.open_experiment(uri, "x", "", "")[1].name == "x"
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+
+
+def places(root: Path) -> set[str]:
+    """Where a database says that its runs' files lie."""
+    held = client(root)
+    home = held.get_experiment_by_name("off-clip")
+    runs = held.search_runs([home.experiment_id], max_results=1000)
+    return {home.artifact_location, *(run.info.artifact_uri for run in runs)}
+
+
+def test_a_copied_repository_tracks_into_its_own_files(tracked, tmp_path, monkeypatch, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(tracked, copy)
+    before = sorted(path for path in (tracked / "mlartifacts").rglob("*"))
+    monkeypatch.chdir(copy)
+    ledger = layout.run("clip", 0) / "ledger.json"
+    files.write_json(ledger, files.read_json(ledger) | {"hardware": "another machine"})  # something to log anew
+    track.run()
+    assert "mlflow.db came here from" in capsys.readouterr().err
+    assert sorted(path for path in (tracked / "mlartifacts").rglob("*")) == before
+    assert all(place.startswith(copy.as_uri() + "/mlartifacts/off-clip") for place in places(copy))
+    run = max(logged(copy, system="clip", seed="0"), key=lambda found: found.info.start_time)
+    attached = Path(run.info.artifact_uri.removeprefix("file://")) / "ledger/ledger.json"
+    assert files.read_json(attached)["hardware"] == "another machine"
+    track.run()
+    assert "came here" not in capsys.readouterr().err
+
+
+def test_a_database_that_was_copied_without_its_files_says_so(tracked, tmp_path, monkeypatch, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(tracked, copy, ignore=shutil.ignore_patterns("mlartifacts"))
+    monkeypatch.chdir(copy)
+    track.run()
+    assert (
+        "mlflow.db came here without mlartifacts/: copy that folder too, or delete mlflow.db" in capsys.readouterr().err
+    )
+    assert not (copy / "mlartifacts").exists()
+    assert not any(place.startswith(copy.as_uri()) for place in places(copy))
 
 
 def test_the_pages_open_on_training_runs(tracked):

@@ -91,6 +91,7 @@ def test_report_is_findings_then_impression(tmp_path: Path, read: Read) -> None:
     ("content", "message"),
     [
         ("<eCitation><uId", r"1\.xml is not valid XML .*; unpack NLMCXR_reports\.tgz again"),
+        ('<eCitation><uId id=" "/></eCitation>', r"1\.xml: expected an element <uId id=...>, found none"),
         ("<eCitation/>", r"1\.xml: expected an element <uId id=...>, found none"),
     ],
 )
@@ -105,6 +106,15 @@ def test_the_same_image_in_two_reports_is_refused(tmp_path: Path, read: Read) ->
     root = miniatures.open_i(tmp_path)
     shutil.copy(root / "ecgen-radiology/1.xml", root / "ecgen-radiology/2.xml")
     with pytest.raises(UserError, match="image 'CXR1_1_IM-0001-3001' appears in the reports CXR1 and CXR1 "):
+        read("open_i", root)
+
+
+def test_two_reports_of_one_identifier_are_refused(tmp_path: Path, read: Read) -> None:
+    root = miniatures.open_i(tmp_path)
+    text = (root / "ecgen-radiology/1.xml").read_text()
+    other = text.replace("CXR1_1_IM-0001-3001", "CXR8_IM-1").replace("CXR1_1_IM-0001-4001", "CXR8_IM-2")
+    (root / "ecgen-radiology/8.xml").write_text(other)
+    with pytest.raises(UserError, match="2 reports bear the uId 'CXR1'"):
         read("open_i", root)
 
 

@@ -1,0 +1,1 @@
+"""What the harness relies on of a baseline, one function a promise: each returns what it found or raises ``Broken``."""
