@@ -14,7 +14,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +22,7 @@ from benchmark.common.errors import UserError
 from benchmark.common.progress import say, with_progress
 from benchmark.pipeline import layout
 from benchmark.pipeline.settings import CaptionSettings, EndpointSettings
-from offclip.prompting import prompt_report
+from offclip.prompting import Prompted, prompt_by_rules
 from offclip.sentences import split_sentences
 
 ANSWERS = Path("data/prompting")
@@ -35,18 +34,6 @@ INSTRUCTION = (
     "Mention every finding of the report once, add nothing, number nothing. For an entirely normal report write "
     "'There is no finding.'"
 )
-
-
-@dataclass(frozen=True)
-class Prompted:
-    """The prompted form of one report.
-
-    ``by_sentence`` holds one text per dictated sentence ("" where it has none); ``free`` holds clauses that
-    belong to the report as a whole, which is how a language model answers.
-    """
-
-    by_sentence: list[str]
-    free: list[str] = field(default_factory=list)
 
 
 class Prompter(Protocol):
@@ -62,7 +49,7 @@ class RulePrompter:
     def __call__(self, study_ids: Sequence[str], reports: Sequence[Sequence[str]]) -> Iterator[Prompted]:
         """Yield the prompted form of each report."""
         for sentences in reports:
-            yield Prompted(prompt_report(sentences))
+            yield prompt_by_rules(sentences)
 
 
 class TablePrompter:

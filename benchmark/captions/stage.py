@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from benchmark.artifacts import cohort as cohorts
@@ -22,73 +20,52 @@ from benchmark.common.errors import UserError
 from benchmark.common.progress import say
 from benchmark.materials import contents
 from benchmark.pipeline import layout, settings
-from offclip.sentence_classifier import SentenceClassifier
-from offclip.sentences import normalise, report_body, split_sentences
-from offclip.text_filter import filter_report
-
-MAX_TRAINING_STUDIES = 20_000
-"""The classifier learns from at most this many studies (seeded choice): more change nothing and cost minutes."""
+from offclip.captions import CaptionPipeline
+from offclip.sentences import normalise, report_sentences
 
 
 def read_studies(index: pd.DataFrame) -> pd.DataFrame:
     """One row per study with a report: study_id, split, normal (Int8), sentences (list), in the index's order."""
     studies = index.drop_duplicates("study_id")[["study_id", "split", "report", "normal"]].reset_index(drop=True)
-    studies["sentences"] = [split_sentences(report_body(report)) for report in studies.pop("report").fillna("")]
+    studies["sentences"] = [report_sentences(report) for report in studies.pop("report").fillna("")]
     return studies[studies["sentences"].str.len() > 0].reset_index(drop=True)
 
 
-def weakly_labelled(studies: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """The studies that the classifier learns from: training split, label known, at most MAX_TRAINING_STUDIES.
-
-    A report that several studies share counts once: it says nothing new, and its weight would alter the regularisation.
-    """
-    training = studies[(studies["split"] == "train") & studies["normal"].notna()]
-    training = training[~training["sentences"].map(tuple).duplicated()]
-    if len(training) > MAX_TRAINING_STUDIES:
-        chosen = np.random.default_rng(seed).choice(len(training), MAX_TRAINING_STUDIES, replace=False)
-        training = training.iloc[np.sort(chosen)]
-    return training
-
-
-def fit_classifier(training: pd.DataFrame) -> SentenceClassifier:
-    """Fit the sentence classifier on weak labels.
+def learnt(studies: pd.DataFrame, chosen: settings.CaptionSettings) -> tuple[CaptionPipeline, pd.DataFrame]:
+    """The text side, fitted on the labels of the training studies, and the studies that it learnt from.
 
     Raises:
         UserError: there is no normal or no abnormal study.
     """
+    pipeline = CaptionPipeline(threshold=chosen.threshold, seed=chosen.seed)
+    training = studies[(studies["split"] == "train") & studies["normal"].notna()]
+    taught = training["sentences"].tolist(), training["normal"].tolist()
+    weak = training.iloc[pipeline.learning_set(*taught)]
     try:
-        return SentenceClassifier().fit(training["sentences"].tolist(), training["normal"].astype(bool).tolist())
+        return pipeline.fit_sentences(*taught), weak
     except ValueError as error:
         raise UserError(
             f"{cohorts.index_path(layout.TRAINING_DATASET)}: the sentence classifier cannot learn: {error}"
         ) from None
 
 
-def sentence_table(
-    studies: pd.DataFrame, classifier: SentenceClassifier, threshold: float, backend: Prompter
-) -> pd.DataFrame:
-    """sentences.parquet: every dictated sentence with its prompted form, then free prompted clauses (text "")."""
-    rows: dict[str, list[Any]] = {name: [] for name in ("study_id", "position", "text", "prompted")}
+def tables(studies: pd.DataFrame, pipeline: CaptionPipeline, backend: Prompter) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """sentences.parquet and studies.parquet.
+
+    The first holds every dictated sentence with its prompted form, then free prompted clauses (text ""); the second
+    the pair label of each study by the rule of the text filter.
+    """
     ids, reports = studies["study_id"].tolist(), studies["sentences"].tolist()
-    for study, sentences, prompted in zip(ids, reports, backend(ids, reports), strict=True):
-        texts = sentences + [""] * len(prompted.free)
-        rows["study_id"] += [study] * len(texts)
-        rows["position"] += range(len(texts))
-        rows["text"] += texts
-        rows["prompted"] += prompted.by_sentence + prompted.free
-    table = pd.DataFrame(rows).astype({"position": "int32"})
-    judged = table["text"].where(table["text"] != "", table["prompted"])
-    table["abnormal_probability"] = classifier.abnormal_probability(judged.tolist())
-    table["normal"] = table["abnormal_probability"] <= threshold
-    return table
-
-
-def study_table(sentences: pd.DataFrame) -> pd.DataFrame:
-    """studies.parquet: the pair label of each study by the rule of the text filter."""
-    labels = sentences.groupby("study_id", sort=False)["normal"].agg(
-        lambda normal: filter_report((~normal).tolist()).normal
-    )
-    return labels.reset_index().astype({"normal": bool})
+    captions = list(pipeline.judge(reports, backend(ids, reports)))
+    columns = ["study_id", "position", "text", "prompted", "abnormal_probability", "normal"]
+    rows = [
+        (study, position, said.text, said.prompted, said.abnormal_probability, said.normal)
+        for study, caption in zip(ids, captions, strict=True)
+        for position, said in enumerate(caption.sentences)
+    ]
+    sentences = pd.DataFrame(rows, columns=columns).astype({"position": "int32", "abnormal_probability": "float32"})
+    pairs = pd.DataFrame({"study_id": ids, "normal": [bool(caption.is_normal) for caption in captions]})
+    return sentences, pairs
 
 
 def vocabulary(texts: Iterable[str], patients: Iterable[str], min_patients: int) -> list[str]:
@@ -130,10 +107,8 @@ def run() -> None:
     backend = prompter(chosen, credentialed)
     studies = read_studies(index)
     say(f"captions: {len(studies)} studies with a report, {int(studies['sentences'].str.len().sum())} sentences")
-    weak = weakly_labelled(studies, chosen.seed)
-    classifier = fit_classifier(weak)
-    sentences = sentence_table(studies, classifier, chosen.threshold, backend)
-    pairs = study_table(sentences)
+    pipeline, weak = learnt(studies, chosen)
+    sentences, pairs = tables(studies, pipeline, backend)
 
     training_ids = studies.loc[studies["split"] == "train", "study_id"]
     training = sentences[sentences["study_id"].isin(training_ids)]
@@ -148,7 +123,7 @@ def run() -> None:
         )
     measured = {
         "classifier": quality.classifier_quality(
-            classifier, chosen.threshold, drawn, labels, set(map(normalise, training["text"]))
+            pipeline.classifier, chosen.threshold, drawn, labels, set(map(normalise, training["text"]))
         ),
         "alternatives": quality.alternatives(weak, drawn, labels),
         "filter": quality.filter_summary(sentences, pairs, studies.set_index("study_id")["normal"]),

@@ -13,7 +13,7 @@ from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.materials import contents
 from benchmark.materials.open_i_report import OpenIReport
-from benchmark.pipeline import layout
+from benchmark.pipeline import layout, settings
 from benchmark.training.captions import CaptionSampler
 from tests.repository import REPOSITORY
 
@@ -89,7 +89,7 @@ def test_the_sampler_reads_the_stage(workspace: Path) -> None:
 
 def test_validation_studies_teach_the_classifier_nothing(workspace: Path) -> None:
     studies = stage.read_studies(index())
-    weak = stage.weakly_labelled(studies, seed=0)
+    _, weak = stage.learnt(studies, settings.load().captions)
     assert set(weak["split"]) == {"train"}
     assert len(weak) == 3  # the distinct reports: each counts once
 
