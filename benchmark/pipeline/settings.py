@@ -38,6 +38,8 @@ class DatasetSettings(Strict):
     labels: Literal["published", "all", "exact"] = "all"
     grounding: str | None = None
     """File with CheXlocalize masks or PadChest-GR boxes when it is not inside the root."""
+    reports: str | None = None
+    """MIMIC-CXR's reports when they are not inside the root: their folder, or ``mimic-cxr-reports.zip``."""
     share_examples: bool = False
     """Allow report text and images of this dataset to appear in reports and MLflow."""
 

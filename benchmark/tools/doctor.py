@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmark.cohort import contract
 from benchmark.cohort.contract import Cohort
 from benchmark.cohort.decoding import decode
-from benchmark.cohort.prepare import list_privately
+from benchmark.cohort.losses import list_privately
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout, settings
 from benchmark.pipeline.settings import DatasetSettings, Settings
@@ -94,7 +94,7 @@ def _real(
     sample = list(index["path"].iloc[::step])
     absent = [path for path in sample if not os.path.isfile(root / path)]
     there = [path for path in sample if path not in set(absent)]
-    silent = _without_report(dataset, root, sample)
+    silent = _without_report(dataset, root, chosen, sample)
     start = clock()
     unreadable = []
     timed = there[:: max(len(there) // DECODED, 1)][:DECODED]
@@ -132,12 +132,10 @@ def _real(
     return Diagnosis(dataset, ready, lines, len(index) * values.cohort.size**2, seconds)
 
 
-def _without_report(dataset: str, root: Path, sample: list[str]) -> list[str] | None:
+def _without_report(dataset: str, root: Path, chosen: DatasetSettings, sample: list[str]) -> list[str] | None:
     """Images of the sample whose report is not on disk; None where reports are no files of their own."""
-    paths = getattr(importlib.import_module(f"benchmark.cohort.adapters.{dataset}"), "report_paths", None)
-    if paths is None:
-        return None
-    return [image for image in sample if not any(os.path.isfile(path) for path in paths(root, image))]
+    adapter = importlib.import_module(f"benchmark.cohort.adapters.{dataset}")
+    return adapter.without_report(root, chosen, sample) if hasattr(adapter, "without_report") else None
 
 
 def render(diagnoses: list[Diagnosis], values: Settings, free_bytes: int) -> str:

@@ -11,12 +11,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmark import cli
 from benchmark.cohort import schema
 from benchmark.cohort.decoding import decode
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout
-from tests.benchmark.cohort import miniatures
+from tests.benchmark.cohort import miniatures, stages
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -29,7 +28,7 @@ class Workplace:
     root: Path
 
     def prepare(self) -> int:
-        return cli.main(["prepare", self.dataset])
+        return stages.command(self.dataset)
 
     @property
     def cohort(self) -> Path:
@@ -57,7 +56,7 @@ def workplace(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
     (tmp_path / layout.PARAMS).write_text(yaml.safe_dump(params))
     monkeypatch.chdir(tmp_path)
     root = miniatures.WRITERS[dataset](layout.raw(dataset))
-    pointer = {"dataset": dataset, "phantom": True, "root": str(root), "grounding": None, "fingerprint": "none"}
+    pointer = {"dataset": dataset, "phantom": True, "root": str(root)}
     (root / "pointer.json").write_text(json.dumps(pointer))
     return Workplace(dataset, root)
 
@@ -188,6 +187,22 @@ def test_below_the_limit_it_is_left_out_and_counted(workplace: Workplace) -> Non
 
 
 @pytest.mark.parametrize("workplace", [("vindr_cxr", 0.01)], indirect=True)
+def test_images_without_a_usable_window_and_of_one_grey_are_counted(
+    workplace: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored = miniatures.gradient(100, 80, 4095, bright=1.0)
+    miniatures.dicom(workplace.root / "test/1c2d.dicom", stored, WindowCenter=None, WindowWidth=None)
+    miniatures.dicom(workplace.root / "test/3a4b.dicom", stored * 0 + 7)
+    assert workplace.prepare() == 0
+    assert workplace.card["notes"][-2:] == [
+        "Images with a window or rescale tag that says nothing: shown over its own range: 1.",
+        "Images with (nearly) one grey everywhere: 1.",
+    ]
+    said = " ".join(capsys.readouterr().err.split())
+    assert "used, but look at it: data/raw/vindr_cxr/test/3a4b.dicom (nearly) one grey" in said
+
+
+@pytest.mark.parametrize("workplace", [("vindr_cxr", 0.01)], indirect=True)
 def test_a_box_that_sticks_out_by_rounding_is_clipped(workplace: Workplace) -> None:
     assert workplace.prepare() == 0
     assert workplace.regions["y_max"].tolist() == [90.0, 100.0]  # 100.4 in the table, 100 rows in the image
@@ -214,7 +229,7 @@ def test_fractions_become_pixels(workplace: Workplace) -> None:
 
 @EVERY
 def test_tables_that_leave_nothing_are_refused(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmark.cohort import contract, prepare
+    from benchmark.cohort import contract, index
 
     reader = contract.reader(workplace.dataset)
 
@@ -226,7 +241,7 @@ def test_tables_that_leave_nothing_are_refused(workplace: Workplace, monkeypatch
 
     monkeypatch.setattr(contract, "reader", lambda dataset: nothing)
     with pytest.raises(UserError, match=rf"{workplace.dataset}: no image of .* is left to use \(2 no label\)"):
-        prepare.run(workplace.dataset)
+        index.run(workplace.dataset)
 
 
 def test_a_missing_pointer_says_what_to_run(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.cohort.decoding import cache, decode
+from benchmark.cohort.decoding import cache, decode, takeover
 from tests.benchmark.cohort import miniatures
 
 COUNT = 3 * cache.IMAGES_PER_TASK
@@ -77,9 +77,8 @@ def test_an_interrupted_build_goes_on_where_it_stopped(
         patch.setattr(cache, "track", interrupted_after_one_task)
         with pytest.raises(KeyboardInterrupt):
             build(root, tmp_path / "part")
-    for path in PATHS[: cache.IMAGES_PER_TASK]:
-        (root / path).unlink()  # a decoded image is not opened again
     outcome = build(root, tmp_path / "part")
+    assert outcome.decoded == COUNT - cache.IMAGES_PER_TASK
     assert outcome.failures == {}
     assert outcome.images.read_bytes() == whole
 
@@ -109,16 +108,14 @@ def test_a_build_killed_with_its_workers_goes_on_where_it_stopped(tmp_path: Path
         command, start_new_session=True, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": repository}
     )
     record = part / "record.npy"
-    while process.poll() is None and not (record.exists() and (np.load(record)["state"] == cache.DONE).any()):
+    while process.poll() is None and not (record.exists() and (np.load(record)["state"] == takeover.DONE).any()):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    done = np.flatnonzero(np.load(record)["state"] == cache.DONE)
+    done = np.flatnonzero(np.load(record)["state"] == takeover.DONE)
     assert 0 < len(done) < 400
-    for row in done:
-        (root / f"{row:03}.jpg").unlink()  # what is done is not opened again
     outcome = cache.build(root, [f"{at:03}.jpg" for at in range(400)], part, size=32, policy="faithful", workers=1)
-    assert outcome.failures == {}
+    assert (outcome.failures, outcome.decoded) == ({}, 400 - len(done))
     images = np.load(outcome.images)
     for kind in range(4):
         assert (images[kind::4] == images[396 + kind]).all()
@@ -129,13 +126,12 @@ def test_a_run_killed_after_the_array_was_put_in_place_decodes_nothing_twice(roo
     outcome = build(root, tmp_path / "part")
     cache.keep_rows(outcome.images, np.arange(COUNT), tmp_path / "target.npy")
     whole = (tmp_path / "target.npy").read_bytes()
-    (tmp_path / "target.npy").unlink()  # as DVC does before it starts the stage again
-    for path in PATHS:
-        (root / path).unlink()
-    assert build(root, tmp_path / "part").images.read_bytes() == whole
+    (tmp_path / "target.npy").unlink()
+    again = build(root, tmp_path / "part")
+    assert (again.images.read_bytes(), again.decoded) == (whole, 0)
 
 
-@pytest.mark.parametrize("lost", ["images.npy", "record.npy", "key.json"])
+@pytest.mark.parametrize("lost", ["images.npy", "record.npy", "paths.parquet", "key.json"])
 def test_an_unfinished_cache_that_lacks_a_file_starts_afresh(root: Path, tmp_path: Path, lost: str) -> None:
     whole = build(root, tmp_path / "part").images.read_bytes()
     (tmp_path / "part" / lost).unlink()
