@@ -24,6 +24,8 @@ REGION_COLUMNS = ("image_id", "finding", "kind", "x_min", "y_min", "x_max", "y_m
 MASK_SIZE = ("mask_height", "mask_width")
 """Columns of an adapter's regions that ``prepare`` compares with the image and drops."""
 FRONTAL = ("PA", "AP", "frontal")
+OVERHANG = 0.01
+"""Share of the image's side by which a box may stick out and is clipped (rounding in the releases)."""
 LONGEST_PATH = 250
 """Bytes of an image's path; file systems refuse names above 255."""
 

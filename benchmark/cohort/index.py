@@ -24,6 +24,8 @@ def run(dataset: str) -> None:
     values = settings.load()
     root, phantom = pointed(dataset)
     chosen = values.datasets[dataset]
+    if phantom:  # of lateral images the phantom draws none
+        chosen = chosen.model_copy(update={"views": "frontal"})
     grounding = Path(chosen.grounding).expanduser() if chosen.grounding else None
     cohort = contract.reader(dataset)(root, chosen, grounding)
     if cohort.index.empty:

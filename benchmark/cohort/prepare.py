@@ -22,9 +22,6 @@ from benchmark.common.progress import say
 from benchmark.pipeline import layout, settings
 from benchmark.pipeline.settings import CohortSettings
 
-OVERHANG = 0.01
-"""Share of the image's side by which a box may stick out and is clipped (rounding in the releases)."""
-
 
 def run(dataset: str) -> None:
     """Prepare one dataset (``python -m benchmark prepare DATASET``).
@@ -40,13 +37,18 @@ def run(dataset: str) -> None:
     cohort = indexed.read(dataset)
     decoded = read_images(dataset, list(cohort.index["path"]))
     table, exclusions = drop_failures(cohort, decoded)
-    cohort = dataclasses.replace(cohort, notes=(*cohort.notes, *remarked(decoded)))
-    regions, outside = to_pixels(cohort.regions[cohort.regions["image_id"].isin(table["image_id"])], table)
+    regions, outside, clipped = to_pixels(cohort.regions[cohort.regions["image_id"].isin(table["image_id"])], table)
     losses.refuse_above(
         dataset, len(outside), len(regions) + len(outside), "regions", outside, values.cohort.max_missing, named
     )
     if outside:
         exclusions.append(Exclusion("region outside its image", tuple(outside)))
+    notes = [*cohort.notes, *remarked(decoded)]
+    if clipped:
+        notes.append(
+            f"Regions that stuck out of their image by at most {contract.OVERHANG:.0%} and were clipped: {clipped}."
+        )
+    cohort = dataclasses.replace(cohort, notes=tuple(notes))
     table = schema.check_index(table)
     regions = schema.check_regions(regions, table)
     target = layout.cohort(dataset)
@@ -101,10 +103,10 @@ def drop_failures(cohort: Cohort, decoded: pd.DataFrame) -> tuple[pd.DataFrame, 
     return table[~failed.to_numpy()].reset_index(drop=True), exclusions
 
 
-def to_pixels(regions: pd.DataFrame, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Regions in pixels of their images, clipped to them, and a line for each that lies outside.
+def to_pixels(regions: pd.DataFrame, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str], int]:
+    """Regions in pixels of their images, clipped to them; a line for each that lies outside; how many were clipped.
 
-    A box may stick out by ``OVERHANG`` of the side; a mask must have its image's size.
+    A box may stick out by ``contract.OVERHANG`` of the side; a mask must have its image's size.
 
     Args:
         regions: an adapter's regions.
@@ -118,11 +120,13 @@ def to_pixels(regions: pd.DataFrame, table: pd.DataFrame) -> tuple[pd.DataFrame,
     outside = (regions["kind"] == "mask") & (
         (regions["mask_height"] != size["height"]) | (regions["mask_width"] != size["width"])
     )
+    clipped = pd.Series(False, index=regions.index)
     for low, high, side in (("x_min", "x_max", size["width"]), ("y_min", "y_max", size["height"])):
         corners = regions[[low, high]].astype(float)
         corners = corners.where(~fraction, corners.mul(side, axis=0))
-        outside |= (corners[low] < -OVERHANG * side) | (corners[high] > (1 + OVERHANG) * side)
+        outside |= (corners[low] < -contract.OVERHANG * side) | (corners[high] > (1 + contract.OVERHANG) * side)
         outside |= (corners[low] >= side) | (corners[high] <= 0)
+        clipped |= (corners[low] < 0) | (corners[high] > side)
         regions[[low, high]] = corners.clip(lower=0).clip(upper=side, axis=0).astype("float32")
     regions.loc[fraction, "kind"] = "box"
     lines = [
@@ -130,7 +134,8 @@ def to_pixels(regions: pd.DataFrame, table: pd.DataFrame) -> tuple[pd.DataFrame,
         f"{extent.width:g} x {extent.height:g}"
         for row, extent in zip(regions[outside].itertuples(), size[outside].itertuples(), strict=True)
     ]
-    return regions.loc[~outside, list(contract.REGION_COLUMNS)].reset_index(drop=True), lines
+    kept = regions.loc[~outside, list(contract.REGION_COLUMNS)].reset_index(drop=True)
+    return kept, lines, int((clipped & ~outside).sum())
 
 
 def _fingerprint(folder: Path) -> str:

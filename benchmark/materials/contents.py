@@ -104,3 +104,11 @@ def open_i_views(folder: Path = layout.MATERIALS) -> dict[str, str]:
     """Image name -> view (``PA``, ``AP``, ``LL`` ...) from the DICOM headers of Open-I."""
     table = _table("nlmcxr_dicom_metadata.csv.gz", folder, dtype=str, usecols=["imageid", "View Position"])
     return {str(name): str(view) for name, view in table.dropna().itertuples(index=False)}
+
+
+def open_i_view_tables(folder: Path = layout.MATERIALS) -> list[tuple[str, pd.DataFrame]]:
+    """Two tables of (image, view as text), by name: judged by the pixels (one image a study), and the DICOM headers."""
+    return [
+        (name, _table(name, folder, dtype=str, usecols=["imageid", column])[["imageid", column]])
+        for name, column in (("nlmcxr_tsne_pa.csv.gz", "tsne-view"), ("nlmcxr_dicom_metadata.csv.gz", "View Position"))
+    ]

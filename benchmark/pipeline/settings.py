@@ -38,8 +38,12 @@ class DatasetSettings(Strict):
     labels: Literal["published", "all", "exact"] = "all"
     grounding: str | None = None
     """File with CheXlocalize masks or PadChest-GR boxes when it is not inside the root."""
+    views: Literal["frontal", "all"] = "frontal"
+    """Open-I: frontal images alone, as in the other datasets, or all 7,470 of the published protocol."""
     reports: str | None = None
     """MIMIC-CXR's reports when they are not inside the root: their folder, or ``mimic-cxr-reports.zip``."""
+    extra_boxes: Literal["first", "union"] = "first"
+    """PadChest-GR: the boxes of the first reader, or those of both."""
     share_examples: bool = False
     """Allow report text and images of this dataset to appear in reports and MLflow."""
 

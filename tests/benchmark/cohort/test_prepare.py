@@ -206,6 +206,16 @@ def test_images_without_a_usable_window_and_of_one_grey_are_counted(
 def test_a_box_that_sticks_out_by_rounding_is_clipped(workplace: Workplace) -> None:
     assert workplace.prepare() == 0
     assert workplace.regions["y_max"].tolist() == [90.0, 100.0]  # 100.4 in the table, 100 rows in the image
+    assert "Regions that stuck out of their image by at most 1% and were clipped: 1." in workplace.card["notes"]
+
+
+def test_a_fraction_a_little_above_one_is_clipped_and_counted(workplace: Workplace) -> None:
+    finding = {"boxes": [[0.1, 0.5, 1.0003, 0.9], [0.1, 0.2, 0.3, 0.4]], "labels": ["cardiomegaly"]}
+    grounded = [{"ImageID": "200_b.png", "findings": [finding]}]
+    (workplace.root / "grounded_reports_1.json").write_text(json.dumps(grounded))
+    assert workplace.prepare() == 0
+    assert sorted(workplace.regions["x_max"]) == pytest.approx([30, 100])
+    assert "Regions that stuck out of their image by at most 1% and were clipped: 1." in workplace.card["notes"]
 
 
 @pytest.mark.parametrize("workplace", [("chexpert", 0.01)], indirect=True)
