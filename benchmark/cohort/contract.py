@@ -61,6 +61,10 @@ class Cohort:
     """Access to the real release is granted to named persons only."""
     exclusions: tuple[Exclusion, ...] = ()
     notes: tuple[str, ...] = ()
+    rows: int = 0
+    """Rows of the release's main table (reports, for Open-I)."""
+    published_rows: int = 0
+    """How many the published one has."""
 
 
 Reader = Callable[[Path, DatasetSettings, "Path | None"], Cohort]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.cohort import contract, disk, indexed, losses
+from benchmark.cohort import contract, disk, indexed, losses, protocol
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.common.progress import say
@@ -28,6 +28,8 @@ def run(dataset: str) -> None:
         chosen = chosen.model_copy(update={"views": "frontal"})
     grounding = Path(chosen.grounding).expanduser() if chosen.grounding else None
     cohort = contract.reader(dataset)(root, chosen, grounding)
+    if not phantom:
+        protocol.check_whole(dataset, cohort, chosen.subset)
     if cohort.index.empty:
         reasons = "; ".join(f"{len(item.names)} {item.reason}" for item in cohort.exclusions) or "the tables are empty"
         raise UserError(f"{dataset}: no image of {root} is left to use ({reasons}).")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.cohort import contract, index, indexed, losses, schema
+from benchmark.cohort import contract, index, indexed, losses, protocol, schema
 from benchmark.cohort.contract import Cohort, Exclusion
 from benchmark.cohort.decoding.cache import link_or_copy
 from benchmark.cohort.decoding.decode import REMARKS
@@ -157,6 +157,14 @@ def make_card(
 ) -> schema.Card:
     """Counts and provenance of a prepared dataset."""
     named = phantom or share_examples
+    counts = schema.Counts(
+        images=len(table),
+        studies=int(table["study_id"].nunique()),
+        patients=int(table["patient_id"].nunique()),
+        normal=int((table["normal"] == 1).sum()),
+        abnormal=int((table["normal"] == 0).sum()),
+    )
+    published = [] if phantom else protocol.compared(dataset, counts)
     return schema.Card(
         dataset=dataset,
         phantom=phantom,
@@ -164,13 +172,7 @@ def make_card(
         share_examples=share_examples,
         release=cohort.release,
         findings=cohort.findings,
-        counts=schema.Counts(
-            images=len(table),
-            studies=int(table["study_id"].nunique()),
-            patients=int(table["patient_id"].nunique()),
-            normal=int((table["normal"] == 1).sum()),
-            abnormal=int((table["normal"] == 0).sum()),
-        ),
+        counts=counts,
         prevalence={name: int((table[f"{schema.LABEL}{name}"] == 1).sum()) for name in cohort.findings},
         views=_counted(table["view"]),
         splits=_counted(table["split"]),
@@ -182,7 +184,7 @@ def make_card(
             schema.ExclusionCount(item.reason, len(item.names), item.names[: losses.EXAMPLES] if named else ())
             for item in exclusions
         ),
-        notes=cohort.notes,
+        notes=(*cohort.notes, *published),
         decode=options.decode,
         size=options.size,
         fingerprint=fingerprint,

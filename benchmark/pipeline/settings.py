@@ -44,6 +44,8 @@ class DatasetSettings(Strict):
     """MIMIC-CXR's reports when they are not inside the root: their folder, or ``mimic-cxr-reports.zip``."""
     extra_boxes: Literal["first", "union"] = "first"
     """PadChest-GR: the boxes of the first reader, or those of both."""
+    subset: bool = False
+    """A part of the published release is meant: fewer rows than it has are no error."""
     share_examples: bool = False
     """Allow report text and images of this dataset to appear in reports and MLflow."""
 

@@ -27,6 +27,8 @@ MOST_LOOKED_UP = 50_000
 """Files of a folder of which size and time are asked for."""
 MOST_FOLDERS = 2_000
 """A folder that holds more folders is not descended into."""
+BESIDE = {"chexpert": ("CheXlocalize",)}
+"""What an adapter also looks for in the folder that holds the root."""
 TABLES = (".csv", ".csv.gz", ".json", ".json.gz", ".tgz", ".tar.gz", ".zip", ".txt")
 """Endings of what is no image: always looked up."""
 
@@ -51,6 +53,7 @@ def _of_dataset(dataset: str, chosen: Settings) -> Iterator[str | None]:
     """The root of a release and what is read beside it."""
     options = chosen.datasets[dataset]
     yield options.root
+    yield from (f"{options.root}/../{name}" for name in BESIDE.get(dataset, ()))
     yield options.grounding
     yield options.reports
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.cohort import contract
+from benchmark.cohort import contract, protocol
 from benchmark.cohort.contract import Cohort
 from benchmark.cohort.decoding import decode
 from benchmark.cohort.losses import list_privately
@@ -66,6 +66,7 @@ def examine(dataset: str, values: Settings, clock: Clock = time.perf_counter) ->
     grounding = Path(chosen.grounding).expanduser() if chosen.grounding else None
     try:
         cohort = contract.reader(dataset, quick=True)(root, chosen, grounding)
+        protocol.check_whole(dataset, cohort, chosen.subset)
     except UserError as error:
         return Diagnosis(dataset, False, {"root": str(root), "problem": str(error)})
     if cohort.index.empty:

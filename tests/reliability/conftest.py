@@ -69,7 +69,7 @@ def lay_out(dataset: str, work: Path, *, share_examples: bool = False, max_missi
     params = yaml.safe_load((REPOSITORY / layout.PARAMS).read_text(encoding="utf-8"))
     params["cohort"] |= {"size": 32, "max_missing": max_missing, "workers": 1}
     release = Release(dataset, work)
-    params["datasets"][dataset] |= {"root": str(release.root), "share_examples": share_examples}
+    params["datasets"][dataset] |= {"root": str(release.root), "share_examples": share_examples, "subset": True}
     work.mkdir(parents=True, exist_ok=True)
     (work / layout.PARAMS).write_text(yaml.safe_dump(params), encoding="utf-8")
     miniatures.WRITERS[dataset](release.root)

@@ -213,7 +213,7 @@ def test_training_on_credentialed_reports_leaves_no_word_of_a_patient(
     (work / layout.MATERIALS).symlink_to(MATERIALS)
     values = workplace.params(pretraining={"samples": 64, "min_count": 2}, cohort={"size": 32, "workers": 1})
     values["encoders"]["image"]["init"] = str(pretrain.WEIGHTS)
-    values["datasets"]["mimic_cxr"]["root"] = str(tmp_path / "release")
+    values["datasets"]["mimic_cxr"] |= {"root": str(tmp_path / "release"), "subset": True}
     (work / layout.PARAMS).write_text(yaml.safe_dump(values))
     run = ["train", "--system", "carzero", "--seed", "0"]
     with measured_run.working_in(work):

@@ -124,6 +124,8 @@ def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None)
         labels="all",
         release=f"MIMIC-CXR-JPG 2.x, {images} images in the metadata table",
         exclusions=tuple(exclusions),
+        rows=images,
+        published_rows=377_110,
         notes=(
             "Training uses p10-p16 of the official train split; validation is the official validate split of p10-p16.",
         ),

@@ -136,9 +136,11 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
         regions=kept,
         findings=FINDINGS,
         labels="published" if published else "exact",
-        release=f"NLMCXR, {len(studies)} reports",
+        release=f"NLMCXR, {len(studies)} reports, {settings.views} images",
         grounding_truth="zone",
         credentialed=False,
+        rows=len(studies),
+        published_rows=3_955,
         exclusions=tuple(exclusions),
         notes=(*notes, "Each report is one patient: the release holds one report a patient."),
     )

@@ -111,6 +111,8 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
         grounding_truth="box" if boxes else "zone",
         exclusions=tuple(exclusions),
         notes=tuple(notes),
+        rows=rows,
+        published_rows=160_861,
     )
 
 

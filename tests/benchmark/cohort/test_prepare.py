@@ -110,7 +110,12 @@ def test_the_card_says_what_the_cohort_is(workplace: Workplace) -> None:
 def test_names_of_patients_images_stay_out_of_the_card_of_a_real_release(workplace: Workplace) -> None:
     pointer = workplace.root / "pointer.json"
     pointer.write_text(pointer.read_text().replace('"phantom": true', '"phantom": false'))
+    assert workplace.prepare() == 2  # six rows are no whole release
+    params = yaml.safe_load(layout.PARAMS.read_text())
+    params["datasets"]["padchest"]["subset"] = True
+    layout.PARAMS.write_text(yaml.safe_dump(params))
     assert workplace.prepare() == 0
+    assert workplace.card["notes"][-1] == "Published protocol: images 39,053, here 3."
     assert workplace.card["credentialed"] is True
     assert all(item["examples"] == [] for item in workplace.card["exclusions"])
     assert "300_d" not in (workplace.cohort / "card.json").read_text()

@@ -33,7 +33,7 @@ class Place:
         self.root = miniatures.vindr_cxr(folder / "release")
         self.work = folder / "work"
         workspace.create(self.work, "smoke", REPOSITORY)
-        self.set(root=str(self.root), labels="all")
+        self.set(root=str(self.root), labels="all", subset=True)
 
     def set(self, **options: object) -> None:
         path = self.work / layout.PARAMS

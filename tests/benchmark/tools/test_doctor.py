@@ -22,7 +22,7 @@ def configure(folder: Path, roots: dict[str, str]) -> settings.Settings:
     """params.yaml of the repository with other roots."""
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
     for dataset, root in roots.items():
-        values["datasets"][dataset] = {"root": root, "labels": "all"}
+        values["datasets"][dataset] = {"root": root, "labels": "all", "subset": True}
     values["phantom"]["studies"] = dict.fromkeys(layout.DATASETS, 500)
     values["cohort"] = {"size": 80, "decode": "faithful", "max_missing": 0.01, "workers": 2}
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
