@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from benchmark.common import cpus
 from benchmark.common.errors import UserError, nearest
 from benchmark.pipeline import layout
 
@@ -73,7 +74,8 @@ class CohortSettings(Strict):
     decode: Literal["published", "faithful", "draft"] = "faithful"
     max_missing: float = Field(0.01, ge=0, le=1)
     """Share of images that may be missing or unreadable before the stage fails."""
-    workers: int = Field(2, ge=1)
+    workers: int = Field(default_factory=cpus.available, ge=1)
+    """Processes that render and decode; as many as this process may use."""
 
 
 class EndpointSettings(Strict):

@@ -25,7 +25,11 @@ from benchmark.pipeline.settings import DatasetSettings, Settings
 LOOKED_UP = 200
 """Images of which the existence is checked, evenly spread over the index."""
 DECODED = 4
-"""Images that are decoded and timed."""
+"""Images that are decoded and timed at least."""
+MEASURED_SECONDS = 1.0
+"""Decoding is timed for so long, on images spread over the index."""
+MANY_WORKERS = 16
+"""For comparison: what a node of a cluster would take."""
 PHANTOM_SECONDS = 0.06
 """Rendering and preparing one phantom study on one core."""
 Clock = Callable[[], float]
@@ -96,15 +100,9 @@ def _real(
     absent = [path for path in sample if not os.path.isfile(root / path)]
     there = [path for path in sample if path not in set(absent)]
     silent = _without_report(dataset, root, chosen, sample)
-    start = clock()
-    unreadable = []
-    timed = there[:: max(len(there) // DECODED, 1)][:DECODED]
-    for path in timed:
-        try:
-            decode.load(root / path, values.cohort.decode, values.cohort.size)
-        except decode.UnreadableImage as error:
-            unreadable.append(f"{root / path} {error}")
-    seconds = (clock() - start) / max(len(timed), 1) * len(index) / values.cohort.workers
+    unreadable, timed, elapsed = _decoded(root, there, values, clock)
+    alone = elapsed / max(timed, 1) * len(index)
+    seconds = alone / values.cohort.workers
     lines = {
         "root": str(root),
         "release": cohort.release,
@@ -116,21 +114,45 @@ def _real(
         "on disk": f"{len(there):,} of {len(sample):,} images looked up"
         + ("" if silent is None else f", {len(sample) - len(silent):,} of {len(sample):,} reports"),
     }
+    if timed:
+        rate = timed / max(elapsed, 1e-9)
+        lines["decoding"] = (
+            f"{rate:.3g} images a second and worker, measured on {timed} of them; with {MANY_WORKERS} workers "
+            f"{_duration(alone / MANY_WORKERS)} where disk and network keep up"
+        )
     if unreadable:
-        lines["unreadable"] = f"{len(unreadable)} of {len(timed)} images decoded"
+        lines["unreadable"] = f"{len(unreadable)} of {timed} images decoded"
     lost = [f"{root / path} not on disk" for path in absent] + [f"{root / path} has no report" for path in silent or ()]
     if listed := lost + unreadable:
         named = chosen.share_examples or not cohort.credentialed
         lines["which"] = f"for example {listed[0]}" if named else f"listed in {list_privately(dataset, listed)}"
     if cohort.notes:
         lines["note"] = " ".join(cohort.notes)
-    ready = len(lost) / len(sample) <= values.cohort.max_missing and len(unreadable) < max(len(timed), 1)
+    ready = len(lost) / len(sample) <= values.cohort.max_missing and len(unreadable) < max(timed, 1)
     if not ready:
         lines["problem"] = (
             f"too many images or reports are missing or unreadable (allowed are {values.cohort.max_missing:.1%}); "
             f"complete the download, or correct datasets.{dataset}.root in params.yaml."
         )
     return Diagnosis(dataset, ready, lines, len(index) * values.cohort.size**2, seconds)
+
+
+def _decoded(root: Path, paths: list[str], values: Settings, clock: Clock) -> tuple[list[str], int, float]:
+    """Lines of what cannot be decoded, how many were tried, and the seconds that it took."""
+    # Multiples of the golden ratio: any first few of them are spread over the whole list.
+    order = dict.fromkeys(int(at * 0.618_033_988_75 % 1 * len(paths)) for at in range(4 * len(paths)))
+    unreadable: list[str] = []
+    start = clock()
+    tried, elapsed = 0, 0.0
+    for at in order:
+        try:
+            decode.load(root / paths[at], values.cohort.decode, values.cohort.size)
+        except decode.UnreadableImage as error:
+            unreadable.append(f"{root / paths[at]} {error}")
+        tried, elapsed = tried + 1, clock() - start
+        if tried >= DECODED and elapsed >= MEASURED_SECONDS:
+            break
+    return unreadable, tried, elapsed
 
 
 def _without_report(dataset: str, root: Path, chosen: DatasetSettings, sample: list[str]) -> list[str] | None:
