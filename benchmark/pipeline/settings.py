@@ -133,7 +133,8 @@ class TrainingSettings(Strict):
     threads: int = Field(2, ge=1)
     compile: bool = False
     deterministic: bool = True
-    checkpoint_seconds: float = Field(30, gt=0)
+    checkpoint_seconds: float | None = Field(None, gt=0)
+    """Between two checkpoints; None: as their cost allows, at most 2 % of the time and at most 10 minutes apart."""
     snapshots: list[float] = [0.25, 0.5]
     """Budget fractions at which weights are kept for the budget curve (1.0 always is)."""
 

@@ -21,6 +21,7 @@ from benchmark.cohort.losses import list_privately
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout, settings
 from benchmark.pipeline.settings import DatasetSettings, Settings
+from benchmark.tools.disk import HOW_TO_LINK, DvcCache, dvc_cache
 
 LOOKED_UP = 200
 """Images of which the existence is checked, evenly spread over the index."""
@@ -51,7 +52,7 @@ def run() -> int:
     """Print a diagnosis of every dataset; the exit status."""
     values = settings.load()
     diagnoses = [examine(dataset, values) for dataset in layout.DATASETS]
-    print(render(diagnoses, values, shutil.disk_usage(".").free))
+    print(render(diagnoses, values, shutil.disk_usage(".").free, dvc_cache()))
     return 0 if all(diagnosis.ready for diagnosis in diagnoses) else 1
 
 
@@ -161,8 +162,15 @@ def _without_report(dataset: str, root: Path, chosen: DatasetSettings, sample: l
     return adapter.without_report(root, chosen, sample) if hasattr(adapter, "without_report") else None
 
 
-def render(diagnoses: list[Diagnosis], values: Settings, free_bytes: int) -> str:
-    """The diagnoses as text."""
+def render(diagnoses: list[Diagnosis], values: Settings, free_bytes: int, kept: DvcCache | None = None) -> str:
+    """The diagnoses as text.
+
+    Args:
+        diagnoses: one a dataset.
+        values: settings.
+        free_bytes: free where the pipeline writes.
+        kept: DVC's cache, where there is one.
+    """
     blocks = []
     for diagnosis in diagnoses:
         lines = dict(diagnosis.lines)
@@ -178,7 +186,13 @@ def render(diagnoses: list[Diagnosis], values: Settings, free_bytes: int) -> str
         f"{count} of {len(diagnoses)} datasets are ready; the cache at {values.cohort.size} px needs {_bytes(needed)} "
         f"({_bytes(free_bytes)} free) and {_duration(seconds)} with {values.cohort.workers} workers."
     )
-    if needed > free_bytes:
+    here, there = needed, 0
+    if kept is not None and kept.copies:
+        here, there = (needed, needed) if kept.is_elsewhere else (2 * needed, 0)
+        total += f" DVC copies it into {kept.place}: once more {_bytes(needed)}"
+        total += f" ({_bytes(kept.free_bytes)} free there)" if kept.is_elsewhere else f", {_bytes(here)} in all"
+        total += f"; {HOW_TO_LINK}."
+    if here > free_bytes or (kept is not None and there > kept.free_bytes):
         total += " There is NOT ENOUGH DISK."
     return "\n\n".join([*blocks, total])
 

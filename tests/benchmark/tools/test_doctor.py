@@ -12,6 +12,7 @@ import yaml
 from benchmark import cli
 from benchmark.pipeline import layout, settings
 from benchmark.tools import doctor
+from benchmark.tools.disk import DvcCache
 from tests.benchmark.cohort import miniatures
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -96,6 +97,18 @@ def test_too_small_a_disk_is_said(here: Path) -> None:
     values = configure(here, {})
     diagnoses = [doctor.examine(dataset, values) for dataset in layout.DATASETS]
     assert doctor.render(diagnoses, values, free_bytes=1000).endswith("There is NOT ENOUGH DISK.")
+
+
+def test_a_cache_that_copies_needs_the_disk_twice(here: Path) -> None:
+    values = configure(here, {})
+    diagnoses = [doctor.examine(dataset, values) for dataset in layout.DATASETS]
+    needed = sum(diagnosis.needed_bytes for diagnosis in diagnoses)
+    copied, linked = DvcCache(here, "copy"), DvcCache(here, "hardlink")
+    told = doctor.render(diagnoses, values, free_bytes=2 * needed - 1, kept=copied)
+    assert "once more 16 MB, 32 MB in all; `dvc config --local cache.type reflink,hardlink,symlink`" in told
+    assert told.endswith("There is NOT ENOUGH DISK.")
+    assert "NOT ENOUGH" not in doctor.render(diagnoses, values, free_bytes=2 * needed, kept=copied)
+    assert "DVC" not in doctor.render(diagnoses, values, free_bytes=needed, kept=linked)
 
 
 def test_a_root_below_the_home_folder_is_found_as_the_stage_finds_it(
