@@ -133,9 +133,9 @@ STAGES = {
     "raw": Command(
         "benchmark.cohort.raw:run", "render the phantom in a dataset's layout, or point to your root", _dataset
     ),
-    "prepare": Command(
-        "benchmark.cohort.prepare:run", "raw folder -> index, regions, cached images, data card", _dataset
-    ),
+    "index": Command("benchmark.cohort.index:run", "tables -> labels, regions, the list of image files", _dataset),
+    "decode": Command("benchmark.cohort.decoding.stage:run", "image files -> one array, each decoded once", _dataset),
+    "prepare": Command("benchmark.cohort.prepare:run", "index and images -> the cohort and its data card", _dataset),
     "captions": Command("benchmark.captions.stage:run", "reports -> sentences, prompted form, normal/abnormal, filter"),
     "pretrain": Command("benchmark.training.pretrain:run", "pretrain the image tower that every system starts from"),
     "train": Command(

@@ -8,6 +8,7 @@ prompt before tokenising it, quirks included, for parity with their checkpoints.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 
 FINDINGS_SECTIONS = ("findings", "finding", "findings and impression", "impression and findings")
@@ -25,6 +26,7 @@ OTHER_SECTIONS = (
     *("notification", "recommendation", "recommendations", "addendum", "dose", "date", "type of examination", "note"),
 )
 """Headings under which something else than the image is described."""
+COMPARISONS = ("comparison", "comparisons")
 PREAMBLE = ("", "final report", "wet read")
 ABBREVIATIONS = frozenset(
     ("dr", "mr", "mrs", "ms", "vs", "e.g", "i.e", "approx", "cf", "al", "st", "a.m", "p.m", "fig", "no")
@@ -39,6 +41,13 @@ _HEADING = re.compile(
     r"|^[ \t]*[A-Z][A-Z ,/&()-]{3,60})[ \t]*:",
     re.MULTILINE,
 )
+_EARLIER = re.compile(
+    r"___|XXXX|^\W*$|\b(?:none|no (?:prior|previous|comparison)|not available|unavailable|"
+    r"(?:prior|previous|earlier|recent) \w*\s?(?:radiograph|film|stud|exam|image|x-?ray|ct)|dated|"
+    r"chest x-?rays? (?:of|from))",
+    re.IGNORECASE,
+)
+"""A sentence that says which earlier study is compared with."""
 _STOP = re.compile(
     r"(?<!\d)[.!?]+(?=\s|$)"  # the end of a sentence that does not end in a digit
     r"|(?<=\d)[.!?]+(?=\s+[A-Z]|\s*$)"  # after a digit a capital must follow: "measures 3. 5 cm" goes on
@@ -55,9 +64,11 @@ def report_body(report: str) -> str:
     That is what stands under FINDINGS, under headings of no other known meaning ("PORTABLE AP CHEST:"; MIMIC-CXR
     writes headings in capitals and a colon) and under IMPRESSION. Reports without either of the first two
     describe the image in paragraphs of their own: there, text before the first heading and every paragraph but the
-    first under a heading such as COMPARISON counts as description.
+    first under a heading such as COMPARISON counts as description. Where that leaves nothing, the description follows
+    "COMPARISON: ___." without a blank line: it begins with the first sentence that speaks of no earlier study.
     """
     parts: list[tuple[str, str]] = []
+    compared: list[str] = []
     start, section = 0, ""
     for heading in [*_HEADING.finditer(report), None]:
         text = report[start : heading.start() if heading else len(report)].strip()
@@ -66,13 +77,21 @@ def report_body(report: str) -> str:
         elif section in PREAMBLE:
             parts.append(("paragraph", text))
         elif section in OTHER_SECTIONS:
+            compared += [text] if section in COMPARISONS else []
             parts += [("paragraph", paragraph) for paragraph in re.split(r"\n\s*\n", text)[1:]]
         else:
             parts.append(("findings", text))
         if heading:
             start, section = heading.end(), heading.group().strip(" \t:").removesuffix("(S)").lower()
     described = "findings" if any(kind == "findings" and text for kind, text in parts) else "paragraph"
-    return "\n".join(text for kind, text in parts if kind in (described, "impression") and text)
+    body = "\n".join(text for kind, text in parts if kind in (described, "impression") and text)
+    return body or "\n".join(filter(None, map(_after_comparison, compared)))
+
+
+def _after_comparison(text: str) -> str:
+    """The sentences after those that name what was compared with."""
+    described = itertools.dropwhile(_EARLIER.search, re.split(r"(?<=\.)\s+", text))
+    return " ".join(" ".join(described).split())
 
 
 def report_sentences(report: str) -> list[str]:

@@ -24,6 +24,8 @@ REGION_COLUMNS = ("image_id", "finding", "kind", "x_min", "y_min", "x_max", "y_m
 MASK_SIZE = ("mask_height", "mask_width")
 """Columns of an adapter's regions that ``prepare`` compares with the image and drops."""
 FRONTAL = ("PA", "AP", "frontal")
+OVERHANG = 0.01
+"""Share of the image's side by which a box may stick out and is clipped (rounding in the releases)."""
 LONGEST_PATH = 250
 """Bytes of an image's path; file systems refuse names above 255."""
 
@@ -59,6 +61,10 @@ class Release:
     """Access to the real release is granted to named persons only."""
     exclusions: tuple[Exclusion, ...] = ()
     notes: tuple[str, ...] = ()
+    rows: int = 0
+    """Rows of the release's main table (reports, for Open-I)."""
+    published_rows: int = 0
+    """How many the published one has."""
 
 
 Reader = Callable[[Path, DatasetSettings, "Path | None"], Release]

@@ -1,7 +1,7 @@
 """Stage ``raw``: the phantom in a dataset's published layout, or a pointer to the user's own release.
 
-Either way ``data/raw/<dataset>/pointer.json`` names the root that the adapter reads. For a real root
-the pointer carries a fingerprint of the release's tables, since DVC does not hash what lies outside.
+Either way ``data/raw/<dataset>/pointer.json`` names the root that the adapter reads. What a real root holds is looked
+at by every `dvc repro` (benchmark/planning/outside.py), since DVC does not hash what lies outside.
 """
 
 from __future__ import annotations
@@ -9,53 +9,30 @@ from __future__ import annotations
 import importlib
 import shutil
 from pathlib import Path
-from typing import Any
 
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.common.progress import say, with_progress
 from benchmark.pipeline import layout, settings
 
-TABLES = (".csv", ".csv.gz", ".json", ".json.gz", ".tgz", ".tar.gz", ".zip", ".txt")
-"""Endings of tables at the top of a release and one folder below it."""
-LARGEST_HASHED = 1 << 30
-"""Tables above this many bytes count by name and size."""
-
-
-def fingerprint(root: Path) -> str:
-    """SHA-256 over name, size and content of the tables of a release, top folder and one below."""
-    found = [path for pattern in ("*", "*/*") for path in root.glob(pattern) if path.is_file()]
-    tables = sorted(path for path in found if path.name.endswith(TABLES))
-    listed = []
-    for path in with_progress(tables, f"fingerprint of {root}"):
-        size = path.stat().st_size
-        digest = files.sha256_file(path) if size <= LARGEST_HASHED else ""
-        listed.append([path.relative_to(root).as_posix(), size, digest])
-    return files.sha256_json(listed)
-
-
-def _pointer(dataset: str, phantom: bool, root: str, grounding: str | None, mark: str) -> dict[str, Any]:
-    return {"dataset": dataset, "phantom": phantom, "root": root, "grounding": grounding, "fingerprint": mark}
-
 
 def point(dataset: str, chosen: settings.DatasetSettings) -> None:
     """Write pointer.json for a release on the user's disk.
 
     Raises:
-        UserError: the root or the grounding file does not exist.
+        UserError: the root does not exist.
     """
     root = chosen.folder
     if not root.is_dir():
-        raise UserError(
-            f"datasets.{dataset}.root is {chosen.root}, which is not a folder; give the release's top folder."
-        )
-    if (grounding := chosen.grounding_file) is not None and not grounding.is_file():
-        raise UserError(f"datasets.{dataset}.grounding is {chosen.grounding}, which is not a file.")
+        raise UserError(f"datasets.{dataset}.root is {chosen.root}, which is no folder; give the release's top folder.")
     target = layout.raw(dataset)
-    pointer = _pointer(dataset, False, str(root.resolve()), str(grounding) if grounding else None, fingerprint(root))
     with files.replacing(target) as part:
         part.mkdir()
-        files.write_json(part / "pointer.json", pointer)
+        _write_pointer(part, dataset, False, str(root.resolve()))
+
+
+def _write_pointer(folder: Path, dataset: str, phantom: bool, root: str) -> None:
+    files.write_json(folder / "pointer.json", {"dataset": dataset, "phantom": phantom, "root": root})
 
 
 def render(dataset: str, chosen: settings.Settings) -> None:
@@ -93,8 +70,7 @@ def render(dataset: str, chosen: settings.Settings) -> None:
             }
         )
         files.write_parquet(part / "provenance.parquet", provenance)
-        mark = files.sha256_json([phantom.model_dump(), dataset])
-        files.write_json(part / "pointer.json", _pointer(dataset, True, target.as_posix(), None, mark))
+        _write_pointer(part, dataset, True, target.as_posix())
 
 
 def run(dataset: str) -> None:

@@ -48,7 +48,13 @@ MARKS: dict[str, tuple[str, ...]] = {
     "mimic_cxr": ("mimic-cxr-2.0.0-metadata.csv*",),
     "vindr_cxr": ("annotations/image_labels_*.csv*",),
     "open_i": ("ecgen-radiology", "NLMCXR_reports.tgz"),
-    "chexpert": ("test_labels.csv", "valid.csv"),
+    "chexpert": (
+        "test_labels.csv",
+        "valid.csv",
+        "CheXpert/test_labels.csv",
+        "val_labels.csv",
+        "CheXpert/val_labels.csv",
+    ),
     "padchest": ("PADCHEST_chest_x_ray_images_labels_160K_*.csv*",),
 }
 """A file by which each release is known."""

@@ -90,3 +90,11 @@ def open_i_views(folder: Path = layout.MATERIALS) -> dict[str, str]:
     columns = ["imageid", "View Position"]
     table = published_table("nlmcxr_dicom_metadata.csv.gz", folder, dtype=str, usecols=columns)
     return {str(name): str(view) for name, view in table.dropna().itertuples(index=False)}
+
+
+def open_i_view_tables(folder: Path = layout.MATERIALS) -> list[tuple[str, pd.DataFrame]]:
+    """Two tables of (image, view as text), by name: judged by the pixels (one image a study), and the DICOM headers."""
+    return [
+        (name, published_table(name, folder, dtype=str, usecols=["imageid", column])[["imageid", column]])
+        for name, column in (("nlmcxr_tsne_pa.csv.gz", "tsne-view"), ("nlmcxr_dicom_metadata.csv.gz", "View Position"))
+    ]

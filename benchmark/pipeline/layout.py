@@ -36,6 +36,16 @@ def raw(dataset: str) -> Path:
     return Path("data/raw") / dataset
 
 
+def index(dataset: str) -> Path:
+    """What the release's tables say and the list of its image files: ``data/index/<dataset>/``."""
+    return Path("data/index") / dataset
+
+
+def images(dataset: str) -> Path:
+    """The decoded images of the list and what became of each file: ``data/images/<dataset>/``."""
+    return Path("data/images") / dataset
+
+
 def cohort(dataset: str) -> Path:
     """index.parquet, regions.parquet, images.npy and card.json: ``data/cohort/<dataset>/``."""
     return Path("data/cohort") / dataset

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from benchmark.common import cpus
 from benchmark.common.errors import UserError, nearest
 from benchmark.pipeline import layout
 
@@ -50,6 +51,14 @@ class DatasetSettings(Strict):
     labels: Literal["published", "all", "exact"] = "all"
     grounding: str | None = None
     """File with CheXlocalize masks or PadChest-GR boxes when it is not inside the root."""
+    views: Literal["frontal", "all"] = "frontal"
+    """Open-I: frontal images alone, as in the other datasets, or all 7,470 of the published protocol."""
+    reports: str | None = None
+    """MIMIC-CXR's reports when they are not inside the root: their folder, or ``mimic-cxr-reports.zip``."""
+    extra_boxes: Literal["first", "union"] = "first"
+    """PadChest-GR: the boxes of the first reader, or those of both."""
+    subset: bool = False
+    """A part of the published release is meant: fewer rows than it has are no error."""
     share_examples: bool = False
     """Allow report text and images of this dataset to appear in reports and MLflow."""
 
@@ -91,7 +100,8 @@ class CohortSettings(Strict):
     decode: Literal["published", "faithful", "draft"] = "faithful"
     max_missing: float = Field(0.01, ge=0, le=1)
     """Share of images that may be missing or unreadable before the stage fails."""
-    workers: Processes = 2
+    workers: Processes = Field(default_factory=cpus.available)
+    """Processes that render and decode; as many as this process may use."""
 
 
 class EndpointSettings(Strict):
@@ -150,7 +160,8 @@ class TrainingSettings(Strict):
     threads: Processes = 2
     compile: bool = False
     deterministic: bool = True
-    checkpoint_seconds: float = Field(30, gt=0)
+    checkpoint_seconds: float | None = Field(None, gt=0)
+    """Between two checkpoints; None: as their cost allows, at most 2 % of the time and at most 10 minutes apart."""
     snapshots: list[float] = [0.25, 0.5]
     """Budget fractions at which weights are kept for the budget curve (1.0 always is)."""
 

@@ -55,6 +55,8 @@ def _check_data(chosen: settings.Settings) -> None:
     for dataset, given in chosen.datasets.items():
         if given.labels == "exact" and dataset != "open_i":
             raise UserError(f"`datasets.{dataset}.labels: exact` exists for open_i alone; use `published` or `all`.")
+        if given.reports and dataset != layout.TRAINING_DATASET:
+            raise UserError(f"`datasets.{dataset}.reports` exists for {layout.TRAINING_DATASET} alone; remove it.")
         if given.is_phantom and chosen.phantom.studies.get(dataset, 0) < 1:
             raise UserError(
                 f"`phantom.studies.{dataset}` must be at least 1 where `datasets.{dataset}.root` is phantom."

@@ -3,12 +3,14 @@
 DVC cannot look a model's file up from a system's name, and a list of source files written by hand has holes. So this
 stage writes ``plan/<system>.json``, the resolved settings and a hash of every source file that the system's training
 reaches, and ``plan/stages/<stage>.json``, the same for every stage. dvc.yaml depends on these files alone: an
-edit reruns what uses the edited code and nothing else, and better words rerun nothing (code.py). Runs on
-every ``dvc repro``, hence imports no torch.
+edit reruns what uses the edited code and nothing else, and better words rerun nothing (code.py). Both hold a mark of
+what their settings point to outside the repository, so that a release, a table or weights that were replaced are
+noticed (outside.py). Runs on every ``dvc repro``, hence imports no torch.
 """
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,10 +21,10 @@ import yaml
 from benchmark.common import files
 from benchmark.common.progress import say
 from benchmark.pipeline import layout, settings
-from benchmark.planning import code
+from benchmark.planning import code, outside
 from benchmark.planning.checks import check
 
-SWEPT = (".", "data", "data/raw", "data/cohort", "runs", "scores", "reports")
+SWEPT = (".", "data", "data/raw", "data/index", "data/images", "data/cohort", "runs", "scores", "reports")
 """Where stages write. This stage runs first in every `dvc repro`."""
 TRAINING = ("offclip/objective.py", "benchmark/training/train.py")
 PER_SYSTEM = ("train", "train_ablation")
@@ -44,6 +46,7 @@ def of_system(name: str, chosen: settings.Settings) -> dict[str, Any]:
         "captions_seed": chosen.captions.seed,
         "prompted_share": chosen.captions.prompted_share,
         "phantom": chosen.datasets[layout.TRAINING_DATASET].is_phantom,
+        "outside": outside.of_key(f"systems.{name}", chosen),
         "code": reached,
         "code_hash": files.sha256_json(reached),
     }
@@ -57,6 +60,7 @@ def of_stages(modules: Mapping[str, str], chosen: settings.Settings) -> Iterator
         chosen: the settings; those that dvc.yaml names for the stage are in its plan by value, defaults included.
     """
     values = chosen.model_dump(mode="json")
+    marks = functools.cache(lambda key: outside.of_key(key, chosen))
     declared = yaml.safe_load((code.ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     for stage, definition in declared.items():
         if definition.get("always_changed") or stage in PER_SYSTEM or stage in SAME_CODE:
@@ -72,6 +76,7 @@ def of_stages(modules: Mapping[str, str], chosen: settings.Settings) -> Iterator
                     "stage": stage,
                     "dataset": dataset,
                     "settings": {key: _at(values, key) for key in keys},
+                    "outside": {path: mark for key in keys for path, mark in marks(key).items()},
                     "code": reached,
                     "code_hash": files.sha256_json(reached),
                 },

@@ -14,18 +14,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.cohort import contract
+from benchmark.cohort import contract, protocol
 from benchmark.cohort.contract import Release
 from benchmark.cohort.decoding import decode
-from benchmark.cohort.prepare import list_privately
+from benchmark.cohort.losses import list_privately
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout, settings
 from benchmark.pipeline.settings import DatasetSettings, Settings
+from benchmark.tools.disk import HOW_TO_LINK, DvcCache, dvc_cache
 
 LOOKED_UP = 200
 """Images of which the existence is checked, evenly spread over the index."""
 DECODED = 4
-"""Images that are decoded and timed."""
+"""Images that are decoded and timed at least."""
+MEASURED_SECONDS = 1.0
+"""Decoding is timed for so long, on images spread over the index."""
+MANY_WORKERS = 16
+"""For comparison: what a node of a cluster would take."""
 PHANTOM_SECONDS = 0.06
 """Rendering and preparing one phantom study on one core."""
 Clock = Callable[[], float]
@@ -47,7 +52,7 @@ def run() -> int:
     """Print a diagnosis of every dataset; the exit status."""
     values = settings.load()
     diagnoses = [examine(dataset, values) for dataset in layout.DATASETS]
-    print(render(diagnoses, values, shutil.disk_usage(".").free))
+    print(render(diagnoses, values, shutil.disk_usage(".").free, dvc_cache()))
     return 0 if all(diagnosis.ready for diagnosis in diagnoses) else 1
 
 
@@ -65,6 +70,7 @@ def examine(dataset: str, values: Settings, clock: Clock = time.perf_counter) ->
     try:
         root = chosen.folder
         release = contract.reader(dataset, quick=True)(root, chosen, chosen.grounding_file)
+        protocol.check_whole(dataset, release, chosen.subset)
     except UserError as error:
         return Diagnosis(dataset, False, {"root": chosen.root, "problem": str(error)})
     if release.index.empty:
@@ -93,16 +99,10 @@ def _real(
     sample = list(index["path"].iloc[::step])
     absent = [path for path in sample if not os.path.isfile(root / path)]
     there = [path for path in sample if path not in set(absent)]
-    silent = _without_report(dataset, root, sample)
-    start = clock()
-    unreadable = []
-    timed = there[:: max(len(there) // DECODED, 1)][:DECODED]
-    for path in timed:
-        try:
-            decode.load(root / path, values.cohort.decode, values.cohort.size)
-        except decode.UnreadableImage as error:
-            unreadable.append(f"{root / path} {error}")
-    seconds = (clock() - start) / max(len(timed), 1) * len(index) / values.cohort.workers
+    silent = _without_report(dataset, root, chosen, sample)
+    unreadable, timed, elapsed = _decoded(root, there, values, clock)
+    alone = elapsed / max(timed, 1) * len(index)
+    seconds = alone / values.cohort.workers
     lines = {
         "root": str(root),
         "release": release.version,
@@ -114,15 +114,21 @@ def _real(
         "on disk": f"{len(there):,} of {len(sample):,} images looked up"
         + ("" if silent is None else f", {len(sample) - len(silent):,} of {len(sample):,} reports"),
     }
+    if timed:
+        rate = timed / max(elapsed, 1e-9)
+        lines["decoding"] = (
+            f"{rate:.3g} images a second and worker, measured on {timed} of them; with {MANY_WORKERS} workers "
+            f"{_duration(alone / MANY_WORKERS)} where disk and network keep up"
+        )
     if unreadable:
-        lines["unreadable"] = f"{len(unreadable)} of {len(timed)} images decoded"
+        lines["unreadable"] = f"{len(unreadable)} of {timed} images decoded"
     lost = [f"{root / path} not on disk" for path in absent] + [f"{root / path} has no report" for path in silent or ()]
     if listed := lost + unreadable:
         named = chosen.share_examples or not release.credentialed
         lines["which"] = f"for example {listed[0]}" if named else f"listed in {list_privately(dataset, listed)}"
     if release.notes:
         lines["note"] = " ".join(release.notes)
-    ready = len(lost) / len(sample) <= values.cohort.max_missing and len(unreadable) < max(len(timed), 1)
+    ready = len(lost) / len(sample) <= values.cohort.max_missing and len(unreadable) < max(timed, 1)
     if not ready:
         lines["problem"] = (
             f"too many images or reports are missing or unreadable (allowed are {values.cohort.max_missing:.1%}); "
@@ -131,16 +137,39 @@ def _real(
     return Diagnosis(dataset, ready, lines, len(index) * values.cohort.size**2, seconds)
 
 
-def _without_report(dataset: str, root: Path, sample: list[str]) -> list[str] | None:
+def _decoded(root: Path, paths: list[str], values: Settings, clock: Clock) -> tuple[list[str], int, float]:
+    """Lines of what cannot be decoded, how many were tried, and the seconds that it took."""
+    # Multiples of the golden ratio: any first few of them are spread over the whole list.
+    order = dict.fromkeys(int(at * 0.618_033_988_75 % 1 * len(paths)) for at in range(4 * len(paths)))
+    unreadable: list[str] = []
+    start = clock()
+    tried, elapsed = 0, 0.0
+    for at in order:
+        try:
+            decode.load(root / paths[at], values.cohort.decode, values.cohort.size)
+        except decode.UnreadableImage as error:
+            unreadable.append(f"{root / paths[at]} {error}")
+        tried, elapsed = tried + 1, clock() - start
+        if tried >= DECODED and elapsed >= MEASURED_SECONDS:
+            break
+    return unreadable, tried, elapsed
+
+
+def _without_report(dataset: str, root: Path, chosen: DatasetSettings, sample: list[str]) -> list[str] | None:
     """Images of the sample whose report is not on disk; None where reports are no files of their own."""
-    paths = getattr(importlib.import_module(f"benchmark.cohort.adapters.{dataset}"), "report_paths", None)
-    if paths is None:
-        return None
-    return [image for image in sample if not any(os.path.isfile(path) for path in paths(root, image))]
+    adapter = importlib.import_module(f"benchmark.cohort.adapters.{dataset}")
+    return adapter.without_report(root, chosen, sample) if hasattr(adapter, "without_report") else None
 
 
-def render(diagnoses: list[Diagnosis], values: Settings, free_bytes: int) -> str:
-    """The diagnoses as text."""
+def render(diagnoses: list[Diagnosis], values: Settings, free_bytes: int, kept: DvcCache | None = None) -> str:
+    """The diagnoses as text.
+
+    Args:
+        diagnoses: one a dataset.
+        values: settings.
+        free_bytes: free where the pipeline writes.
+        kept: DVC's cache, where there is one.
+    """
     blocks = []
     for diagnosis in diagnoses:
         lines = dict(diagnosis.lines)
@@ -156,7 +185,13 @@ def render(diagnoses: list[Diagnosis], values: Settings, free_bytes: int) -> str
         f"{count} of {len(diagnoses)} datasets are ready; the cache at {values.cohort.size} px needs {_bytes(needed)} "
         f"({_bytes(free_bytes)} free) and {_duration(seconds)} with {values.cohort.workers} workers."
     )
-    if needed > free_bytes:
+    here, there = needed, 0
+    if kept is not None and kept.copies:
+        here, there = (needed, needed) if kept.is_elsewhere else (2 * needed, 0)
+        total += f" DVC copies it into {kept.place}: once more {_bytes(needed)}"
+        total += f" ({_bytes(kept.free_bytes)} free there)" if kept.is_elsewhere else f", {_bytes(here)} in all"
+        total += f"; {HOW_TO_LINK}."
+    if here > free_bytes or (kept is not None and there > kept.free_bytes):
         total += " There is NOT ENOUGH DISK."
     return "\n\n".join([*blocks, total])
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,39 @@ from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.common.progress import say
 from benchmark.pipeline import layout
+
+MOST_OF_THE_TIME = 0.02
+"""Share of the training's time that writing checkpoints may take."""
+LEAST_SECONDS, MOST_SECONDS = 30.0, 600.0
+"""Between two checkpoints: no more often than is of use; no more than this is lost when a process is killed."""
+
+
+class Interval:
+    """When the next checkpoint is due: as often as its measured cost allows, or at a fixed interval."""
+
+    def __init__(self, fixed: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start counting.
+
+        Args:
+            fixed: seconds between two checkpoints; None to follow what writing one costs.
+            clock: seconds; replaced in tests.
+        """
+        self._fixed, self._clock = fixed, clock
+        self._seconds = LEAST_SECONDS if fixed is None else fixed
+        self._written = clock()
+
+    def due(self) -> bool:
+        """Whether a checkpoint should be written now."""
+        return self._clock() - self._written >= self._seconds
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around the writing of a checkpoint: measures it and counts from its end."""
+        began = self._clock()
+        yield
+        self._written = self._clock()
+        if self._fixed is None:
+            self._seconds = min(max((self._written - began) / MOST_OF_THE_TIME, LEAST_SECONDS), MOST_SECONDS)
 
 
 @contextmanager

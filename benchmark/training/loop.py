@@ -22,7 +22,7 @@ from benchmark.compute.distributed import ALONE, World
 from benchmark.compute.watching import Watch
 from benchmark.pipeline.settings import BudgetSettings, TrainingSettings
 from benchmark.training import budget, ledger
-from benchmark.training.checkpoint import StateFolder, room_on_disk
+from benchmark.training.checkpoint import Interval, StateFolder, room_on_disk
 from benchmark.training.data import PairData, Position
 from benchmark.training.display import Display
 from benchmark.training.interruption import Interruption
@@ -162,7 +162,7 @@ class Run:
         if state := self.folder.load():
             self._restore(state)
         costs = self._costs()
-        saved = time.monotonic()
+        interval = Interval(self.training.checkpoint_seconds)
         with Display(f"{self.folder.system}-{self.seed}", self.account, not self.world.is_main) as display:
             while True:
                 size = schedule.batch_size(self.training, self.account.progress)
@@ -171,9 +171,9 @@ class Run:
                 display.update(self._step(size, costs[size]))
                 watch(self.history.last())
                 reason = interruption.reason() if self.world.size == 1 else self._agree(interruption)
-                if reason or time.monotonic() - saved >= self.training.checkpoint_seconds:
-                    self._checkpoint()
-                    saved = time.monotonic()
+                if reason or interval.due():
+                    with interval.writing():
+                        self._checkpoint()
                 if reason:
                     raise Stopped(
                         f"{reason} after step {self.account.steps} ({self.account.progress:.1%} of the budget); "

@@ -61,15 +61,20 @@ def lay_out(dataset: str, work: Path, *, share_examples: bool = False, max_missi
     params = yaml.safe_load((REPOSITORY / layout.PARAMS).read_text(encoding="utf-8"))
     params["cohort"] |= {"size": 32, "max_missing": max_missing, "workers": 1}
     release = Release(dataset, work)
-    params["datasets"][dataset] |= {"root": str(release.root), "share_examples": share_examples}
+    params["datasets"][dataset] |= {"root": str(release.root), "share_examples": share_examples, "subset": True}
     work.mkdir(parents=True, exist_ok=True)
     (work / layout.PARAMS).write_text(yaml.safe_dump(params), encoding="utf-8")
     miniatures.WRITERS[dataset](release.root)
-    pointer = {"dataset": dataset, "phantom": False, "root": str(release.root), "grounding": None, "fingerprint": "-"}
-    folder = work / layout.raw(dataset)
-    folder.mkdir(parents=True)
-    (folder / "pointer.json").write_text(json.dumps(pointer), encoding="utf-8")
+    point(release)
     return release
+
+
+def point(release: Release) -> None:
+    """What stage ``raw`` leaves of a real root."""
+    folder = release.work / layout.raw(release.dataset)
+    folder.mkdir(parents=True)
+    pointer = {"dataset": release.dataset, "phantom": False, "root": str(release.root)}
+    (folder / "pointer.json").write_text(json.dumps(pointer), encoding="utf-8")
 
 
 @pytest.fixture

@@ -118,11 +118,11 @@ def test_what_unpacks_to_more_than_the_memory_is_refused_before_it_does(
 
 
 def test_a_report_of_absurd_size_counts_as_unreadable(tmp_path: Path) -> None:
-    from benchmark.cohort.adapters import mimic_cxr
+    from benchmark.cohort.adapters.mimic_reports import Reports
 
     (tmp_path / "files/p10/p10000032").mkdir(parents=True)
     sparse(tmp_path / "files/p10/p10000032/s50414267.txt", b"FINDINGS: Clear lungs.")
-    assert mimic_cxr.report_text(tmp_path, "files/p10/p10000032/s50414267/a.jpg") is None
+    assert Reports(tmp_path).text("files/p10/p10000032/s50414267/a.jpg") is None
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])

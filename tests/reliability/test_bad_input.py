@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco
 
 from benchmark.captions.prompters import TablePrompter
-from benchmark.cohort import prepare, schema
+from benchmark.cohort import schema
 from benchmark.cohort.adapters import chexpert, open_i, padchest
 from benchmark.common.errors import UserError
 from benchmark.materials import open_i_report
 from benchmark.pipeline import settings
 from offclip.prompting import prompt_report
 from offclip.sentences import published_sentences, report_body, split_sentences
-from tests.benchmark.cohort import miniatures
+from tests.benchmark.cohort import miniatures, stages
 from tests.properties import examples
 from tests.reliability import hostile
 from tests.reliability.conftest import Release
@@ -71,7 +71,7 @@ PRIVATE = {
 
 def prepared_or_refused(release: Release) -> str:
     """Run `prepare`: the sentence it was refused with, or "" when what it wrote meets the contract."""
-    if sentence := refusal(lambda: prepare.run(release.dataset)):
+    if sentence := refusal(lambda: stages.run(release.dataset)):
         if pattern := PRIVATE.get(release.dataset):
             assert not pattern.search(sentence.replace(str(release.root), "")), sentence
         marks = (
@@ -110,7 +110,7 @@ def test_a_header_that_ran_into_its_first_row_suggests_no_identifier(release: Re
     path = release.root / "mimic-cxr-2.0.0-chexpert.csv.gz"
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).replace(b"es\n1", b"1", 1)))
     with pytest.raises(UserError, match="expected a column 'Support Devices'") as error:
-        prepare.run("mimic_cxr")
+        stages.run("mimic_cxr")
     assert "10000032" not in str(error.value)
 
 
@@ -145,7 +145,7 @@ def test_an_identifier_that_leaves_the_release_is_refused(
         path.write_bytes(zipped(unzip(path.read_bytes()).replace(name.encode(), other.encode())))
     tried("path traversal")
     with pytest.raises(UserError, match=r"cannot lie inside the release's folder"):
-        prepare.run(release.dataset)
+        stages.run(release.dataset)
 
 
 BOMB = """<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "aaaaaaaaaa">{entities}]>
@@ -162,7 +162,7 @@ def test_an_xml_that_names_entities_or_no_known_encoding_is_refused(release: Rel
     (release.root / "ecgen-radiology/1000.xml").write_text(xml, encoding="utf-8")
     tried("XML")
     with pytest.raises(UserError, match=r"1000\.xml is not valid XML"):
-        prepare.run("open_i")
+        stages.run("open_i")
 
 
 @pytest.mark.parametrize("release", ["open_i"], indirect=True)
@@ -202,7 +202,7 @@ def test_masks_of_another_shape_are_refused(release: Release, masks: str, tried:
     (release.root / "CheXlocalize/gt_segmentations_test.json").write_text(masks, encoding="utf-8")
     tried("JSON")
     with pytest.raises(UserError, match=r"gt_segmentations_test\.json"):
-        prepare.run("chexpert")
+        stages.run("chexpert")
 
 
 @pytest.mark.parametrize("release", ["padchest"], indirect=True)
@@ -225,7 +225,7 @@ def test_boxes_of_another_shape_are_refused(release: Release, boxes: str, tried:
     (release.root / "grounded_reports_1.json").write_text(boxes, encoding="utf-8")
     tried("JSON")
     with pytest.raises(UserError, match=r"grounded_reports_1\.json"):
-        prepare.run("padchest")
+        stages.run("padchest")
 
 
 @pytest.mark.parametrize("release", ["padchest"], indirect=True)
@@ -236,7 +236,7 @@ def test_a_cell_that_is_no_list_of_labels_is_refused_with_its_row(release: Relea
     edited(release, miniatures.PADCHEST, "['normal']", cell)
     tried("CSV")
     with pytest.raises(UserError, match=r"row 2"):
-        prepare.run("padchest")
+        stages.run("padchest")
 
 
 def mask_code(seed: int, height: int, width: int) -> str:

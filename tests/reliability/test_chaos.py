@@ -31,6 +31,7 @@ ALWAYS = ("plan", "track")
 STAGES = tuple(yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
 TIMED = ("ledger.csv", "costs.csv", "provenance.csv")
 """Tables that hold timings, which no machine repeats, or the hash of dvc.lock, which names the ledgers that do."""
+KEPT = (".dvc", "data/raw/.anatomy", *(f"data/images/.{dataset}.record" for dataset in layout.DATASETS))
 COMPARED = ("results", "reports/tables", "plan", "data/cohort", "data/captions", "data/pretrained", "probe", "scores")
 CUT_SHORT = {
     re.compile(r"Unable to read RWLock-file"): ".dvc/tmp/rwlock",
@@ -112,6 +113,8 @@ def instances(folder: Path) -> list[str]:
     params = yaml.safe_load((folder / layout.PARAMS).read_text(encoding="utf-8"))
     matrices = {
         "raw": layout.DATASETS,
+        "index": layout.DATASETS,
+        "decode": layout.DATASETS,
         "prepare": layout.DATASETS,
         "train": [f"{system}-{seed}" for system in params["compare"] for seed in params["seeds"]],
         "train_ablation": [f"{system}-{seed}" for system in params["ablation"] for seed in params["ablation_seeds"]],
@@ -218,11 +221,11 @@ def test_forty_kills_over_all_stages_change_no_byte(
 
 
 def test_nothing_unfinished_is_left(pipelines: tuple[Path, Path, Struck]) -> None:
-    """Neither a temporary file nor a checkpoint: only what DVC and the renderer keep is hidden."""
+    """Neither a temporary file nor a checkpoint: only what DVC, the renderer and `decode` keep is hidden."""
     for folder in pipelines[:2]:
         found = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
         hidden = [path for path in found if re.search(r"(^|/)\.", path) or path.endswith(".part")]
-        assert [path for path in hidden if not path.startswith((".dvc", "data/raw/.anatomy"))] == []
+        assert [path for path in hidden if not path.startswith(KEPT)] == []
 
 
 def test_every_run_is_logged_once_however_often_tracking_was_killed(pipelines: tuple[Path, Path, Struck]) -> None:

@@ -20,9 +20,10 @@ from benchmark.pipeline import layout
 from benchmark.statistics import measure
 from benchmark.tracking import track
 from benchmark.training import train
+from tests.benchmark.cohort import stages
 from tests.benchmark.measured_run import working_in
 from tests.benchmark.training import workplace
-from tests.reliability.conftest import lay_out
+from tests.reliability.conftest import lay_out, point
 
 
 def mounted(*arguments: str) -> bool:
@@ -58,13 +59,14 @@ def test_prepare_on_a_disk_that_takes_nothing_says_so_and_goes_on_later(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], fault: str
 ) -> None:
     release = lay_out("padchest", tmp_path / "work")
-    with small_disk(release.cohort.parent, "4k" if fault == "full" else "4m") as disk, working_in(release.work):
-        remount(disk, "size=4k" if fault == "full" else "ro")
-        assert cli.main(["prepare", "padchest"]) == 2
+    with small_disk(release.work / "data", "16k" if fault == "full" else "4m") as disk, working_in(release.work):
+        point(release)
+        remount(disk, "size=16k" if fault == "full" else "ro")
+        assert stages.command("padchest") == 2
         assert ("the disk is full; free some space" if fault == "full" else "is read-only") in said(capfd)
         assert not release.cohort.exists()
         remount(disk, "size=4m,rw")
-        assert cli.main(["prepare", "padchest"]) == 0
+        assert stages.command("padchest") == 0
         assert {path.name for path in release.cohort.iterdir()} >= {"card.json", "images.npy", "index.parquet"}
         assert leftovers(disk) == []
 
@@ -75,11 +77,12 @@ def test_a_disk_that_fills_while_images_are_decoded_is_no_bus_error(
     release = lay_out("padchest", tmp_path / "work")
     params = (release.work / layout.PARAMS).read_text()
     (release.work / layout.PARAMS).write_text(params.replace("size: 32", "size: 512"))
-    with small_disk(release.cohort.parent, "256k") as disk, working_in(release.work):
-        assert cli.main(["prepare", "padchest"]) == 2  # a write to a mapped page without a block would kill the process
+    with small_disk(release.work / "data", "256k") as disk, working_in(release.work):
+        point(release)
+        assert stages.command("padchest") == 2  # a write to a mapped page without a block would kill the process
         assert "the disk is full" in said(capfd)
         remount(disk, "size=8m")
-        assert cli.main(["prepare", "padchest"]) == 0
+        assert stages.command("padchest") == 0
 
 
 @pytest.mark.parametrize("fault", ["full", "read-only"])

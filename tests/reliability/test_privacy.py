@@ -20,7 +20,7 @@ from benchmark.statistics import measure
 from benchmark.tracking import track
 from benchmark.training import pretrain
 from tests.benchmark import measured_run
-from tests.benchmark.cohort import miniatures
+from tests.benchmark.cohort import miniatures, stages
 from tests.benchmark.training import workplace
 from tests.reliability import privacy
 from tests.reliability.conftest import Release, lay_out
@@ -133,7 +133,7 @@ def test_preparing_a_release_names_nobody_in_log_or_card(
     release = lay_out("mimic_cxr", tmp_path / "work", max_missing=max_missing)
     plant(release, lost=True)
     with measured_run.working_in(release.work):
-        assert cli.main(["prepare", "mimic_cxr"]) == (0 if max_missing else 2)
+        assert stages.command("mimic_cxr") == (0 if max_missing else 2)
     said = capfd.readouterr().err
     (tmp_path / "log.txt").write_text(said)
     card = release.cohort / "card.json"
@@ -147,7 +147,7 @@ def test_preparing_a_shared_release_names_what_was_left_out(tmp_path: Path, capf
     release = lay_out("mimic_cxr", tmp_path / "work", share_examples=True)
     plant(release, lost=True)
     with measured_run.working_in(release.work):
-        assert cli.main(["prepare", "mimic_cxr"]) == 0
+        assert stages.command("mimic_cxr") == 0
     assert privacy.IMAGE in capfd.readouterr().err
     assert privacy.IMAGE in (release.cohort / "card.json").read_text()
 
@@ -156,7 +156,7 @@ def test_the_cohort_itself_holds_the_reports(tmp_path: Path) -> None:
     release = lay_out("mimic_cxr", tmp_path / "work")
     plant(release, lost=False)
     with measured_run.working_in(release.work):
-        assert cli.main(["prepare", "mimic_cxr"]) == 0
+        assert stages.command("mimic_cxr") == 0
     assert any(privacy.SENTENCE in leak for leak in privacy.found_in(release.cohort))
 
 
@@ -214,11 +214,12 @@ def test_training_on_credentialed_reports_leaves_no_word_of_a_patient(
     (work / layout.MATERIALS).symlink_to(MATERIALS)
     values = workplace.params(pretraining={"samples": 64, "min_count": 2}, cohort={"size": 32, "workers": 1})
     values["encoders"]["image"]["init"] = str(pretrain.WEIGHTS)
-    values["datasets"]["mimic_cxr"]["root"] = str(tmp_path / "release")
+    values["datasets"]["mimic_cxr"] |= {"root": str(tmp_path / "release"), "subset": True}
     (work / layout.PARAMS).write_text(yaml.safe_dump(values))
     run = ["train", "--system", "carzero", "--seed", "0"]
     with measured_run.working_in(work):
-        for command in (["raw", "mimic_cxr"], ["prepare", "mimic_cxr"], ["captions"], ["pretrain"], ["plan"], run):
+        prepared = [[name, "mimic_cxr"] for name in ("raw", *stages.CHAIN)]
+        for command in (*prepared, ["captions"], ["pretrain"], ["plan"], run):
             assert cli.main(command) == 0, (command, capfd.readouterr().err)
     said = capfd.readouterr()
     (tmp_path / "log.txt").write_text(said.out + said.err)

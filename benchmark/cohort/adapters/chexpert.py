@@ -1,7 +1,9 @@
 """CheXpert 1.0 (Stanford AIMI): JPEG images, 14 labels; CheXlocalize masks as grounding truth.
 
 ``test_labels.csv`` (500 studies read by radiologists) and ``test/patient*/study*/view*_*.jpg``; where that separate
-download is missing, ``valid.csv`` (202 images). Irvin et al. 2019; Saporta et al. 2022 (CheXlocalize).
+download is missing, ``valid.csv`` (202 images). CheXlocalize distributes both with its masks:
+``CheXpert/test_labels.csv``, ``CheXpert/val_labels.csv`` and ``CheXlocalize/gt_segmentations_{test,val}.json`` beside
+it. Irvin et al. 2019; Saporta et al. 2022 (CheXlocalize).
 """
 
 from __future__ import annotations
@@ -25,6 +27,11 @@ MASK_NAMES = {"Airspace Opacity": "Lung Opacity"}
 """CheXlocalize's name -> CheXpert's."""
 PREFIX = r"^CheXpert-v1\.0(?:-small)?/"
 TEST = ("test_labels.csv", "test.csv")
+VALIDATION = ("valid.csv", "val_labels.csv")
+PLACES = ("", "CheXpert/")
+"""Where the tables lie in the root: the release itself, or a root that holds it beside its masks."""
+ROWS = {"test": 668, "valid": 234}
+"""Images of the published tables."""
 MASK_PART = {"test": "test", "valid": "val"}
 
 
@@ -32,21 +39,27 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
     """Read the frontal images of the test set (or of the validation set, and say so).
 
     Args:
-        root: folder of ``test_labels.csv`` and ``test/``.
+        root: folder of ``test_labels.csv`` and ``test/``, or the one above it.
         settings: one label set exists; ``labels`` chooses nothing here.
         grounding: ``gt_segmentations_test.json`` when it is not inside the root.
 
     Raises:
         UserError: a table, path, label or mask is not as published.
     """
-    path = tables.locate(root, [*TEST, "valid.csv"], "chexpert")
+    path = tables.locate(
+        root, [place + name for names in (TEST, VALIDATION) for place in PLACES for name in names], "chexpert"
+    )
     part = "test" if path.name in TEST else "valid"
     table = read_labels(path, evaluation=True)
+    table["path"] = located(root, path.parent, table["path"])
     exclusions: list[Exclusion] = []
     frontal = contract.without(table, table["view"] != "frontal", "not a frontal view", "image_id", exclusions)
-    masks = tables.grounding_file(
-        grounding, root, [f"{place}gt_segmentations_{MASK_PART[part]}.json" for place in ("", "CheXlocalize/")]
-    )
+    name = f"gt_segmentations_{MASK_PART[part]}.json"
+    masks = tables.grounding_file(grounding, root, [name, f"CheXlocalize/{name}"])
+    masks = masks or tables.find(root.parent, [f"CheXlocalize/{name}"])
+    notes = [] if part == "test" else ["test_labels.csv was not found: the validation set stands in."]
+    if masks is None:
+        notes.append(f"No masks: {name} was found neither in the root nor in CheXlocalize/ in it or beside it.")
     regions = read_masks(masks, set(frontal["image_id"])) if masks else []
     index = contract.make_index(
         {name: frontal[name] for name in ("image_id", "path", "patient_id", "study_id", "view")}
@@ -61,8 +74,18 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
         version=f"CheXpert 1.0, {part} set, {table['study_id'].nunique()} studies",
         grounding_truth="mask" if masks else "none",
         exclusions=tuple(exclusions),
-        notes=() if part == "test" else ("test_labels.csv was not found: the validation set is used instead.",),
+        notes=tuple(notes),
+        rows=len(table),
+        published_rows=ROWS[part],
     )
+
+
+def located(root: Path, folder: Path, paths: pd.Series) -> pd.Series:
+    """Paths relative to ``root`` of images that a table in ``folder`` names; CheXlocalize calls ``valid/`` ``val/``."""
+    if not (folder / "valid").is_dir() and (folder / "val").is_dir():
+        paths = paths.str.replace(r"^valid/", "val/", regex=True)
+    inside = folder.relative_to(root).as_posix()
+    return paths if inside == "." else inside + "/" + paths
 
 
 def read_labels(path: Path, evaluation: bool) -> pd.DataFrame:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 import re
 from pathlib import Path
 
@@ -17,8 +16,8 @@ import pandas as pd
 
 from benchmark.cohort import contract, labels, privacy, tables
 from benchmark.cohort.adapters import chexpert
+from benchmark.cohort.adapters.mimic_reports import Reports
 from benchmark.cohort.contract import Exclusion, Release
-from benchmark.common import bounded
 from benchmark.common.errors import UserError
 from benchmark.common.progress import with_progress
 from benchmark.pipeline.settings import DatasetSettings
@@ -29,8 +28,6 @@ FINDINGS = chexpert.FINDINGS
 TRAINING_FOLDERS = tuple(f"p{number}" for number in range(10, 17))
 """p17-p19 never train (OFF-CLIP's protocol)."""
 SPLITS = {"train": "train", "validate": "validate", "test": "test"}
-REPORT_FOLDERS = ("", "mimic-cxr-reports/", "reports/")
-"""Where the reports' ``files/`` may have been unpacked, relative to the root."""
 REPORTS_LOOKED_UP = 100
 CHOICE_SEED = 0
 """Seed of the choice of one frontal image a study."""
@@ -46,7 +43,9 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
     """
     release = survey(root, settings, grounding)
     index, exclusions = release.index, list(release.exclusions)
-    texts = [report_text(root, path) for path in with_progress(index["path"], "reading mimic_cxr reports")]
+    reports = Reports(root, settings.reports)
+    found = [reports.text(path) for path in with_progress(index["path"], "reading mimic_cxr reports")]
+    texts = [None if text is None else dictated(text) for text in found]
     missing = pd.Series([text is None for text in texts], dtype=bool)
     index = index.assign(report=[text or "" for text in texts])
     if missing.any():
@@ -111,10 +110,11 @@ def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None)
         truth[list(FINDINGS)].reset_index(drop=True),
     )
     sample = list(index["path"].iloc[:: max(len(index) // REPORTS_LOOKED_UP, 1)])
-    if sample and not any(os.path.isfile(path) for image in sample for path in report_paths(root, image)):
+    reports = Reports(root, settings.reports)
+    if sample and not any(map(reports.has, sample)):
         raise UserError(
-            f"mimic_cxr: no report was found, expected {root}/files/pNN/pNNNNNNNN/sNNNNNNNN.txt; "
-            "unpack mimic-cxr-reports.zip into the root, so that each sNNN.txt lies beside its study's folder."
+            f"mimic_cxr: no report was found in {reports.place}, expected files/pNN/pNNNNNNNN/sNNNNNNNN.txt; they are "
+            "a project of their own: let datasets.mimic_cxr.reports name its folder or mimic-cxr-reports.zip."
         )
     return Release(
         index=index,
@@ -123,6 +123,8 @@ def survey(root: Path, settings: DatasetSettings, grounding: Path | None = None)
         labels="all",
         version=f"MIMIC-CXR-JPG 2.x, {images} images in the metadata table",
         exclusions=tuple(exclusions),
+        rows=images,
+        published_rows=377_110,
         notes=(
             "Training uses p10-p16 of the official train split; validation is the official validate split of p10-p16.",
         ),
@@ -154,21 +156,10 @@ def _labels(root: Path) -> pd.DataFrame:
     return truth.assign(normal=normal).set_index(table["study_id"])
 
 
-def report_paths(root: Path, image: str) -> list[Path]:
-    """Where the report of an image's study may lie."""
-    return [root / folder / f"{Path(image).parent}.txt" for folder in REPORT_FOLDERS]
-
-
-def report_text(root: Path, image: str) -> str | None:
-    """Findings and impression of the image's study; "" where it has neither, None where no report can be read."""
-    for path in report_paths(root, image):
-        try:
-            with open(path, encoding="utf-8", errors="replace") as handle:
-                text = handle.read(bounded.LARGEST_REPORT)
-        except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError):
-            continue
-        return dictated(text) if len(text) < bounded.LARGEST_REPORT else None
-    return None
+def without_report(root: Path, settings: DatasetSettings, images: list[str]) -> list[str]:
+    """The images of which the study's report is not on disk."""
+    reports = Reports(root, settings.reports)
+    return [image for image in images if not reports.has(image)]
 
 
 def dictated(text: str) -> str:

@@ -1,7 +1,7 @@
 """Open-I / NLMCXR (Indiana University, public): PNG images and XML reports with MeSH tags.
 
-``NLMCXR_png/<image>.png``, ``ecgen-radiology/<n>.xml`` (or the released ``NLMCXR_reports.tgz``). Views stand in the
-DICOM headers only: a table of them is used where the root holds one. Demner-Fushman et al., JAMIA 2016.
+``NLMCXR_png/<image>.png``, ``ecgen-radiology/<n>.xml`` (or the released ``NLMCXR_reports.tgz``). The release names no
+views (open_i_views.py). Demner-Fushman et al., JAMIA 2016.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.cohort import contract, tables
-from benchmark.cohort.adapters import locations
+from benchmark.cohort.adapters import locations, open_i_views
 from benchmark.cohort.contract import Exclusion, Release
 from benchmark.common.errors import UserError
+from benchmark.common.progress import say
 from benchmark.materials import open_i_report
 from benchmark.materials.open_i_report import OpenIReport
 from benchmark.pipeline.settings import DatasetSettings
@@ -64,9 +65,6 @@ EXACT = {
 """The same findings -> the whole tags that name them."""
 FINDINGS = tuple(PUBLISHED)
 UNINDEXED = "no indexing"
-VIEW_TABLES = ("nlmcxr_dicom_metadata.csv*", "indiana_projections.csv*")
-VIEWS = {"PA": "PA", "AP": "AP", "Frontal": "frontal", "LL": "lateral", "RL": "lateral", "L": "lateral"}
-VIEWS |= {"LATERAL": "lateral", "LARGE LATERAL": "lateral", "Lateral": "lateral"}
 
 
 def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -> Release:
@@ -107,11 +105,23 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
         )
     if without_images := tuple(study.uid for study in studies if not study.image_ids):
         exclusions.append(Exclusion("report without an image", without_images))
-    table["view"], view_table = views(root, table["image_id"])
-    if view_table:
-        unstated = f"view not stated in {view_table.name}"
-        table = contract.without(table, table["view"] == "lateral", "not a frontal view", "image_id", exclusions)
-        table = contract.without(table, table["view"] == "unknown", unstated, "image_id", exclusions)
+    notes = []
+    if settings.views == "frontal":
+        read = open_i_views.read_tables(root)
+        named = " and ".join(view_table.name for view_table in read)
+        table["view"], surplus, conflicts = open_i_views.judge(table, read)
+        reason = pd.Series("", index=table.index)
+        reason[table["view"] == "lateral"] = "not a frontal view"
+        reason[table["view"] == "unknown"] = f"view not stated in {named}"
+        reason[surplus] = "another frontal image of its study is more certain"
+        for text in sorted(set(reason) - {""}):
+            table = contract.without(table.assign(reason=reason), reason == text, text, "image_id", exclusions)
+            reason = table["reason"]
+        notes.append(f"Frontal images alone (`views: frontal`), by {named}: {conflicts} conflicts between them.")
+        say(f"open_i: {notes[-1]}")
+    else:
+        table["view"] = "unknown"
+        notes.append("Every image, lateral ones included (`views: all`), as the published protocol has it.")
     if not published:
         table = contract.without(table, table["unindexed"], "study was not indexed", "image_id", exclusions)
     regions = [
@@ -127,17 +137,18 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
         | {"path": "NLMCXR_png/" + table["image_id"] + ".png", "patient_id": table["study_id"]},
         table[list(FINDINGS)],
     )
-    seen = f"views from {view_table.name}" if view_table else "no view table: lateral images are included"
     return Release(
         index=index,
         regions=kept,
         findings=FINDINGS,
         labels="published" if published else "exact",
-        version=f"NLMCXR, {len(studies)} reports",
+        version=f"NLMCXR, {len(studies)} reports, {settings.views} images",
         grounding_truth="zone",
         credentialed=False,
+        rows=len(studies),
+        published_rows=3_955,
         exclusions=tuple(exclusions),
-        notes=(seen[0].upper() + seen[1:] + ".", "Each report is one patient: the release holds one report a patient."),
+        notes=(*notes, "Each report is one patient: the release holds one report a patient."),
     )
 
 
@@ -188,26 +199,3 @@ def study_zones(study: OpenIReport, published: bool) -> list[dict[str, object]]:
             if _named([tag], finding, published):
                 regions += [zone.as_region(finding) for zone in locations.from_words(qualifiers)]
     return [region for at, region in enumerate(regions) if region not in regions[:at]]
-
-
-def views(root: Path, image_ids: pd.Series) -> tuple[pd.Series, Path | None]:
-    """View of each image from a table in the root: PA, AP, frontal, lateral, unknown; and that table.
-
-    Read are the table of DICOM headers (columns ``imageid``, ``View Position``; its blanks are filled from
-    ``nlmcxr_tsne_pa.csv`` where that lies beside it) and ``indiana_projections.csv`` (``filename``, ``projection``).
-    """
-    path = tables.find(root, VIEW_TABLES)
-    if path is None:
-        return pd.Series("unknown", index=image_ids.index), None
-    if path.name.startswith("indiana"):
-        table = tables.read_table(path, ["filename", "projection"])
-        names = "CXR" + table["filename"].str.removesuffix(".png").str.removesuffix(".dcm")
-        stated = dict(zip(names, table["projection"], strict=True))
-    else:
-        table = tables.read_table(path, ["imageid", "View Position"])
-        stated = dict(zip(table["imageid"], table["View Position"], strict=True))
-        if (derived := tables.find(root, ["nlmcxr_tsne_pa.csv*"])) is not None:
-            extra = tables.read_table(derived, ["imageid", "tsne-view"])
-            for name, view in zip(extra["imageid"], extra["tsne-view"], strict=True):
-                stated[name] = stated.get(name) or view
-    return image_ids.map(lambda name: VIEWS.get(stated.get(name, ""), "unknown")), path

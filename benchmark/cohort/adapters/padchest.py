@@ -30,6 +30,7 @@ NOT_FINDINGS = (EXCLUDE, "suboptimal study", "unchanged")
 VIEWS = {"PA": "PA", "AP": "AP", "AP_horizontal": "AP", "L": "lateral", "COSTAL": "costal"}
 COLUMNS = ("ImageID", "ImageDir", "StudyID", "PatientID", "Projection", "MethodLabel", "Labels")
 LOCALIZED = "LabelsLocalizationsBySentence"
+READERS = {"first": "the first reader", "union": "both readers"}
 SIDE_SUFFIXES = (" both sides", " left side", " right side", " bilateral")
 """The sentence-wise column sometimes writes the side into the label."""
 
@@ -84,7 +85,7 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
     for at, names in enumerate(table["names"]):
         matrix[at, [position[name] for name in names if name in position]] = 1
     boxes = tables.grounding_file(grounding, root, ["grounded_reports_*.json", "PadChest_GR/grounded_reports_*.json"])
-    regions = read_boxes(boxes, position) if boxes else _zones(table, position)
+    regions = read_boxes(boxes, position, settings.extra_boxes == "union") if boxes else _zones(table, position)
     regions = regions[regions["image_id"].isin(table["ImageID"])].reset_index(drop=True)
     index = contract.make_index(
         {
@@ -98,6 +99,9 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
         pd.DataFrame(matrix, columns=list(findings)),
     )
     absent = len(vocabulary()) - len(skipped) - len(findings)
+    notes = [f"{absent} of the published labels occur on no image in use."] if absent else []
+    if boxes:
+        notes.append(f"PadChest-GR: boxes of {READERS[settings.extra_boxes]} (`extra_boxes: {settings.extra_boxes}`).")
     return Release(
         index=index,
         regions=regions,
@@ -106,7 +110,9 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
         version=f"PadChest 01.02.19, {rows} rows",
         grounding_truth="box" if boxes else "zone",
         exclusions=tuple(exclusions),
-        notes=(f"{absent} of the published labels occur on no image in use.",) if absent else (),
+        notes=tuple(notes),
+        rows=rows,
+        published_rows=160_861,
     )
 
 
@@ -182,8 +188,13 @@ def _located(sentence: tuple[str, ...]) -> tuple[tuple[str, locations.Zone], ...
     return tuple(pairs)
 
 
-def read_boxes(path: Path, findings: dict[str, int]) -> pd.DataFrame:
-    """PadChest-GR boxes as fractions of width and height; ``prepare`` turns them into pixels.
+def read_boxes(path: Path, findings: dict[str, int], union: bool = False) -> pd.DataFrame:
+    """PadChest-GR boxes as fractions of width and height; ``prepare`` turns them into pixels and clips them.
+
+    Args:
+        path: ``grounded_reports_*.json``.
+        findings: the findings in use.
+        union: take the boxes of the second reader (``extra_boxes``) as well as those of the first (``boxes``).
 
     Raises:
         UserError: an entry lacks its image or a box is not four fractions.
@@ -194,7 +205,7 @@ def read_boxes(path: Path, findings: dict[str, int]) -> pd.DataFrame:
             found = ", ".join(map(privacy.name_shown, entry)) if isinstance(entry, dict) else type(entry).__name__
             raise UserError(f"{path}: entry {number} was expected to have 'ImageID', found {found}.")
         try:
-            regions += _grounded(entry, findings)
+            regions += _grounded(entry, findings, union)
         except (TypeError, AttributeError, ValueError) as error:
             raise UserError(
                 f"{path}: entry {number} was expected to list findings with labels and boxes, each box fractions "
@@ -203,7 +214,7 @@ def read_boxes(path: Path, findings: dict[str, int]) -> pd.DataFrame:
     return contract.make_regions(regions)
 
 
-def _grounded(entry: dict[str, Any], findings: dict[str, int]) -> Iterator[dict[str, object]]:
+def _grounded(entry: dict[str, Any], findings: dict[str, int], union: bool) -> Iterator[dict[str, object]]:
     """Region rows of one entry of PadChest-GR.
 
     Raises:
@@ -211,12 +222,13 @@ def _grounded(entry: dict[str, Any], findings: dict[str, int]) -> Iterator[dict[
     """
     for sentence in entry.get("findings", []):
         names = {" ".join(str(name).lower().split()) for name in sentence.get("labels", [])}
-        for box in [*sentence.get("boxes", []), *(sentence.get("extra_boxes") or [])]:
+        for box in [*sentence.get("boxes", []), *((sentence.get("extra_boxes") or []) if union else [])]:
             try:
                 x_min, y_min, x_max, y_max = (float(corner) for corner in box)
             except ValueError:  # it would quote what stands there
                 raise ValueError("found a box that is not four numbers") from None
-            if not (0 <= x_min < x_max <= 1 and 0 <= y_min < y_max <= 1):
+            low, high = -contract.OVERHANG, 1 + contract.OVERHANG  # 1.0003 occurs
+            if not (low <= x_min < x_max <= high and low <= y_min < y_max <= high):
                 raise ValueError(f"found [{x_min:g}, {y_min:g}, {x_max:g}, {y_max:g}]")
             corners = {"x_min": x_min, "y_min": y_min, "x_max": x_max, "y_max": y_max}
             for name in sorted(names & findings.keys()):

@@ -87,6 +87,8 @@ def read_split(root: Path, split: Literal["train", "test"], settings: DatasetSet
         labels=settings.labels if settings.labels == "published" else "all",
         version=f"VinDr-CXR 1.0.0, {split} split, {len(labels) + sum(len(e.names) for e in exclusions)} images",
         cluster="image",
+        rows=len(labels) + sum(len(e.names) for e in exclusions),
+        published_rows={"test": 3_000, "train": 15_000}[split],
         grounding_truth="box",
         exclusions=tuple(exclusions),
         notes=("The tables name no patient: the image is the cluster of the bootstrap.",),

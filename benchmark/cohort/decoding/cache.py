@@ -1,8 +1,9 @@
 """Images -> one memory-mapped uint8 array, decoded by several processes, resumable, never half-written.
 
 The array grows in a hidden neighbour of the output (``.<dataset>.part/``) beside a row-by-row record of what is
-done; a run that was killed resumes from there, unless the list of images, the size or the policy has changed. Only
-a complete array is handed over.
+done and of the file it was made from. What was decoded before, by a run that was killed or by the one that made the
+present array, is taken over row by row where its file is still the same (takeover.py). Only a complete array is
+handed over.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.cohort.decoding import decode
+from benchmark.cohort import disk
+from benchmark.cohort.decoding import decode, takeover
 from benchmark.cohort.decoding.decode import Policy, UnreadableImage
+from benchmark.cohort.decoding.takeover import DONE, FAILED, RECORD, Earlier, Made
 from benchmark.common import files, memory
-from benchmark.common.progress import with_progress
+from benchmark.common.progress import say, with_progress
 
-TODO, DONE, FAILED = 0, 1, 2
 IMAGES_PER_TASK = 8
-RECORD = np.dtype([("state", "u1"), ("height", "i4"), ("width", "i4")])
+SAMPLED = 100
+"""Of about so many images, evenly spread, the content is remembered beside size and time."""
 
 
 @dataclass(frozen=True)
@@ -34,36 +37,51 @@ class Outcome:
 
     images: Path
     """The array of *all* rows, uint8 (N, S, S); rows that failed are zero."""
-    heights: NDArray[np.int32]
-    widths: NDArray[np.int32]
+    record: NDArray[np.void]
+    """``takeover.RECORD``, one row an image."""
     failures: dict[int, str]
     """Row -> reason."""
+    decoded: int
+    """Images decoded now; the others were taken over."""
+
+    @property
+    def heights(self) -> NDArray[np.int32]:
+        """Of the originals, pixels; 0 where decoding failed."""
+        return self.record["height"].copy()
+
+    @property
+    def widths(self) -> NDArray[np.int32]:
+        """Of the originals, pixels; 0 where decoding failed."""
+        return self.record["width"].copy()
 
 
 @dataclass(frozen=True)
 class _Task:
-    """A run of rows for one worker."""
+    """Some rows for one worker."""
 
     images: str
-    first: int
+    rows: tuple[int, ...]
     paths: tuple[str, ...]
-    todo: tuple[bool, ...]
+    hashed: tuple[bool, ...]
     policy: Policy
     size: int
 
 
-def _decode(task: _Task) -> list[tuple[int, int, int, str]]:
-    """Decode a task's images into the shared array; (row, height, width, reason of failure or "") each."""
+_Result = tuple[int, int, int, int, str, str]
+"""Row, height, width, remarks, SHA-256 of the file (sampled rows), reason of failure or ""."""
+
+
+def _decode(task: _Task) -> list[_Result]:
+    """Decode a task's images into the shared array."""
     images = np.lib.format.open_memmap(task.images, mode="r+")
-    done = []
-    for row, (path, todo) in enumerate(zip(task.paths, task.todo, strict=True), start=task.first):
-        if not todo:
-            continue
+    done: list[_Result] = []
+    for row, path, hashed in zip(task.rows, task.paths, task.hashed, strict=True):
         try:
-            images[row], height, width = decode.load(Path(path), task.policy, task.size)
-            done.append((row, height, width, ""))
+            images[row], height, width, remarks = decode.read(Path(path), task.policy, task.size)
+            done.append((row, height, width, remarks, files.sha256_file(Path(path)) if hashed else "", ""))
         except UnreadableImage as error:
-            done.append((row, 0, 0, str(error)))
+            images[row] = 0
+            done.append((row, 0, 0, 0, "", str(error)))
     images.flush()
     return done
 
@@ -76,7 +94,7 @@ def _set_up_worker() -> None:
     memory.keep_freed()
 
 
-def _results(tasks: Sequence[_Task], workers: int) -> Iterator[list[tuple[int, int, int, str]]]:
+def _results(tasks: Sequence[_Task], workers: int) -> Iterator[list[_Result]]:
     if workers == 1 or len(tasks) <= 1:
         yield from map(_decode, tasks)
         return
@@ -87,9 +105,18 @@ def _results(tasks: Sequence[_Task], workers: int) -> Iterator[list[tuple[int, i
 
 
 def build(
-    root: Path, paths: Sequence[str], part: Path, *, size: int, policy: Policy, workers: int, what: str = "images"
+    root: Path,
+    paths: Sequence[str],
+    part: Path,
+    *,
+    size: int,
+    policy: Policy,
+    workers: int,
+    what: str = "images",
+    made: Made | None = None,
+    finished: Earlier | None = None,
 ) -> Outcome:
-    """Decode every image once; resume where an interrupted run stopped.
+    """Decode every image once; take over what was decoded before from files that are still the same.
 
     Args:
         root: folder the paths are relative to.
@@ -99,41 +126,61 @@ def build(
         policy: decode policy.
         workers: processes.
         what: words for the progress line.
+        made: what else the pixels depend on; another's rows are never taken over.
+        finished: the present array.
 
     Returns:
         The array's file inside ``part`` and what became of each row. The result does not depend on ``workers``.
     """
-    key = files.sha256_json({"root": str(root), "paths": list(paths), "size": size, "policy": policy})
-    images, record_file, key_file = part / "images.npy", part / "record.npy", part / "key.json"
-    whole = images.exists() and record_file.exists() and key_file.exists()
-    if not (whole and files.read_json(key_file) == key):
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        _allocated(images, np.dtype(np.uint8), (len(paths), size, size)).flush()
-        _allocated(record_file, RECORD, (len(paths),)).flush()
-        files.write_json(key_file, key)
-    record = np.lib.format.open_memmap(record_file, mode="r+")
-    todo = record["state"] != DONE  # failed ones are tried again: the user may have fixed them
-    starts = [at for at in range(0, len(paths), IMAGES_PER_TASK) if todo[at : at + IMAGES_PER_TASK].any()]
+    made = made or Made(str(root), size, policy)
+    states = disk.look_up(root, paths)
+    unfinished = takeover.aside(part)
+    images, record = _prepared(part, made, paths)
+    decoded_before = 0
+    for earlier in (unfinished, finished):
+        if earlier is not None and earlier.made == made:
+            decoded_before += takeover.take_over(earlier, root, paths, states, np.load(images, mmap_mode="r+"), record)
+    takeover.forget(part)
+    if decoded_before:
+        say(f"{what}: {decoded_before} of {len(paths)} images taken over, their files are unchanged")
+    waiting = np.flatnonzero(record["state"] != DONE)  # failed ones are tried again: the user may have fixed them
+    record["size"][waiting] = states["size"].to_numpy()[waiting]
+    record["modified"][waiting] = states["modified"].to_numpy()[waiting]
+    step = max(len(paths) // SAMPLED, 1)
     tasks = [
         _Task(
             images=str(images),
-            first=at,
-            paths=tuple(os.fspath(root / path) for path in paths[at : at + IMAGES_PER_TASK]),
-            todo=tuple(todo[at : at + IMAGES_PER_TASK].tolist()),
+            rows=tuple(rows.tolist()),
+            paths=tuple(os.fspath(root / paths[row]) for row in rows),
+            hashed=tuple((rows % step == 0).tolist()),
             policy=policy,
             size=size,
         )
-        for at in starts
+        for rows in (waiting[at : at + IMAGES_PER_TASK] for at in range(0, len(waiting), IMAGES_PER_TASK))
     ]
     failures: dict[int, str] = {}
-    for result in with_progress(_results(tasks, workers), f"{what} (x{IMAGES_PER_TASK})", total=len(tasks)):
-        for row, height, width, reason in result:
-            record[row] = (FAILED if reason else DONE, height, width)
+    for result in (
+        with_progress(_results(tasks, workers), f"{what} (x{IMAGES_PER_TASK})", total=len(tasks)) if tasks else ()
+    ):
+        for row, height, width, remarks, digest, reason in result:
+            record["height"][row], record["width"][row], record["remarks"][row] = height, width, remarks
+            record["sha256"][row] = digest.encode()
+            record["state"][row] = FAILED if reason else DONE  # last: a row is done when all of it is written
             if reason:
                 failures[row] = reason
         record.flush()
-    return Outcome(images, record["height"].copy(), record["width"].copy(), failures)
+    return Outcome(images, np.array(record), failures, len(waiting))
+
+
+def _prepared(part: Path, made: Made, paths: Sequence[str]) -> tuple[Path, np.memmap]:
+    """A new unfinished array and its record, all rows to do."""
+    images = part / "images.npy"
+    part.mkdir(parents=True)
+    _allocated(images, np.dtype(np.uint8), (len(paths), made.size, made.size)).flush()
+    record = _allocated(part / "record.npy", RECORD, (len(paths),))
+    record.flush()
+    takeover.describe(part, made, paths)
+    return images, record
 
 
 def _allocated(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
@@ -148,16 +195,22 @@ def _allocated(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap
 def keep_rows(images: Path, kept: NDArray[np.int64], target: Path) -> None:
     """Put the array at ``target`` as well; where rows are left out, copy the kept ones in order instead.
 
-    A second name for the same file, no move: a run killed before all is in place still finds what it decoded.
+    A second name for the same file where the file system can link, else a copy: a run killed before all is in place
+    still finds what it decoded.
     """
     source = np.load(images, mmap_mode="r")
     if len(kept) == len(source):
-        try:
-            os.link(images, target)
-        except OSError:  # some network file systems know no hard links
-            os.replace(images, target)
+        link_or_copy(images, target)
         return
     chosen = _allocated(target, np.dtype(np.uint8), (len(kept), *source.shape[1:]))
     for at in range(0, len(kept), 1024):
         chosen[at : at + 1024] = source[kept[at : at + 1024]]
     chosen.flush()
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file that nobody writes in place a second name; a copy where the file system cannot link."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -8,8 +8,11 @@ smallest scale (1/2, 1/4, 1/8) that still covers the square, which is several ti
 
 from __future__ import annotations
 
+import enum
+import math
+from collections.abc import MutableSequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +30,47 @@ MOST_PIXELS = 100_000_000
 """No radiograph has more (the largest have 30 million); a file that says so would fill the memory."""
 
 
+FLAT_SHARE, FLAT_STEPS = 0.99, 2
+"""An image is flat when so much of it lies within so many grey levels of its median."""
+
+
 class UnreadableImage(Exception):
     """The file is missing, truncated or not an image; the text is the reason."""
 
 
+class Remark(enum.IntFlag):
+    """What is remarkable in an image that could be decoded."""
+
+    NONE = 0
+    OWN_RANGE = 1
+    """A window or rescale tag that is there says nothing: the image's own range is shown."""
+    FLAT = 2
+    """(Nearly) one grey everywhere."""
+
+
+REMARKS = {
+    Remark.OWN_RANGE: "a window or rescale tag that says nothing: shown over its own range",
+    Remark.FLAT: "(nearly) one grey everywhere",
+}
+
+
+class Decoded(NamedTuple):
+    """An image in its square."""
+
+    image: Gray
+    """uint8 (size, size)."""
+    height: int
+    """Of the original, pixels."""
+    width: int
+    remarks: Remark
+
+
 def load(path: Path, policy: Policy, size: int) -> tuple[Gray, int, int]:
+    """``read`` without its remarks: the square, height and width."""
+    return read(path, policy, size)[:3]
+
+
+def read(path: Path, policy: Policy, size: int) -> Decoded:
     """Decode an image and fit it into a square.
 
     Args:
@@ -39,15 +78,13 @@ def load(path: Path, policy: Policy, size: int) -> tuple[Gray, int, int]:
         policy: see the module's header.
         size: side of the square, pixels.
 
-    Returns:
-        uint8 array (size, size); height and width of the original in pixels.
-
     Raises:
         UnreadableImage: the file cannot be decoded to its last row.
     """
+    remarks = Remark.NONE
     try:
         if path.suffix.lower() in DICOM_SUFFIXES:
-            gray = decode_dicom(path, policy)
+            gray, remarks = _dicom(path, policy)
             height, width = gray.shape
         else:
             gray, height, width = decode_image(path, policy, size)
@@ -58,7 +95,15 @@ def load(path: Path, policy: Policy, size: int) -> tuple[Gray, int, int]:
         # They name the file in full; whose image it is stays with who asked for it.
         reason = " ".join(str(error).replace(str(path), "the file").split())[:120]
         raise UnreadableImage(f"cannot be decoded: {reason or type(error).__name__}") from error
-    return fit(gray, size, (height, width)), height, width
+    square = fit(gray, size, (height, width))
+    return Decoded(square, height, width, remarks | (Remark.FLAT if is_flat(square, height, width) else Remark.NONE))
+
+
+def is_flat(square: Gray, height: int, width: int) -> bool:
+    """Whether the image inside a square (see ``fit``) has (nearly) one grey, whatever the reason."""
+    inner_height, inner_width, top, left = placed(height, width, square.shape[0])
+    inner = square[top : top + inner_height, left : left + inner_width].astype(np.int16)
+    return bool(np.mean(np.abs(inner - np.median(inner)) <= FLAT_STEPS) >= FLAT_SHARE)
 
 
 def fit(gray: Gray, size: int, original: tuple[int, int] | None = None) -> Gray:
@@ -129,7 +174,12 @@ def _shown(stored: NDArray[Any], first: int, shades: NDArray[np.float64]) -> Gra
 
 
 def decode_dicom(path: Path, policy: Policy) -> Gray:
-    """Decode a single-frame grey DICOM file of any transfer syntax that pydicom's plugins know.
+    """Decode a single-frame grey DICOM file of any transfer syntax that pydicom's plugins know (see ``_dicom``)."""
+    return _dicom(path, policy)[0]
+
+
+def _dicom(path: Path, policy: Policy) -> tuple[Gray, Remark]:
+    """Decode a single-frame grey DICOM file, and say whether its window or rescale could not be used.
 
     Raises:
         ValueError: colour, several frames, more than 16 bits, pixel data shorter than rows x columns, or a deflated
@@ -152,7 +202,10 @@ def decode_dicom(path: Path, policy: Policy) -> Gray:
         raise ValueError(f"expected one grey frame, found an array of shape {stored.shape}")
     if stored.dtype.kind not in "iu" or stored.dtype.itemsize > 2:  # shades are looked up by value
         raise ValueError(f"expected integers of at most 16 bits, found {stored.dtype}")
-    return published_display(stored) if policy == "published" else faithful_display(stored, dataset)
+    if policy == "published":
+        return published_display(stored), Remark.NONE
+    unusable = without_unusable(dataset)
+    return faithful_display(stored, dataset), Remark.OWN_RANGE if unusable else Remark.NONE
 
 
 def published_display(stored: NDArray[Any]) -> Gray:
@@ -162,6 +215,45 @@ def published_display(stored: NDArray[Any]) -> Gray:
     """
     peak = max(int(stored.max()), 1)
     return np.take((np.arange(peak + 1) / peak * 255.0).astype(np.uint8), np.maximum(stored, 0))
+
+
+def without_unusable(dataset: Any) -> list[str]:
+    """Remove display attributes that say nothing, and return their names.
+
+    DICOM PS3.3 C.11.2.1.2: centre and width stand together and a width is at least 1 (above 0 for the functions
+    LINEAR_EXACT and SIGMOID); C.11.1: slope and intercept stand together. A tag that is there but empty, a centre
+    without a width and a slope of 0 give one grey everywhere, or an error: without the tag the image's range is shown.
+    """
+    removed: list[str] = []
+
+    def drop(*names: str) -> None:
+        for name in names:
+            if name in dataset:
+                removed.append(name)
+                del dataset[name]
+
+    for table in ("VOILUTSequence", "ModalityLUTSequence"):
+        if table in dataset and not dataset[table].value:
+            drop(table)
+    centre, width = (_first(dataset, name) for name in ("WindowCenter", "WindowWidth"))
+    exact = dataset.get("VOILUTFunction") in ("LINEAR_EXACT", "SIGMOID")
+    if centre is None or width is None or not (width > 0 if exact else width >= 1):
+        drop("WindowCenter", "WindowWidth")
+    slope, intercept = (_first(dataset, name) for name in ("RescaleSlope", "RescaleIntercept"))
+    if slope is None or intercept is None or slope == 0:
+        drop("RescaleSlope", "RescaleIntercept")
+    return removed
+
+
+def _first(dataset: Any, name: str) -> float | None:
+    """The first value of an attribute; None where it is absent, empty or no finite number."""
+    value = dataset.get(name)
+    first = next(iter(value), None) if isinstance(value, (list, tuple, MutableSequence)) else value
+    try:
+        number = float(first) if first is not None else math.nan
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def faithful_display(stored: NDArray[Any], dataset: Any) -> Gray:

@@ -11,12 +11,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmark import cli
 from benchmark.cohort import schema
 from benchmark.cohort.decoding import decode
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout
-from tests.benchmark.cohort import miniatures
+from tests.benchmark.cohort import miniatures, stages
 from tests.repository import REPOSITORY
 
 
@@ -28,7 +27,7 @@ class Workplace:
     root: Path
 
     def prepare(self) -> int:
-        return cli.main(["prepare", self.dataset])
+        return stages.command(self.dataset)
 
     @property
     def cohort(self) -> Path:
@@ -56,7 +55,7 @@ def workplace(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
     (tmp_path / layout.PARAMS).write_text(yaml.safe_dump(params))
     monkeypatch.chdir(tmp_path)
     root = miniatures.WRITERS[dataset](layout.raw(dataset))
-    pointer = {"dataset": dataset, "phantom": True, "root": str(root), "grounding": None, "fingerprint": "none"}
+    pointer = {"dataset": dataset, "phantom": True, "root": str(root)}
     (root / "pointer.json").write_text(json.dumps(pointer))
     return Workplace(dataset, root)
 
@@ -110,7 +109,12 @@ def test_the_card_says_what_the_cohort_is(workplace: Workplace) -> None:
 def test_names_of_patients_images_stay_out_of_the_card_of_a_real_release(workplace: Workplace) -> None:
     pointer = workplace.root / "pointer.json"
     pointer.write_text(pointer.read_text().replace('"phantom": true', '"phantom": false'))
+    assert workplace.prepare() == 2  # six rows are no whole release
+    params = yaml.safe_load(layout.PARAMS.read_text())
+    params["datasets"]["padchest"]["subset"] = True
+    layout.PARAMS.write_text(yaml.safe_dump(params))
     assert workplace.prepare() == 0
+    assert workplace.card["notes"][-1] == "Published protocol: images 39,053, here 3."
     assert workplace.card["credentialed"] is True
     assert all(item["examples"] == [] for item in workplace.card["exclusions"])
     assert "300_d" not in (workplace.cohort / "card.json").read_text()
@@ -187,9 +191,35 @@ def test_below_the_limit_it_is_left_out_and_counted(workplace: Workplace) -> Non
 
 
 @pytest.mark.parametrize("workplace", [("vindr_cxr", 0.01)], indirect=True)
+def test_images_without_a_usable_window_and_of_one_grey_are_counted(
+    workplace: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored = miniatures.gradient(100, 80, 4095, bright=1.0)
+    miniatures.dicom(workplace.root / "test/1c2d.dicom", stored, WindowCenter=None, WindowWidth=None)
+    miniatures.dicom(workplace.root / "test/3a4b.dicom", stored * 0 + 7)
+    assert workplace.prepare() == 0
+    assert workplace.card["notes"][-2:] == [
+        "Images with a window or rescale tag that says nothing: shown over its own range: 1.",
+        "Images with (nearly) one grey everywhere: 1.",
+    ]
+    said = " ".join(capsys.readouterr().err.split())
+    assert "used, but look at it: data/raw/vindr_cxr/test/3a4b.dicom (nearly) one grey" in said
+
+
+@pytest.mark.parametrize("workplace", [("vindr_cxr", 0.01)], indirect=True)
 def test_a_box_that_sticks_out_by_rounding_is_clipped(workplace: Workplace) -> None:
     assert workplace.prepare() == 0
     assert workplace.regions["y_max"].tolist() == [90.0, 100.0]  # 100.4 in the table, 100 rows in the image
+    assert "Regions that stuck out of their image by at most 1% and were clipped: 1." in workplace.card["notes"]
+
+
+def test_a_fraction_a_little_above_one_is_clipped_and_counted(workplace: Workplace) -> None:
+    finding = {"boxes": [[0.1, 0.5, 1.0003, 0.9], [0.1, 0.2, 0.3, 0.4]], "labels": ["cardiomegaly"]}
+    grounded = [{"ImageID": "200_b.png", "findings": [finding]}]
+    (workplace.root / "grounded_reports_1.json").write_text(json.dumps(grounded))
+    assert workplace.prepare() == 0
+    assert sorted(workplace.regions["x_max"]) == pytest.approx([30, 100])
+    assert "Regions that stuck out of their image by at most 1% and were clipped: 1." in workplace.card["notes"]
 
 
 @pytest.mark.parametrize("workplace", [("chexpert", 0.01)], indirect=True)
@@ -213,7 +243,7 @@ def test_fractions_become_pixels(workplace: Workplace) -> None:
 
 @EVERY
 def test_tables_that_leave_nothing_are_refused(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmark.cohort import contract, prepare
+    from benchmark.cohort import contract, index
 
     reader = contract.reader(workplace.dataset)
 
@@ -225,7 +255,7 @@ def test_tables_that_leave_nothing_are_refused(workplace: Workplace, monkeypatch
 
     monkeypatch.setattr(contract, "reader", lambda dataset: nothing)
     with pytest.raises(UserError, match=rf"{workplace.dataset}: no image of .* is left to use \(2 no label\)"):
-        prepare.run(workplace.dataset)
+        index.run(workplace.dataset)
 
 
 def test_a_missing_pointer_says_what_to_run(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import yaml
 from benchmark import cli
 from benchmark.pipeline import layout, settings
 from benchmark.tools import doctor
+from benchmark.tools.disk import DvcCache
 from tests.benchmark.cohort import miniatures
 from tests.repository import REPOSITORY
 
@@ -22,7 +23,7 @@ def configure(folder: Path, roots: dict[str, str]) -> settings.Settings:
     """params.yaml of the repository with other roots."""
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
     for dataset, root in roots.items():
-        values["datasets"][dataset] = {"root": root, "labels": "all"}
+        values["datasets"][dataset] = {"root": root, "labels": "all", "subset": True}
     values["phantom"]["studies"] = dict.fromkeys(layout.DATASETS, 500)
     values["cohort"] = {"size": 80, "decode": "faithful", "max_missing": 0.01, "workers": 2}
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
@@ -96,6 +97,18 @@ def test_too_small_a_disk_is_said(here: Path) -> None:
     values = configure(here, {})
     diagnoses = [doctor.examine(dataset, values) for dataset in layout.DATASETS]
     assert doctor.render(diagnoses, values, free_bytes=1000).endswith("There is NOT ENOUGH DISK.")
+
+
+def test_a_cache_that_copies_needs_the_disk_twice(here: Path) -> None:
+    values = configure(here, {})
+    diagnoses = [doctor.examine(dataset, values) for dataset in layout.DATASETS]
+    needed = sum(diagnosis.needed_bytes for diagnosis in diagnoses)
+    copied, linked = DvcCache(here, "copy"), DvcCache(here, "hardlink")
+    told = doctor.render(diagnoses, values, free_bytes=2 * needed - 1, kept=copied)
+    assert "once more 16 MB, 32 MB in all; `dvc config --local cache.type reflink,hardlink,symlink`" in told
+    assert told.endswith("There is NOT ENOUGH DISK.")
+    assert "NOT ENOUGH" not in doctor.render(diagnoses, values, free_bytes=2 * needed, kept=copied)
+    assert "DVC" not in doctor.render(diagnoses, values, free_bytes=needed, kept=linked)
 
 
 def test_a_root_below_the_home_folder_is_found_as_the_stage_finds_it(

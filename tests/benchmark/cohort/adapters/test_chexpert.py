@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from pycocotools import mask as coco
 
@@ -43,11 +44,47 @@ def test_masks_keep_their_pixels_and_take_chexperts_names(tmp_path: Path, read: 
     assert heart[40:70, 30:80].all()
 
 
+@pytest.mark.parametrize("root", ["chexlocalize", "chexlocalize/CheXpert"])
+def test_the_layout_of_chexlocalize_is_read_from_either_folder(tmp_path: Path, read: Read, root: str) -> None:
+    plain = miniatures.chexpert(tmp_path / "plain")
+    expected = read("chexpert", plain)
+    top = tmp_path / "chexlocalize"
+    (top / "CheXlocalize").mkdir(parents=True)
+    (plain / MASKS).rename(top / MASKS)
+    (plain / "CheXlocalize").rmdir()
+    plain.rename(top / "CheXpert")
+    release = read("chexpert", tmp_path / root)
+    assert all((tmp_path / root / path).is_file() for path in release.index["path"])
+    pd.testing.assert_frame_equal(release.index.drop(columns="path"), expected.index.drop(columns="path"))
+    pd.testing.assert_frame_equal(release.regions, expected.regions)
+    assert release.notes == ()
+
+
+@pytest.mark.parametrize("stated", ["CheXpert-v1.0/valid/", "val/"])
+def test_the_validation_set_of_chexlocalize(tmp_path: Path, read: Read, stated: str) -> None:
+    top = tmp_path / "chexlocalize"
+    release = miniatures.chexpert(top / "CheXpert")
+    (release / "test_labels.csv").rename(release / "val_labels.csv")
+    (release / "test").rename(release / "val")
+    table = (release / "val_labels.csv").read_text()
+    (release / "val_labels.csv").write_text(table.replace("CheXpert-v1.0/test/", stated))
+    (release / "CheXlocalize").rename(top / "CheXlocalize")
+    (top / MASKS).rename(top / "CheXlocalize/gt_segmentations_val.json")
+    release = read("chexpert", top)
+    assert release.version == "CheXpert 1.0, valid set, 3 studies"
+    assert all((top / path).is_file() for path in release.index["path"])
+    assert len(release.regions) == 2
+
+
 def test_masks_may_lie_elsewhere(tmp_path: Path, read: Read) -> None:
     root = miniatures.chexpert(tmp_path / "root")
     elsewhere = tmp_path / "masks.json"
     (root / MASKS).rename(elsewhere)
-    assert read("chexpert", root).grounding_truth == "none"
+    without = read("chexpert", root)
+    assert without.grounding_truth == "none"
+    assert without.notes == (
+        "No masks: gt_segmentations_test.json was found neither in the root nor in CheXlocalize/ in it or beside it.",
+    )
     assert len(read("chexpert", root, elsewhere).regions) == 2
     with pytest.raises(UserError, match=r"the grounding file .*other\.json does not exist; correct `grounding`"):
         read("chexpert", root, tmp_path / "other.json")
@@ -60,7 +97,7 @@ def test_the_validation_set_stands_in_and_says_so(tmp_path: Path, read: Read) ->
     (root / "test_labels.csv").unlink()
     release = read("chexpert", root)
     assert release.version == "CheXpert 1.0, valid set, 3 studies"
-    assert release.notes == ("test_labels.csv was not found: the validation set is used instead.",)
+    assert release.notes[0] == "test_labels.csv was not found: the validation set is used instead."
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -73,6 +74,11 @@ def test_the_drawn_image_does_not_depend_on_the_order_of_the_table(tmp_path: Pat
         ("FINDINGS: Old.\nADDENDUM: ...\nFINDINGS: New.", "Old. New."),
         ("   FINAL REPORT\n HISTORY: Fever.\n\n IMPRESSION: Edema.", "Edema."),
         ("FINAL REPORT\n\n INDICATION: Cough.\n\n Lungs are clear.", "Lungs are clear."),
+        ("FINAL REPORT\n COMPARISON: ___.\n Lungs are clear.\n No effusion.", "Lungs are clear. No effusion."),
+        ("INDICATION: Cough.\n COMPARISON: Chest radiograph of ___. Lungs are clear.", "Lungs are clear."),
+        ("INDICATION: Cough.\n COMPARISON: None.\n Heart is enlarged.", "Heart is enlarged."),
+        ("INDICATION: Cough.\n COMPARISON: Multiple prior radiographs, most recently dated\n ___.", ""),
+        ("COMPARISON: ___.\n IMPRESSION: Normal.", "Normal."),
         ("INDICATION: Findings of CT. IMPRESSION pending.", ""),
         ("", ""),
     ],
@@ -91,6 +97,39 @@ def test_reports_may_lie_in_their_own_folder(tmp_path: Path, read: Read) -> None
     pd.testing.assert_frame_equal(before, read("mimic_cxr", root).index)
 
 
+def moved(root: Path, target: Path) -> None:
+    """Reports out of the images' root, as the two projects of PhysioNet are downloaded."""
+    for report in sorted((root / "files").glob("*/*/*.txt")):
+        path = target / report.relative_to(root)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        report.rename(path)
+
+
+@pytest.mark.parametrize("given", ["mimic-cxr", "mimic-cxr/files", "mimic-cxr.zip", "around/mimic-cxr-reports.zip"])
+def test_reports_of_the_other_project_are_named_by_a_setting(tmp_path: Path, read: Read, given: str) -> None:
+    root = miniatures.mimic_cxr(tmp_path / "mimic-cxr-jpg")
+    before = read("mimic_cxr", root).index
+    moved(root, tmp_path / "mimic-cxr")
+    if given.endswith(".zip"):
+        (tmp_path / given).parent.mkdir(exist_ok=True)
+        shutil.make_archive(str((tmp_path / given).with_suffix("")), "zip", tmp_path, "mimic-cxr")
+        shutil.rmtree(tmp_path / "mimic-cxr")
+    held = sorted(path for path in tmp_path.rglob("*"))
+    pd.testing.assert_frame_equal(before, read("mimic_cxr", root, reports=str(tmp_path / given)).index)
+    assert sorted(path for path in tmp_path.rglob("*")) == held  # nothing is unpacked: roots may be read-only
+    if given.startswith("around"):
+        pd.testing.assert_frame_equal(before, read("mimic_cxr", root, reports=str(tmp_path / "around")).index)
+
+
+def test_reports_that_are_not_where_they_are_said_to_be_are_refused(tmp_path: Path, read: Read) -> None:
+    root = miniatures.mimic_cxr(tmp_path / "root")
+    with pytest.raises(UserError, match=r"datasets\.mimic_cxr\.reports is nowhere, which does not exist; give"):
+        read("mimic_cxr", root, reports="nowhere")
+    (tmp_path / "cut.zip").write_bytes(b"PK\3\4 and no more")
+    with pytest.raises(UserError, match=r"cut\.zip cannot be read as ZIP .*; download it again"):
+        read("mimic_cxr", root, reports=str(tmp_path / "cut.zip"))
+
+
 def test_a_missing_report_is_counted(tmp_path: Path, read: Read) -> None:
     root = miniatures.mimic_cxr(tmp_path)
     (root / "files/p16/p16000022/s55555555.txt").unlink()
@@ -105,7 +144,7 @@ def test_no_report_at_all_is_refused(tmp_path: Path, read: Read) -> None:
     root = miniatures.mimic_cxr(tmp_path)
     for report in (root / "files").glob("*/*/*.txt"):
         report.unlink()
-    with pytest.raises(UserError, match=r"no report was found, expected .*/files/pNN/pNNNNNNNN/sNNNNNNNN\.txt; unpack"):
+    with pytest.raises(UserError, match=r"no report was found in .*, expected files/pNN/pNNNNNNNN/s.*let datasets"):
         read("mimic_cxr", root)
 
 

@@ -113,6 +113,18 @@ def test_grounded_reports_replace_zones(tmp_path: Path, read: Read) -> None:
         read("padchest", root)
 
 
+def test_extra_boxes_are_a_second_reader(tmp_path: Path, read: Read) -> None:
+    root = miniatures.padchest(tmp_path)
+    finding = {"labels": ["cardiomegaly"], "boxes": [[0.1, 0.5, 0.4, 0.9]], "extra_boxes": [[0.2, 0.5, 0.5, 0.9]]}
+    text = json.dumps([{"ImageID": "200_b.png", "findings": [finding]}])
+    (root / "grounded_reports_20240819.json").write_text(text)
+    first, union = read("padchest", root), read("padchest", root, extra_boxes="union")
+    assert first.regions["x_min"].tolist() == pytest.approx([0.1])
+    assert union.regions["x_min"].tolist() == pytest.approx([0.1, 0.2])
+    assert "PadChest-GR: boxes of the first reader (`extra_boxes: first`)." in first.notes
+    assert "PadChest-GR: boxes of both readers (`extra_boxes: union`)." in union.notes
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.cohort.decoding import cache, decode
+from benchmark.cohort.decoding import cache, decode, takeover
 from tests.benchmark.cohort import miniatures
 from tests.repository import REPOSITORY
 
@@ -78,9 +78,8 @@ def test_an_interrupted_build_goes_on_where_it_stopped(
         patch.setattr(cache, "track", interrupted_after_one_task)
         with pytest.raises(KeyboardInterrupt):
             build(root, tmp_path / "part")
-    for path in PATHS[: cache.IMAGES_PER_TASK]:
-        (root / path).unlink()  # a decoded image is not opened again
     outcome = build(root, tmp_path / "part")
+    assert outcome.decoded == COUNT - cache.IMAGES_PER_TASK
     assert outcome.failures == {}
     assert outcome.images.read_bytes() == whole
 
@@ -116,12 +115,10 @@ def test_a_build_killed_with_its_workers_goes_on_where_it_stopped(tmp_path: Path
         command, start_new_session=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, check=False
     )
     assert ended.returncode == -signal.SIGKILL
-    done = np.flatnonzero(np.load(part / "record.npy")["state"] == cache.DONE)
+    done = np.flatnonzero(np.load(part / "record.npy")["state"] == takeover.DONE)
     assert len(done) == 2 * cache.IMAGES_PER_TASK
-    for row in done:
-        (root / f"{row:03}.jpg").unlink()  # what is done is not opened again
     outcome = cache.build(root, [f"{at:03}.jpg" for at in range(MANY)], part, size=32, policy="faithful", workers=1)
-    assert outcome.failures == {}
+    assert (outcome.failures, outcome.decoded) == ({}, MANY - len(done))
     images = np.load(outcome.images)
     for kind in range(4):
         assert (images[kind::4] == images[MANY - 4 + kind]).all()
@@ -132,13 +129,12 @@ def test_a_run_killed_after_the_array_was_put_in_place_decodes_nothing_twice(roo
     outcome = build(root, tmp_path / "part")
     cache.keep_rows(outcome.images, np.arange(COUNT), tmp_path / "target.npy")
     whole = (tmp_path / "target.npy").read_bytes()
-    (tmp_path / "target.npy").unlink()  # as DVC does before it starts the stage again
-    for path in PATHS:
-        (root / path).unlink()
-    assert build(root, tmp_path / "part").images.read_bytes() == whole
+    (tmp_path / "target.npy").unlink()
+    again = build(root, tmp_path / "part")
+    assert (again.images.read_bytes(), again.decoded) == (whole, 0)
 
 
-@pytest.mark.parametrize("lost", ["images.npy", "record.npy", "key.json"])
+@pytest.mark.parametrize("lost", ["images.npy", "record.npy", "paths.parquet", "key.json"])
 def test_an_unfinished_cache_that_lacks_a_file_starts_afresh(root: Path, tmp_path: Path, lost: str) -> None:
     whole = build(root, tmp_path / "part").images.read_bytes()
     (tmp_path / "part" / lost).unlink()

@@ -102,6 +102,53 @@ def test_faithful_shows_what_pydicom_computes_pixel_by_pixel(
     assert np.abs(shades(path) - expected).max() <= 0.51
 
 
+UNUSABLE = {
+    "an empty window": {"WindowCenter": None, "WindowWidth": None},
+    "an empty width": {"WindowCenter": 2000, "WindowWidth": None},
+    "a centre without a width": {"WindowCenter": 2000},
+    "a width without a centre": {"WindowWidth": 2000},
+    "width 0": {"WindowCenter": 2000, "WindowWidth": 0},
+    "width 0 first of two": {"WindowCenter": [2000, 1000], "WindowWidth": [0, 500]},
+    "width 0.5 of a linear window": {"WindowCenter": 2000, "WindowWidth": 0.5},
+    "width 0 of an exact window": {"WindowCenter": 2000, "WindowWidth": 0, "VOILUTFunction": "LINEAR_EXACT"},
+    "an empty slope": {"RescaleSlope": None, "RescaleIntercept": -1024},
+    "slope 0": {"RescaleSlope": 0, "RescaleIntercept": -1024},
+    "an empty table": {"VOILUTSequence": Sequence([])},
+}
+
+
+@pytest.mark.parametrize("policy", ["faithful", "draft"])
+@pytest.mark.parametrize("elements", UNUSABLE.values(), ids=UNUSABLE.keys())
+def test_a_tag_that_says_nothing_leaves_the_images_own_range(
+    tmp_path: Path, reference: Path, elements: dict[str, object], policy: decode.Policy
+) -> None:
+    """DICOM PS3.3 C.11.2.1.2: without a usable window the range of the data is shown."""
+    path = tmp_path / "image.dicom"
+    miniatures.dicom(path, STORED, **elements)
+    found = decode.read(path, policy, 32)
+    assert found.remarks == decode.Remark.OWN_RANGE
+    np.testing.assert_array_equal(found.image, decode.load(reference, policy, 32)[0])
+
+
+def test_an_exact_window_may_be_narrower_than_one(tmp_path: Path) -> None:
+    path = tmp_path / "image.dicom"
+    miniatures.dicom(path, STORED, WindowCenter=1000, WindowWidth=0.5, VOILUTFunction="LINEAR_EXACT")
+    assert decode.read(path, "faithful", 32).remarks == decode.Remark.NONE
+
+
+@pytest.mark.parametrize("policy", ["published", "faithful", "draft"])
+def test_an_image_of_nearly_one_grey_is_flagged_whatever_the_reason(tmp_path: Path, policy: decode.Policy) -> None:
+    flat, window, white = (tmp_path / name for name in ("flat.png", "window.dicom", "white.jpg"))
+    Image.fromarray(np.full((50, 40), 9, np.uint8)).save(flat)
+    values = np.full((50, 400), 255, np.uint8)
+    values[0, 0] = 0  # one pixel of twenty thousand
+    Image.fromarray(values).save(white)
+    miniatures.dicom(window, STORED, WindowCenter=60_000, WindowWidth=10)
+    assert decode.read(flat, policy, 32).remarks == decode.Remark.FLAT
+    assert decode.read(white, policy, 32).remarks == decode.Remark.FLAT  # its padding does not count
+    assert bool(decode.read(window, policy, 32).remarks & decode.Remark.FLAT) is (policy != "published")
+
+
 def test_a_voi_table_wins_over_a_window(tmp_path: Path) -> None:
     table = Dataset()
     table.LUTDescriptor = [4096, 0, 16]
