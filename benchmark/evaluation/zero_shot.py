@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from baselines.base import Baseline, ImageFeatures, TextFeatures, restore
+from benchmark.artifacts.stages import again
 from benchmark.common.errors import UserError
 from benchmark.compute import device as computing
 from benchmark.compute.augment import to_unit
@@ -39,7 +40,7 @@ class Scorer:
             UserError: the file is missing or is not one of this harness.
         """
         if not weights.exists():
-            raise UserError(f"{weights} is missing; run `dvc repro` to train the system first.")
+            raise UserError(f"{weights} is missing; run {again(weights)} to train the system first.")
         try:
             model = restore(weights, computing.choose(scoring.device, "scoring.device"))
         except ValueError as error:

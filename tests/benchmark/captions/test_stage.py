@@ -117,7 +117,7 @@ def test_an_endpoint_never_sees_credentialed_reports(workspace: Path) -> None:
 
 def test_missing_input_is_one_sentence(workspace: Path) -> None:
     (layout.cohort("mimic_cxr") / "index.parquet").unlink()
-    with pytest.raises(UserError, match="prepare mimic_cxr"):
+    with pytest.raises(UserError, match="run `dvc repro prepare@mimic_cxr`"):
         stage.run()
 
 

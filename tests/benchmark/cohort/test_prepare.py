@@ -261,7 +261,9 @@ def test_tables_that_leave_nothing_are_refused(workplace: Workplace, monkeypatch
 def test_a_missing_pointer_says_what_to_run(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
     (workplace.root / "pointer.json").unlink()
     assert workplace.prepare() == 2
-    assert "pointer.json is missing; run `dvc repro`" in " ".join(capsys.readouterr().err.split())
+    assert f"pointer.json is missing; run `dvc repro raw@{workplace.dataset}`" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", '{"root": "."}'])
@@ -270,7 +272,4 @@ def test_a_pointer_that_names_no_root_is_refused(
 ) -> None:
     (layout.raw("padchest") / "pointer.json").write_text(content)
     assert workplace.prepare() == 2
-    assert (
-        "pointer.json does not name a root; delete data/raw/padchest and run `dvc repro` again"
-        in capsys.readouterr().err
-    )
+    assert "pointer.json does not name a root; run `dvc repro raw@padchest`" in capsys.readouterr().err

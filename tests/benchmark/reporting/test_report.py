@@ -176,5 +176,5 @@ def test_unmatched_budgets_are_said(reported):
 
 def test_without_results_one_sentence_says_what_to_do(tmp_path):
     (tmp_path / "params.yaml").write_text((measured_run.synthetic_run.REPOSITORY / "params.yaml").read_text())
-    with measured_run.working_in(tmp_path), pytest.raises(UserError, match="run `dvc repro measure` first"):
+    with measured_run.working_in(tmp_path), pytest.raises(UserError, match="is missing; run `dvc repro measure`"):
         report.run()
