@@ -23,6 +23,7 @@ PACKAGES = ("benchmark", "baselines", "offclip")
 PLUMBING = frozenset(
     {
         "benchmark/__init__.py",
+        "benchmark/common/cpus.py",
         "benchmark/common/errors.py",
         "benchmark/common/files.py",
         "benchmark/common/memory.py",
