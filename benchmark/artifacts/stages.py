@@ -15,7 +15,14 @@ OF_FOLDER = {
     layout.RESULTS: "measure",
     Path("plan"): "plan",
 }
-OF_MEMBER = {Path("data/raw"): "raw", Path("data/cohort"): "prepare", Path("runs"): "train", Path("scores"): "score"}
+OF_MEMBER = {
+    Path("data/raw"): "raw",
+    Path("data/index"): "index",
+    Path("data/images"): "decode",
+    Path("data/cohort"): "prepare",
+    Path("runs"): "train",
+    Path("scores"): "score",
+}
 """Folders with one folder for each item of a stage's matrix: ``data/cohort/open_i`` is made by ``prepare@open_i``."""
 
 

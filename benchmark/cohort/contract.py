@@ -7,17 +7,15 @@ slow, the adapter also offers ``survey`` with the same arguments: the same relea
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from benchmark.common.errors import UserError
-from benchmark.pipeline.settings import DatasetSettings
 
 INDEX_COLUMNS = ("image_id", "path", "patient_id", "study_id", "split", "view", "report", "normal")
 REGION_COLUMNS = ("image_id", "finding", "kind", "x_min", "y_min", "x_max", "y_max", "rle", "side", "zone")
@@ -65,15 +63,6 @@ class Release:
     """Rows of the release's main table (reports, for Open-I)."""
     published_rows: int = 0
     """How many the published one has."""
-
-
-Reader = Callable[[Path, DatasetSettings, "Path | None"], Release]
-
-
-def reader(dataset: str, quick: bool = False) -> Reader:
-    """The ``read`` function of a dataset's adapter; with ``quick`` its ``survey`` where it has one."""
-    module = importlib.import_module(f"benchmark.cohort.adapters.{dataset}")
-    return getattr(module, "survey", module.read) if quick else module.read
 
 
 def make_index(columns: dict[str, object], labels: pd.DataFrame) -> pd.DataFrame:

@@ -5,10 +5,7 @@ Seconds, so that an edited label costs seconds: stage ``decode`` depends on the 
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from benchmark.cohort import contract, disk, indexed, losses, protocol
-from benchmark.common import files
+from benchmark.cohort import adapters, disk, indexed, losses, pointer, protocol
 from benchmark.common.errors import UserError
 from benchmark.common.progress import say
 from benchmark.pipeline import layout, settings
@@ -22,12 +19,11 @@ def run(dataset: str) -> None:
             not on disk.
     """
     values = settings.load()
-    root, phantom = pointed(dataset)
+    root, phantom = pointer.read(dataset)
     chosen = values.datasets[dataset]
     if phantom:  # of lateral images the phantom draws none
         chosen = chosen.model_copy(update={"views": "frontal"})
-    grounding = Path(chosen.grounding).expanduser() if chosen.grounding else None
-    cohort = contract.reader(dataset)(root, chosen, grounding)
+    cohort = adapters.reader(dataset)(root, chosen, chosen.grounding_file)
     if not phantom:
         protocol.check_whole(dataset, cohort, chosen.subset)
     if cohort.index.empty:
@@ -46,16 +42,3 @@ def run(dataset: str) -> None:
         listed = listed.assign(size=disk.ABSENT, modified=disk.ABSENT)
     indexed.write(dataset, cohort, listed)
     say(f"{dataset}: {len(cohort.index)} images, {len(cohort.regions)} regions -> {layout.index(dataset)}")
-
-
-def pointed(dataset: str) -> tuple[Path, bool]:
-    """The dataset's root and whether it is the phantom, from ``data/raw/<dataset>/pointer.json``.
-
-    Raises:
-        UserError: the file is missing or names no root.
-    """
-    written = layout.raw(dataset) / "pointer.json"
-    pointer = files.read_json(written)
-    if not (isinstance(pointer, dict) and {"root", "phantom"} <= pointer.keys()):
-        raise UserError(f"{written} names no root; delete {written.parent} and run `dvc repro` again.")
-    return Path(pointer["root"]), bool(pointer["phantom"])

@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.artifacts import reading
+from benchmark.artifacts.stages import again
 from benchmark.cohort.contract import Exclusion, Release
 from benchmark.common import files
 from benchmark.common.errors import UserError
@@ -45,28 +47,23 @@ def read(dataset: str) -> Release:
         UserError: the folder is missing or spoilt.
     """
     folder = layout.index(dataset)
-    said = files.read_json(folder / "release.json")
+    tables: dict[str, Any] = {name: reading.read_table(folder / f"{name}.parquet") for name in TABLES}
+    said = reading.read_json(folder / "release.json")
     try:
         left_out = [Exclusion(**{**item, "names": tuple(item["names"])}) for item in said.pop("exclusions")]
         kept: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in said.items()
         }
-        kept |= {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
-        return Release(**kept, exclusions=tuple(left_out))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{folder} cannot be read; delete it and run `dvc repro index@{dataset}`.") from None
+        return Release(**kept, **tables, exclusions=tuple(left_out))
+    except (KeyError, TypeError, AttributeError):
+        path = folder / "release.json"
+        raise UserError(f"{path} lacks what the index says of its release; run {again(path)}.") from None
 
 
 def read_files(dataset: str) -> pd.DataFrame:
     """The list of files that ``write`` wrote.
 
     Raises:
-        UserError: it is missing or spoilt.
+        UserError: it is missing or damaged.
     """
-    path = layout.index(dataset) / "files.parquet"
-    try:
-        return pd.read_parquet(path, columns=["path", "size", "modified"])
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run `dvc repro index@{dataset}`.") from None
-    except (OSError, ValueError):
-        raise UserError(f"{path} cannot be read; delete it and run `dvc repro index@{dataset}`.") from None
+    return reading.read_table(layout.index(dataset) / "files.parquet", ["path", "size", "modified"])

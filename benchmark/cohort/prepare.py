@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.cohort import contract, index, indexed, losses, protocol, schema
+from benchmark.artifacts import reading
+from benchmark.cohort import contract, indexed, losses, pointer, protocol, schema
 from benchmark.cohort.contract import Exclusion, Release
 from benchmark.cohort.decoding.cache import link_or_copy
 from benchmark.cohort.decoding.decode import REMARKS
@@ -31,7 +32,7 @@ def run(dataset: str) -> None:
             outside its image; the previous cohort stays.
     """
     values = settings.load()
-    _, phantom = index.pointed(dataset)
+    _, phantom = pointer.read(dataset)
     share_examples = values.datasets[dataset].share_examples
     named = phantom or share_examples
     release = indexed.read(dataset)
@@ -71,12 +72,7 @@ def read_images(dataset: str, paths: list[str]) -> pd.DataFrame:
         UserError: it is missing, spoilt, or of another list of files.
     """
     path = layout.images(dataset) / "images.parquet"
-    try:
-        table = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run `dvc repro decode@{dataset}`.") from None
-    except (OSError, ValueError):
-        raise UserError(f"{path} cannot be read; delete it and run `dvc repro decode@{dataset}`.") from None
+    table = reading.read_table(path)
     if list(table["path"]) != paths:
         raise UserError(f"{path} is of another list of files than the index; run `dvc repro prepare@{dataset}`.")
     return table

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib
 import shutil
-from pathlib import Path
 
+from benchmark.cohort import pointer
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.common.progress import say, with_progress
@@ -28,11 +28,7 @@ def point(dataset: str, chosen: settings.DatasetSettings) -> None:
     target = layout.raw(dataset)
     with files.replacing(target) as part:
         part.mkdir()
-        _write_pointer(part, dataset, False, str(root.resolve()))
-
-
-def _write_pointer(folder: Path, dataset: str, phantom: bool, root: str) -> None:
-    files.write_json(folder / "pointer.json", {"dataset": dataset, "phantom": phantom, "root": root})
+        pointer.write(part, dataset, False, str(root.resolve()))
 
 
 def render(dataset: str, chosen: settings.Settings) -> None:
@@ -70,7 +66,7 @@ def render(dataset: str, chosen: settings.Settings) -> None:
             }
         )
         files.write_parquet(part / "provenance.parquet", provenance)
-        _write_pointer(part, dataset, True, target.as_posix())
+        pointer.write(part, dataset, True, target.as_posix())
 
 
 def run(dataset: str) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.cohort import contract, protocol
+from benchmark.cohort import adapters, protocol
 from benchmark.cohort.contract import Release
 from benchmark.cohort.decoding import decode
 from benchmark.cohort.losses import list_privately
@@ -69,7 +69,7 @@ def examine(dataset: str, values: Settings, clock: Clock = time.perf_counter) ->
         return _phantom(dataset, values)
     try:
         root = chosen.folder
-        release = contract.reader(dataset, quick=True)(root, chosen, chosen.grounding_file)
+        release = adapters.reader(dataset, quick=True)(root, chosen, chosen.grounding_file)
         protocol.check_whole(dataset, release, chosen.subset)
     except UserError as error:
         return Diagnosis(dataset, False, {"root": chosen.root, "problem": str(error)})

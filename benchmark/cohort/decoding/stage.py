@@ -13,7 +13,7 @@ from importlib import metadata
 import numpy as np
 import pandas as pd
 
-from benchmark.cohort import index, indexed, losses
+from benchmark.cohort import indexed, losses, pointer
 from benchmark.cohort.decoding import cache, takeover
 from benchmark.cohort.decoding.decode import REMARKS, Remark
 from benchmark.cohort.decoding.takeover import DONE, Earlier, Made
@@ -37,7 +37,7 @@ def run(dataset: str) -> None:
         UserError: more than ``cohort.max_missing`` of the images cannot be decoded; the previous ones stay.
     """
     values = settings.load()
-    root, phantom = index.pointed(dataset)
+    root, phantom = pointer.read(dataset)
     named = phantom or values.datasets[dataset].share_examples
     paths = list(indexed.read_files(dataset)["path"])
     target = layout.images(dataset)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cohort import contract
+from benchmark.cohort import adapters
 from benchmark.cohort.contract import Release
 from benchmark.materials import wheels
 from benchmark.pipeline import layout
@@ -25,7 +25,7 @@ def read() -> Read:
     """Read a root with a dataset's adapter: ``read("vindr_cxr", root, labels="all")``."""
 
     def reading(dataset: str, root: Path, grounding: Path | None = None, **options: str) -> Release:
-        return contract.reader(dataset)(root, DatasetSettings(root=str(root), **options), grounding)
+        return adapters.reader(dataset)(root, DatasetSettings(root=str(root), **options), grounding)
 
     return reading
 

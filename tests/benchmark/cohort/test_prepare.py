@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmark.cohort import schema
+from benchmark.cohort import adapters, schema
 from benchmark.cohort.decoding import decode
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout
@@ -245,7 +245,7 @@ def test_fractions_become_pixels(workplace: Workplace) -> None:
 def test_tables_that_leave_nothing_are_refused(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmark.cohort import contract, index
 
-    reader = contract.reader(workplace.dataset)
+    reader = adapters.reader(workplace.dataset)
 
     def nothing(*arguments: object) -> contract.Release:
         from dataclasses import replace
@@ -253,7 +253,7 @@ def test_tables_that_leave_nothing_are_refused(workplace: Workplace, monkeypatch
         release = reader(*arguments)
         return replace(release, index=release.index.iloc[:0], exclusions=(contract.Exclusion("no label", ("a", "b")),))
 
-    monkeypatch.setattr(contract, "reader", lambda dataset: nothing)
+    monkeypatch.setattr(adapters, "reader", lambda dataset: nothing)
     with pytest.raises(UserError, match=rf"{workplace.dataset}: no image of .* is left to use \(2 no label\)"):
         index.run(workplace.dataset)
 

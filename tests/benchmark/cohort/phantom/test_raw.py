@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmark.cohort import contract, raw
+from benchmark.cohort import adapters, contract, raw
 from benchmark.cohort.decoding import decode
 from benchmark.cohort.phantom.vocabulary import VINDR_LOCAL
 from benchmark.common import files
@@ -45,7 +45,7 @@ def place(anatomy, reports, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tree(request: pytest.FixtureRequest, place: Path) -> tuple[str, Path, contract.Release]:
     """A dataset's name, its rendered tree, and what its adapter reads there."""
     root = place / layout.raw(request.param)
-    return request.param, root, contract.reader(request.param)(root, settings.DatasetSettings(), None)
+    return request.param, root, adapters.reader(request.param)(root, settings.DatasetSettings(), None)
 
 
 def test_the_adapter_reads_every_study_and_every_image_that_was_drawn(tree) -> None:
