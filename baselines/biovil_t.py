@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from baselines import released
 from baselines.base import ImageFeatures, TextBatch, TextFeatures
+from baselines.options.biovil_t import Options
 from baselines.precision import unrounded, widened
 from baselines.towers import cxr_bert
 from baselines.towers.bert import read_padded
@@ -67,29 +68,6 @@ UNREAD = {
 
 
 @dataclass(frozen=True)
-class BioViLTOptions:
-    """Where the released files lie, and which of the published variants is scored."""
-
-    checkpoint: str
-    """``biovil_t_image_model_proj_size_128.pt`` or ``biovil_image_resnet50_proj_size_128.pt``."""
-    text: str
-    """Folder of the text model's snapshot: microsoft/BiomedVLP-BioViL-T for the former,
-    microsoft/BiomedVLP-CXR-BERT-specialized for the latter; which one it is cannot be seen from its tensors."""
-    tokenizer: str | None = None
-    """``vocab.txt`` or a folder with one; None = that in ``text``."""
-    vision: str | None = None
-    """``biovil_t`` or ``biovil``; None = whichever the file holds."""
-    prompts: str = "common"
-    """``own``: a finding is asked for by the mean of the four sentences that were published for pneumonia."""
-    contrast: bool = False
-    """Published beside ``prompts: own``: the score of four sentences that deny the finding is taken away, so that what
-    is above 0 is present."""
-    crop: int | None = None
-    """Side of the input, pixels; None = 448 (BioViL-T) or 480 (BioViL), as both are built. The published zero-shot
-    example looks at all 512."""
-
-
-@dataclass(frozen=True)
 class Ensembles(TextBatch):
     """Tokens of texts of one or more sentences each: ``ids`` and ``mask`` are [B, K, T]."""
 
@@ -127,7 +105,7 @@ class BioViLT(released.Released):
     label: ClassVar[str] = "BioViL-T"
     input_size: ClassVar[int] = SCALED
 
-    def __init__(self, options: BioViLTOptions, vocabulary: list[str]) -> None:
+    def __init__(self, options: Options, vocabulary: list[str]) -> None:
         super().__init__()
         one_of("`model_options.vision`", options.vision or "", tuple(CROPS))
         self.options, self.prompts = options, options.prompts
@@ -238,12 +216,12 @@ def _gaussian(side: int) -> Tensor:
 def build(
     encoders: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], vocabulary: list[str] | None
 ) -> BioViLT:
-    """``options``: those of ``BioViLTOptions``; ``encoders`` belong to other models.
+    """``options``: those of ``Options``; ``encoders`` belong to other models.
 
     Raises:
         ValueError: a file is missing, or its tensors are not the released ones.
     """
-    own = released.released_options(BioViLTOptions, options, BioViLT.label)
+    own = released.released_options(Options, options, BioViLT.label)
     if own.contrast and own.prompts != "own":
         raise ValueError("`model_options.contrast` takes away the model's own denying sentences; set `prompts: own`.")
     if own.crop is not None and own.crop not in (*CROPS.values(), SCALED):

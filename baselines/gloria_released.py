@@ -18,10 +18,10 @@ from torch.nn import functional
 from baselines import chexpert_prompts, released
 from baselines.base import ImageFeatures, TextBatch, TextFeatures
 from baselines.config import BertOptions
+from baselines.options.gloria_released import Options
 from baselines.precision import unrounded, widened
 from baselines.towers.bert import BertTower, read_padded
 from baselines.towers.resnet import CHANNELS, resnet50, stages
-from offclip.names import one_of
 
 DIM, SLOTS = 768, 97
 SCALED, CROP, ENLARGED = 256, 224, 299
@@ -38,25 +38,6 @@ NAMES = {
 }
 WORD_TABLE = "text_encoder.model.embeddings.word_embeddings.weight"
 UNREAD = {"text_encoder.model.pooler.dense.weight": (DIM, DIM), "text_encoder.model.pooler.dense.bias": (DIM,)}
-
-
-@dataclass(frozen=True)
-class GLoRIAReleasedOptions:
-    """Where the released file lies, and which of the published quirks are kept."""
-
-    checkpoint: str
-    """``chexpert_resnet50.ckpt``."""
-    tokenizer: str = "emilyalsentzer/Bio_ClinicalBERT"
-    """``vocab.txt``, a folder with one, or the hub's name of the text encoder that was trained."""
-    prompts: str = "common"
-    """``own``: the five findings of CheXpert are asked for by five published sentences each, the best one counts."""
-    local_words: str = "characters"
-    """Slots that take part in the local score. ``characters``: as many as the prompt has characters (published: its
-    end and empty slots take part). ``words``: its words."""
-    standardise: bool = False
-    """Published: each score is standardised over the test set's images, and so depends on them."""
-    batch_statistics: bool = False
-    """Published: BatchNorm uses the statistics of the batch at hand, and so an image's score depends on the others."""
 
 
 @dataclass(frozen=True)
@@ -131,9 +112,8 @@ class GLoRIAReleased(released.Released):
     input_size: ClassVar[int] = SCALED
     own_pooling = "max"
 
-    def __init__(self, options: GLoRIAReleasedOptions, vocabulary: list[str]) -> None:
+    def __init__(self, options: Options, vocabulary: list[str]) -> None:
         super().__init__()
-        one_of("`model_options.local_words`", options.local_words, ("characters", "words"))
         self.options, self.prompts = options, options.prompts
         self.own_prompts = chexpert_prompts.drawn(5, seed=6)
         self.image = resnet50()
@@ -242,12 +222,12 @@ def _best(words: Words, cells: Tensor) -> Tensor:
 def build(
     encoders: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], vocabulary: list[str] | None
 ) -> GLoRIAReleased:
-    """``options``: those of ``GLoRIAReleasedOptions``; ``encoders`` belong to other models.
+    """``options``: those of ``Options``; ``encoders`` belong to other models.
 
     Raises:
         ValueError: no checkpoint, or its tensors are not the released ones.
     """
-    own = released.released_options(GLoRIAReleasedOptions, options, GLoRIAReleased.label)
+    own = released.released_options(Options, options, GLoRIAReleased.label)
     if own.checkpoint == released.IN_RECIPE:
         return GLoRIAReleased(own, vocabulary or [])
     weights = _without_prefix(released.read_weights(own.checkpoint), own.checkpoint)

@@ -8,7 +8,7 @@ unusual way; each has an option here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, ClassVar, cast
 
 import torch
@@ -19,10 +19,10 @@ from baselines import checkpoints, released
 from baselines.attention import Attention, Layer
 from baselines.base import ImageFeatures, TextBatch, TextFeatures
 from baselines.config import BertOptions
+from baselines.options.kad import Options
 from baselines.precision import unrounded, widened
 from baselines.towers.bert import BertTower, read_padded
 from baselines.towers.resnet import CHANNELS, resnet50, stages
-from offclip.names import one_of
 
 DIM, LAYERS, HEADS, FFN, TOKENS = 768, 4, 4, 1024, 256
 SMALL = 224
@@ -61,24 +61,6 @@ UNREAD: dict[str, tuple[int, ...]] = {
     "text_encoder.logit_scale": (),
     "model.logit_scale": (),
 }
-
-
-@dataclass(frozen=True)
-class KADOptions:
-    """Where the released file lies, and which of the published quirks are kept."""
-
-    checkpoint: str
-    """``best_valid.pt`` of KAD-512, KAD-1024 or KAD-224."""
-    tokenizer: str = "xmcmic/Med-KEBERT"
-    """``vocab.txt``, a folder with one, or the hub's name of the text encoder that was trained."""
-    prompts: str = "common"
-    """``own``: a finding is asked for by its bare name in lower case, as published."""
-    size: int | None = None
-    """Side of the input, pixels: 224, 512 or 1024. The files of 512 and 1024 do not differ in structure; None = 224
-    where the file is that one's, or else 512."""
-    queries: str = "alone"
-    """``alone``: a finding's score is what it is asked by itself. ``together`` (published): all sentences of a run
-    attend to each other, and so each one's score depends on which others are asked."""
 
 
 class QueryLayer(Layer):
@@ -135,7 +117,7 @@ class KAD(released.Released):
     label: ClassVar[str] = "KAD"
     input_size: int  # type: ignore[misc]  # it follows from the file
 
-    def __init__(self, options: KADOptions, vocabulary: list[str]) -> None:
+    def __init__(self, options: Options, vocabulary: list[str]) -> None:
         super().__init__()
         self.options, self.prompts = options, options.prompts
         self.input_size = options.size or SIZES[1]
@@ -196,13 +178,12 @@ class KAD(released.Released):
 
 
 def build(encoders: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], vocabulary: list[str] | None) -> KAD:
-    """``options``: those of ``KADOptions``; ``encoders`` belong to other models.
+    """``options``: those of ``Options``; ``encoders`` belong to other models.
 
     Raises:
         ValueError: no checkpoint, its tensors are not the released ones, or it is of another input size.
     """
-    own = released.released_options(KADOptions, options, KAD.label)
-    one_of("`model_options.queries`", own.queries, ("alone", "together"))
+    own = released.released_options(Options, options, KAD.label)
     if own.checkpoint == released.IN_RECIPE:
         return KAD(own, vocabulary or [])
     weights = {
@@ -218,7 +199,7 @@ def build(encoders: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any],
     return model
 
 
-def _size(options: KADOptions, weights: Mapping[str, Tensor]) -> int:
+def _size(options: Options, weights: Mapping[str, Tensor]) -> int:
     """The input's side.
 
     Raises:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,6 +21,7 @@ from torch.nn import functional
 from baselines import chexpert_prompts, released, torchvision_cure
 from baselines.base import ImageFeatures, TextBatch, TextFeatures
 from baselines.config import BertOptions
+from baselines.options.medclip import Options
 from baselines.precision import unrounded, widened
 from baselines.towers.bert import BertTower, read_padded
 from baselines.towers.resnet import CHANNELS, resnet50, stages
@@ -62,27 +63,6 @@ PNEUMONIA = (
 """Adjective, subtype and place, as published for pneumonia, which none of them names."""
 
 
-@dataclass(frozen=True)
-class MedCLIPOptions:
-    """Where the released file lies, and which of the published quirks are kept."""
-
-    checkpoint: str
-    """``pytorch_model.bin`` of the unpacked ``medclip-vit`` or ``medclip-resnet``."""
-    tokenizer: str = "emilyalsentzer/Bio_ClinicalBERT"
-    """``vocab.txt``, a folder with one, or the hub's name of the text encoder that was trained."""
-    vision: str | None = None
-    """``vit`` (Swin-Tiny) or ``resnet``; None = whichever the file holds."""
-    prompts: str = "common"
-    """``own``: five findings of CheXpert and pneumonia are asked for by all published sentences."""
-    ensemble: bool = True
-    """Of the published sentences' scores: the mean (the published evaluation), or else the largest."""
-    padding: str = "alone"
-    """``alone``: a text's embedding is the mean over its own tokens, as where it is encoded by itself. ``together``
-    (published): padding up to the longest text beside it enters the mean."""
-    interpolation: str = "bilinear"
-    """How a larger cache is made 224 pixels: ``bilinear`` (published evaluation) or ``bicubic`` (published demo)."""
-
-
 class MedCLIP(released.Released):
     """The released towers and the published score."""
 
@@ -90,11 +70,9 @@ class MedCLIP(released.Released):
     input_size: ClassVar[int] = SIZE
     publishes_heatmaps: ClassVar[bool] = False
 
-    def __init__(self, options: MedCLIPOptions, vocabulary: list[str]) -> None:
+    def __init__(self, options: Options, vocabulary: list[str]) -> None:
         super().__init__()
         one_of("`model_options.vision`", options.vision or "", ("vit", "resnet"))
-        one_of("`model_options.padding`", options.padding, ("alone", "together"))
-        one_of("`model_options.interpolation`", options.interpolation, ("bilinear", "bicubic"))
         self.options, self.prompts = options, options.prompts
         pneumonia = tuple(" ".join(words) for words in product(*PNEUMONIA))
         self.own_prompts = {**chexpert_prompts.combinations(), "pneumonia": pneumonia}
@@ -160,12 +138,12 @@ def _swin() -> nn.Module:
 def build(
     encoders: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], vocabulary: list[str] | None
 ) -> MedCLIP:
-    """``options``: those of ``MedCLIPOptions``; ``encoders`` belong to other models.
+    """``options``: those of ``Options``; ``encoders`` belong to other models.
 
     Raises:
         ValueError: no checkpoint, or its tensors are not the released ones.
     """
-    own = released.released_options(MedCLIPOptions, options, MedCLIP.label)
+    own = released.released_options(Options, options, MedCLIP.label)
     if own.checkpoint == released.IN_RECIPE:
         return MedCLIP(own, vocabulary or [])
     _refuse_packed(own.checkpoint)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,9 +19,9 @@ from torch.nn import functional
 
 from baselines import released, torchvision_cure
 from baselines.base import ImageFeatures, TextBatch, TextFeatures
+from baselines.options.radzero import Options
 from baselines.precision import unrounded, widened
 from baselines.towers.bert import read_padded
-from offclip.names import one_of
 
 DIM, SIZE, PATCH, ALIGNING = 768, 518, 14, 2
 CELLS = SIZE // PATCH
@@ -51,36 +51,13 @@ WORD_TABLE = "text_model.embeddings.word_embeddings.weight"
 UNREAD = {"text_model.pooler.dense.weight": (DIM, DIM), "text_model.pooler.dense.bias": (DIM,)}
 
 
-@dataclass(frozen=True)
-class RadZeroOptions:
-    """Where the released file lies, and which of the published quirks are kept."""
-
-    checkpoint: str
-    """The training's state dict or the hub's file."""
-    tokenizer: str = "sentence-transformers/all-mpnet-base-v2"
-    """``vocab.txt``, a folder with one, or the hub's name of the text encoder that was trained."""
-    prompts: str = "common"
-    """``own`` is the same: the published template is that of the common prompts ("There is ...")."""
-    stretch: bool = True
-    """Published for classification and ChestX-Det10: each image's grey values are stretched to 0 ... 255 first. False:
-    as published for MS-CXR, SIIM and RSNA."""
-    positions: str = "scale"
-    """How a table of positions that was trained at another size is made 37 x 37: ``scale`` (published, transformers
-    4.39) assumes 37.1 cells, ``size`` (later versions) 37."""
-    mean: tuple[float, ...] | None = None
-    """Of each channel, of grey values in [0, 1]; None = as ``preprocessor_config.json`` in the tokenizer's folder says,
-    or BLIP's where there is none."""
-    std: tuple[float, ...] | None = None
-    """Standard deviations, likewise."""
-
-
 class RadZero(released.Released):
     """The released towers and the published score."""
 
     label: ClassVar[str] = "RadZero"
     input_size: ClassVar[int] = SIZE
 
-    def __init__(self, options: RadZeroOptions, vocabulary: list[str]) -> None:
+    def __init__(self, options: Options, vocabulary: list[str]) -> None:
         super().__init__()
         torchvision_cure.apply()
         from transformers import Dinov2Config, Dinov2Model, MPNetConfig, MPNetModel, MPNetTokenizer
@@ -166,13 +143,12 @@ def resized_positions(table: Tensor, positions: str) -> Tensor:
 def build(
     encoders: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], vocabulary: list[str] | None
 ) -> RadZero:
-    """``options``: those of ``RadZeroOptions``; ``encoders`` belong to other models.
+    """``options``: those of ``Options``; ``encoders`` belong to other models.
 
     Raises:
         ValueError: no checkpoint, or its tensors are not the released ones.
     """
-    own = released.released_options(RadZeroOptions, options, RadZero.label)
-    one_of("`model_options.positions`", own.positions, ("scale", "size"))
+    own = released.released_options(Options, options, RadZero.label)
     if own.checkpoint == released.IN_RECIPE:
         return RadZero(own, vocabulary or [])
     weights = released.read_weights(own.checkpoint)
@@ -198,7 +174,7 @@ def released_names(model: RadZero) -> dict[str, str]:
     return names
 
 
-def _with_normalisation(options: RadZeroOptions) -> RadZeroOptions:
+def _with_normalisation(options: Options) -> Options:
     """The options with the mean and standard deviation of the snapshot, or BLIP's.
 
     Raises:

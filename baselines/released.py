@@ -19,7 +19,6 @@ from baselines import checkpoints
 from baselines.base import Baseline, Recipe
 from baselines.config import parse
 from baselines.precision import unrounded
-from offclip.names import one_of
 
 Options = TypeVar("Options")
 
@@ -75,13 +74,11 @@ def released_options(options: type[Options], values: Mapping[str, Any], label: s
     """The model's options, whose ``checkpoint`` must be given.
 
     Raises:
-        ValueError: no checkpoint, an unknown option, or ``prompts`` is neither ``common`` nor ``own``.
+        ValueError: no checkpoint, an unknown option, or a value that it cannot have.
     """
     if not values.get("checkpoint"):
         raise ValueError(f"{label} is a released model that is evaluated only; give its file as `checkpoint`.")
-    parsed = parse(options, values, "model_options")
-    one_of("`model_options.prompts`", getattr(parsed, "prompts", "common"), ("common", "own"))
-    return parsed
+    return parse(options, values, "model_options")
 
 
 def saved_recipe(model: str, options: Mapping[str, Any], vocabulary: list[str] | None) -> Recipe:

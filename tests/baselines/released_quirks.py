@@ -17,11 +17,11 @@ from torch.nn import functional
 
 from baselines import biovil_t, gloria_released, kad, medclip, radzero
 from baselines.base import ImageFeatures, TextFeatures
-from baselines.biovil_t import BioViLT, BioViLTOptions
-from baselines.gloria_released import GLoRIAReleased, GLoRIAReleasedOptions
-from baselines.kad import KAD, KADOptions
-from baselines.medclip import MedCLIP, MedCLIPOptions
-from baselines.radzero import RadZero, RadZeroOptions
+from baselines.biovil_t import BioViLT
+from baselines.gloria_released import GLoRIAReleased
+from baselines.kad import KAD
+from baselines.medclip import MedCLIP
+from baselines.radzero import RadZero
 from baselines.released import IN_RECIPE, INDEX_BUFFERS, take_weights
 from baselines.towers import cxr_bert
 from baselines.towers.bert import padded
@@ -64,7 +64,7 @@ def _filled(model: nn.Module, configuration: str, name: str, names: dict[str, st
 def gloria() -> Iterator[tuple[str, Change]]:
     """Options of ``gloria_released``."""
     arrays = parity.arrays("arrays.npz", parity.RELEASED / "gloria")
-    options = GLoRIAReleasedOptions(IN_RECIPE)
+    options = gloria_released.Options(IN_RECIPE)
     model = GLoRIAReleased(options, arrays["vocab"].tolist()).eval()
     _filled(model, "gloria_resnet50", "gloria", gloria_released.NAMES, gloria_released.UNREAD)
     pixels = functional.pad(parity.normalised(arrays["gray_u8"]), [16] * 4)
@@ -84,7 +84,7 @@ def gloria() -> Iterator[tuple[str, Change]]:
 def medclips(vision: str) -> Iterator[tuple[str, Change]]:
     """Options of ``medclip`` with one of its vision towers."""
     arrays = parity.arrays("arrays.npz", parity.RELEASED / "medclip")
-    options = MedCLIPOptions(IN_RECIPE, vision=vision)
+    options = medclip.Options(IN_RECIPE, vision=vision)
     model = MedCLIP(options, arrays["vocab"].tolist()).eval()
     _filled(model, f"medclip_{vision}", "medclip", medclip.released_names(model), medclip.UNREAD)
     squares = [_square(arrays[f"prep_in_{name}"]) for name in "ab"]
@@ -111,7 +111,7 @@ def medclips(vision: str) -> Iterator[tuple[str, Change]]:
 def kads() -> Iterator[tuple[str, Change]]:
     """The option of ``kad``, with the arrays' four prompts."""
     arrays = parity.arrays("arrays.npz", parity.RELEASED / "kad")
-    options = KADOptions(IN_RECIPE, size=512)
+    options = kad.Options(IN_RECIPE, size=512)
     model = KAD(options, arrays["vocab"].tolist()).eval()
     _filled(model, "kad_512", "kad", kad.NAMES, kad.unread(model))
     with torch.no_grad():
@@ -125,7 +125,7 @@ def kads() -> Iterator[tuple[str, Change]]:
 def biovils() -> Iterator[tuple[str, Change]]:
     """Options of ``biovil_t``: the crop, and its contrast of two prompts with two others."""
     arrays = parity.arrays("arrays.npz", parity.RELEASED / "biovil")
-    options = BioViLTOptions(IN_RECIPE, "", vision="biovil_t")
+    options = biovil_t.Options(IN_RECIPE, "", vision="biovil_t")
     weights = parity.filled("cxr_bert", parity.RELEASED / "biovil")
     model = BioViLT(options, padded(arrays["vocab"].tolist(), len(weights[cxr_bert.WORD_TABLE]))).eval()
     _filled(model.vision, "biovil_t_image", "biovil", biovil_t.NAMES, biovil_t.UNREAD["biovil_t"])
@@ -148,7 +148,7 @@ def biovils() -> Iterator[tuple[str, Change]]:
 def radzeros() -> Iterator[tuple[str, Change]]:
     """Options of ``radzero``, for the two images that do not use all grey values."""
     arrays = parity.arrays("arrays.npz", parity.RELEASED / "radzero")
-    options = RadZeroOptions(IN_RECIPE)
+    options = radzero.Options(IN_RECIPE)
     weights = parity.filled("radzero", parity.RELEASED / "radzero")
     model = RadZero(options, padded(arrays["vocab"].tolist(), len(weights[radzero.WORD_TABLE]))).eval()
     squares = [_square(arrays[f"raw_{number}"]) for number in (0, 2)]

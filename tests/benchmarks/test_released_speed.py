@@ -16,11 +16,12 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from baselines.biovil_t import BioViLT, BioViLTOptions
-from baselines.gloria_released import GLoRIAReleased, GLoRIAReleasedOptions
-from baselines.kad import KAD, KADOptions
-from baselines.medclip import MedCLIP, MedCLIPOptions
-from baselines.radzero import RadZero, RadZeroOptions
+from baselines import biovil_t, gloria_released, kad, medclip, radzero
+from baselines.biovil_t import BioViLT
+from baselines.gloria_released import GLoRIAReleased
+from baselines.kad import KAD
+from baselines.medclip import MedCLIP
+from baselines.radzero import RadZero
 from baselines.released import IN_RECIPE, Released
 from baselines.towers.bert import SPECIAL
 from benchmark.cohort.adapters import padchest
@@ -44,12 +45,12 @@ def _sentences() -> list[str]:
 SENTENCES = _sentences()
 PIECES = [*SPECIAL, *sorted({word for text in SENTENCES for word in text.lower().replace("/", " ").split()})]
 MODELS: dict[str, Callable[[], Released]] = {
-    "GLoRIA": lambda: GLoRIAReleased(GLoRIAReleasedOptions(IN_RECIPE), PIECES),
-    "MedCLIP Swin-Tiny": lambda: MedCLIP(MedCLIPOptions(IN_RECIPE, vision="vit"), PIECES),
-    "MedCLIP ResNet-50": lambda: MedCLIP(MedCLIPOptions(IN_RECIPE, vision="resnet"), PIECES),
-    "KAD": lambda: KAD(KADOptions(IN_RECIPE, size=512), PIECES),
-    "BioViL-T": lambda: BioViLT(BioViLTOptions(IN_RECIPE, "", vision="biovil_t"), PIECES),
-    "RadZero": lambda: RadZero(RadZeroOptions(IN_RECIPE), ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *PIECES]),
+    "GLoRIA": lambda: GLoRIAReleased(gloria_released.Options(IN_RECIPE), PIECES),
+    "MedCLIP Swin-Tiny": lambda: MedCLIP(medclip.Options(IN_RECIPE, vision="vit"), PIECES),
+    "MedCLIP ResNet-50": lambda: MedCLIP(medclip.Options(IN_RECIPE, vision="resnet"), PIECES),
+    "KAD": lambda: KAD(kad.Options(IN_RECIPE, size=512), PIECES),
+    "BioViL-T": lambda: BioViLT(biovil_t.Options(IN_RECIPE, "", vision="biovil_t"), PIECES),
+    "RadZero": lambda: RadZero(radzero.Options(IN_RECIPE), ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *PIECES]),
 }
 
 
