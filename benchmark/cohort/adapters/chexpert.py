@@ -57,7 +57,7 @@ def read(root: Path, settings: DatasetSettings, grounding: Path | None = None) -
     name = f"gt_segmentations_{MASK_PART[part]}.json"
     masks = tables.grounding_file(grounding, root, [name, f"CheXlocalize/{name}"])
     masks = masks or tables.find(root.parent, [f"CheXlocalize/{name}"])
-    notes = [] if part == "test" else ["test_labels.csv was not found: the validation set stands in."]
+    notes = [] if part == "test" else ["test_labels.csv was not found: the validation set is used instead."]
     if masks is None:
         notes.append(f"No masks: {name} was found neither in the root nor in CheXlocalize/ in it or beside it.")
     regions = read_masks(masks, set(frontal["image_id"])) if masks else []

@@ -15,7 +15,9 @@ from tests.benchmark.training.workplace import REPOSITORY
 
 SETTINGS = settings.load(REPOSITORY / layout.PARAMS)
 SYSTEMS = frozenset([*SETTINGS.compare, *SETTINGS.ablation])
-RAW, PREPARE = (frozenset(f"{stage}-{dataset}" for dataset in layout.DATASETS) for stage in ("raw", "prepare"))
+RAW, INDEX, DECODE, PREPARE = (
+    frozenset(f"{stage}-{dataset}" for dataset in layout.DATASETS) for stage in ("raw", "index", "decode", "prepare")
+)
 TOWERS = SYSTEMS | {"pretrain", "probe"}
 CROSS_ATTENTION = SYSTEMS - {"clip", "clip_offclip"}
 CHANGES = {
@@ -27,20 +29,23 @@ CHANGES = {
     "baselines/fusion.py": CROSS_ATTENTION,
     "baselines/towers/conv.py": TOWERS,
     "baselines/gloria.py": set(),  # no system of params.yaml uses it
-    "benchmark/common/placement.py": PREPARE | {"score"},
-    "benchmark/common/bounded.py": RAW | PREPARE | {"captions"},
+    "benchmark/common/placement.py": DECODE | PREPARE | {"score"},
+    "benchmark/common/bounded.py": RAW | INDEX | {"captions"},
     "benchmark/common/progress.py": set(),  # what it says, and when
     "benchmark/pipeline/effects.py": {"measure", "report"},
     "benchmark/artifacts/select.py": {"report"},
-    "benchmark/artifacts/cohort.py": PREPARE | {"score", "probe", "measure", "report"},
-    "benchmark/materials/wheels.py": RAW | {"materials", "captions"},
+    "benchmark/artifacts/cohort.py": SYSTEMS
+    | INDEX
+    | PREPARE
+    | {"captions", "pretrain", "score", "probe", "measure", "report"},
+    "benchmark/materials/wheels.py": RAW | {"materials", "captions", "index-open_i"},
     "benchmark/compute/augment.py": TOWERS | {"score"},
     "benchmark/compute/supervised.py": {"pretrain", "probe"},
     "benchmark/cohort/phantom/findings/lung.py": RAW,
     "benchmark/cohort/phantom/layouts/padchest.py": {"raw-padchest"},
-    "benchmark/cohort/adapters/chexpert.py": {"prepare-chexpert", "prepare-mimic_cxr"},  # they share label columns
-    "benchmark/cohort/adapters/open_i.py": {"prepare-open_i"},
-    "benchmark/cohort/decoding/decode.py": PREPARE,
+    "benchmark/cohort/adapters/chexpert.py": {"index-chexpert", "index-mimic_cxr"},  # they share label columns
+    "benchmark/cohort/adapters/open_i.py": {"index-open_i"},
+    "benchmark/cohort/decoding/decode.py": DECODE | PREPARE,
     "benchmark/captions/quality.py": {"captions"},
     "benchmark/training/loop.py": SYSTEMS,
     "benchmark/training/pretrain.py": {"pretrain"},
@@ -133,9 +138,15 @@ def test_other_comments_and_docstrings_change_no_plan(tree: Path) -> None:
 def test_every_room_has_a_row() -> None:
     rooms = {path.parent.name for path in (REPOSITORY / "benchmark").glob("*/__init__.py")}
     assert rooms == {path.split("/")[1] for path in CHANGES if path.count("/") > 1 and path.startswith("benchmark")}
-    assert SYSTEMS | RAW | PREPARE | {"captions", "materials", "pretrain", "score", "probe", "measure", "report"} == {
-        *plans()
-    }
+    assert SYSTEMS | RAW | INDEX | DECODE | PREPARE | {
+        "captions",
+        "materials",
+        "pretrain",
+        "score",
+        "probe",
+        "measure",
+        "report",
+    } == {*plans()}
 
 
 def test_a_changed_number_changes_the_plans_of_what_uses_it_and_no_others(tree: Path) -> None:

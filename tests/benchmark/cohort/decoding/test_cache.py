@@ -75,7 +75,7 @@ def test_an_interrupted_build_goes_on_where_it_stopped(
 ) -> None:
     whole = build(root, tmp_path / "whole").images.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(cache, "track", interrupted_after_one_task)
+        patch.setattr(cache, "with_progress", interrupted_after_one_task)
         with pytest.raises(KeyboardInterrupt):
             build(root, tmp_path / "part")
     outcome = build(root, tmp_path / "part")
@@ -95,7 +95,7 @@ def killed_after_two_tasks(tasks, *_, **__):
     os.killpg(0, signal.SIGKILL)
 
 if __name__ == "__main__":
-    cache.track = killed_after_two_tasks
+    cache.with_progress = killed_after_two_tasks
     paths = sorted(path.name for path in Path(sys.argv[1]).iterdir())
     cache.build(Path(sys.argv[1]), paths, Path(sys.argv[2]), size=32, policy="faithful", workers=2)
 """
