@@ -19,13 +19,13 @@ from benchmark.common.progress import track
 from benchmark.pipeline import layout
 from benchmark.pipeline.effects import Effect, Interaction, Sides, effects, interactions
 from benchmark.pipeline.settings import Settings, StatisticsSettings, load
-from benchmark.statistics import claims, coverage, curves, normality, operating, tables
+from benchmark.statistics import claims, coverage, curves, embedding, normality, operating, tables
 from benchmark.statistics.bootstrap import Draws, draw, mean, resampled_aucs
 from benchmark.statistics.comparison import delong_p, holm
-from benchmark.statistics.embedding import Stored, pairs, separation
 from benchmark.statistics.inputs import FINDING, Cohort, Run, aligned, check_cohort, check_comparable, numbers
-from benchmark.statistics.intervals import interval
+from benchmark.statistics.intervals import SHARE, interval
 from benchmark.statistics.quantities import Findings, Measurements, Quantity, Scored, measurable, of_run
+from benchmark.statistics.seeds import SeedLayout
 from benchmark.statistics.tables import Contrast, Row
 
 COMPARED = (
@@ -83,7 +83,7 @@ def run() -> None:
     results = Results()
     contrasts: list[tuple[str, Contrast]] = []
     delong: dict[tuple[str, Quantity, Sides], float] = {}
-    errors: dict[str, dict[Pair, Measurements]] = {}
+    averaged: dict[str, dict[Pair, Measurements]] = {}
     fitted = {pair: Scored.read(one, cohorts[layout.TRAINING_DATASET], []) for pair, one in runs.items()}
     for dataset in layout.EVALUATION_DATASETS:
         cohort = cohorts[dataset]
@@ -94,22 +94,24 @@ def run() -> None:
             pair: of_run(scored[pair], fitted[pair], findings, draws, chosen.min_positives)
             for pair in track(runs, f"measuring {dataset}")
         }
-        add_systems(measured, runs, dataset, chosen, results)
-        errors[dataset] = {
-            pair: {key: value for key, value in one.items() if key.table == "operating"}
+        seeds = tables.seed_layouts(measured)
+        add_systems(measured, runs, dataset, seeds, chosen, results)
+        averaged[dataset] = {
+            pair: {key: value for key, value in one.items() if key.table == "operating" or key in COMPARED}
             for pair, one in measured.items()
         }
         for system in dict.fromkeys(system for system, _ in runs):
             figures([scored[pair] for pair in runs if pair[0] == system], fitted, results)
-        found = [tables.contrast(key, sides, measured, chosen) for sides in asked for key in COMPARED]
+        found = [tables.contrast(key, sides, measured, seeds, chosen) for sides in asked for key in COMPARED]
         contrasts += [(dataset, one) for one in found if one]
         delong |= {(dataset, one.quantity, one.sides): _delong(one, scored) for one in found if one}
-    whole = {pair: tables.over_datasets([errors[dataset][pair] for dataset in errors]) for pair in runs}
-    add_systems(whole, runs, claims.OVERALL, chosen, results)
-    contrasts = tables.with_overall(contrasts)
+    whole = {pair: tables.over_datasets([averaged[dataset][pair] for dataset in averaged]) for pair in runs}
+    seeds = tables.seed_layouts(whole)
+    add_systems(whole, runs, claims.OVERALL, seeds, chosen, results)
+    contrasts = tables.with_overall(contrasts, seeds)
     results.add("differences", difference_rows(contrasts, delong, runs, settings))
     results.add("effects", tables.effect_rows(named, contrasts, runs, chosen))
-    results.add("embedding", embeddings(runs, cohorts[layout.TRAINING_DATASET], chosen))
+    results.add("embedding", embedding.rows(list(runs.values()), cohorts[layout.TRAINING_DATASET], chosen))
     write(results, listed, runs, settings)
 
 
@@ -157,7 +159,7 @@ def ceiling(cohort: Cohort, draws: Draws, chosen: StatisticsSettings, results: R
         {"dataset": cohort.dataset, "quantity": quantity, "finding": finding, "n": len(cohort.index)}
         | {"positives": positives, "visible": int(finding in visible) if finding else None}
         | {"cohort_hash": cohort.fingerprint}
-        | tables.bounds(statistic, chosen, share=True)
+        | tables.bounds(statistic, chosen, SHARE, 1)
         for quantity, finding, statistic, positives in entries
     ]
     results.add("ceiling", rows)
@@ -174,13 +176,14 @@ def add_systems(
     measured: dict[Pair, Measurements],
     runs: dict[Pair, Run],
     dataset: str,
+    seeds: dict[Quantity, SeedLayout],
     chosen: StatisticsSettings,
     results: Results,
 ) -> None:
     """Rows of auc.csv, operating.csv and grounding.csv: of every system on one dataset, or `overall`."""
     for system in dict.fromkeys(system for system, _ in runs):
         mine = {runs[pair]: measured[pair] for pair in runs if pair[0] == system}
-        for table, rows in tables.of_system(mine, dataset, chosen).items():
+        for table, rows in tables.of_system(mine, dataset, seeds, chosen).items():
             results.add(table, rows)
 
 
@@ -230,29 +233,6 @@ def difference_rows(
         tested.append(rows[-1]["p"] if declared and b == settings.statistics.references[0] else np.nan)
     for row, adjusted in zip(rows, holm(np.array(tested, float)), strict=True):
         row["p_holm"] = adjusted
-    return rows
-
-
-def embeddings(runs: dict[Pair, Run], validation: Cohort, chosen: StatisticsSettings) -> list[Row]:
-    """Rows of embedding.csv from every run's similarity.npz, on validation images."""
-    rows: list[Row] = []
-    chosen_pairs = pairs(validation)
-    normal = chosen_pairs["normal"].to_numpy(bool)
-    draws = draw(chosen_pairs["patient_id"], chosen.replicates, chosen.seed, "similarity")
-    for system in dict.fromkeys(system for system, _ in runs):
-        parts = []
-        for one in (run for (name, _), run in runs.items() if name == system):
-            stored = Stored.read(one.folder / "similarity.npz", normal)
-            parts.append((one, separation(stored.embedding, stored.logits, normal, draws)))
-        for measure in parts[0][1]:
-            for one, measured in parts:
-                row = tables.bounds(measured[measure], chosen, share=False) | {"seed": one.seed, "seeds": 1}
-                row |= tables.hashes([one], layout.TRAINING_DATASET)
-                rows.append({"system": system, "measure": measure, "n": len(normal)} | row)
-            statistic, spread = tables.combined([measured[measure] for _, measured in parts], chosen)
-            row = tables.bounds(statistic, chosen, share=False) | {"seed": "all"} | spread
-            row |= tables.hashes([one for one, _ in parts], layout.TRAINING_DATASET)
-            rows.append({"system": system, "measure": measure, "n": len(normal)} | row)
     return rows
 
 

@@ -16,6 +16,7 @@ from benchmark.statistics import normality, operating, reliability
 from benchmark.statistics.bootstrap import Draws, Resampled, mean, resampled_aucs
 from benchmark.statistics.grounding import grounded
 from benchmark.statistics.inputs import FINDING, Cohort, Run, numbers
+from benchmark.statistics.intervals import SHARE, Range
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Measured:
     """A number before its interval, and the counts printed beside it."""
 
     statistic: Resampled
-    share: bool = True
-    """True for a number in [0, 1]."""
+    within: Range | None = SHARE
+    """The range of the number; None where it has no bounds."""
     n: int | None = None
     positives: int | None = None
     threshold: float | None = None
@@ -179,7 +180,7 @@ def _grounding(run: Run, cohort: Cohort, draws: Draws, least: int) -> Measuremen
     kind = "+".join(sorted(rows["kind"].unique()))
     return {
         Quantity("grounding", line.measure, finding=line.finding, size=line.size): Measured(
-            line.statistic, share=line.measure != "cnr", n=line.n, chance=line.chance, kind=kind
+            line.statistic, within=None if line.measure == "cnr" else SHARE, n=line.n, chance=line.chance, kind=kind
         )
         for line in grounded(rows, cohort.index["image_id"], draws, least)
     }

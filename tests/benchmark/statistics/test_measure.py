@@ -247,7 +247,7 @@ def test_embeddings_are_resampled_by_patient(folder: Path) -> None:
     draws = draw(validation["patient_id"], 100, 11, "similarity")
     statistic = resampled_ratios(scaled[:, None], np.ones((len(scaled), 1)), draws)[0]
     found = number(read(folder, "embedding"), system="clip", seed=0, measure="logit_diagonal")
-    expected = interval(statistic, "logit", 0.95, share=False)
+    expected = interval(statistic, "logit", 0.95, within=None)
     assert (float(found.low), float(found.high)) == pytest.approx((expected.low, expected.high), rel=1e-4)
 
 
@@ -350,9 +350,12 @@ def test_overall_is_the_mean_of_the_datasets_with_their_own_patients(
     whole = number(table, dataset="overall", **names)
     assert float(whole.estimate) == pytest.approx(np.mean([float(row.estimate) for row in each]))
     assert int(whole.n) == sum(int(row.n) for row in each)
-    # Four independent samples: the mean is known better than its parts.
-    narrowest = min(float(row.high) - float(row.low) for row in each)
-    assert 0 < float(whole.high) - float(whole.low) < narrowest or quantity == "ece"
+    # Four independent samples: patients leave less doubt about the mean than about its parts; a training seed moves all.
+    if seed == "all":
+        assert tables.NOT_ESTIMABLE in whole.note or float(whole.low) < float(whole.estimate) < float(whole.high)
+    else:
+        narrowest = min(float(row.high) - float(row.low) for row in each)
+        assert 0 < float(whole.high) - float(whole.low) < narrowest or quantity == "ece"
     assert whole.cohort_hash not in {row.cohort_hash for row in each}
 
 
