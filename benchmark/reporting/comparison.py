@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.artifacts.evidence import Evidence
-from benchmark.reporting import answer, detail, headline, materials, provenance
+from benchmark.reporting import answer, detail, headline, materials, promises, provenance
 from benchmark.reporting.document import Document, drawn
 from benchmark.reporting.figures import examples, forest, histograms, prompts, roc, similarity, training
 from benchmark.reporting.tables import Table
@@ -26,7 +26,8 @@ TABLES: tuple[Callable[[Evidence], Table], ...] = (
     detail.embedding,
     detail.seeds,
     detail.calibration,
-    detail.promises,
+    promises.promises,
+    promises.seed_promises,
     detail.undefined,
     materials.ledger,
     materials.cohort,
