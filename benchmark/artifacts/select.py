@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 Row = Mapping[Any, Any]
+NOT_ESTIMABLE = "not estimable"
+"""How the note of a number begins whose interval would be so wide that it says nothing."""
 PRIMARY_RULES = ("", "youden")
 """Where a threshold is used, the rule that a report speaks of unless it names another."""
 

@@ -112,6 +112,15 @@ def _student(statistic: Resampled, tails: Floats, within: Range | None) -> Float
     return least + span * special.expit(special.logit(place) + width / span / (place * (1 - place)))
 
 
+POWER = 0.8
+
+
+def detectable(difference: Resampled, level: float) -> float:
+    """The smallest true difference that a test at 1 - level finds with 80 % power, given this standard error."""
+    freedom = degrees_of_freedom(difference)
+    return float((stats.t.ppf((1 + level) / 2, freedom) + stats.t.ppf(POWER, freedom)) * standard_error(difference))
+
+
 def distance(difference: Resampled, within: Range | None) -> float:
     """How many standard errors a difference lies from 0, on the scale of its interval."""
     if within is None or not within[0] < difference.estimate < within[1]:

@@ -46,7 +46,8 @@ FAMILY = (
     Quantity("auc", "abnormal_auc"),
     Quantity("grounding", "pointing", size="all"),
 )
-"""The declared family of tests: these, of every compared system against the first reference, on every dataset."""
+"""The declared family of tests: these, of every compared system against the first reference, on every dataset and on
+their mean. The primary endpoint is the first, on the mean over datasets."""
 
 
 @dataclass
@@ -79,7 +80,7 @@ def run() -> None:
     listed = claims.read()
     named = effects_of(settings)
     pairs = compared_pairs(settings, claims.pairs(listed), named)
-    asked = [*[((a,), (b,)) for a, b in pairs], *[one.sides for one in named if isinstance(one, Interaction)]]
+    asked = list(dict.fromkeys([*[((a,), (b,)) for a, b in pairs], *[one.sides for one in named]]))
     results = Results()
     contrasts: list[tuple[str, Contrast]] = []
     delong: dict[tuple[str, Quantity, Sides], float] = {}
@@ -109,10 +110,16 @@ def run() -> None:
     seeds = tables.seed_layouts(whole)
     add_systems(whole, runs, claims.OVERALL, seeds, chosen, results)
     contrasts = tables.with_overall(contrasts, seeds)
-    results.add("differences", difference_rows(contrasts, delong, runs, settings))
+    results.add("differences", difference_rows(contrasts, pairs, delong, runs, settings))
     results.add("effects", tables.effect_rows(named, contrasts, runs, chosen))
     results.add("embedding", embedding.rows(list(runs.values()), cohorts[layout.TRAINING_DATASET], chosen))
     write(results, listed, runs, settings)
+
+
+def scale_of(settings: Settings) -> dict[str, object]:
+    """What a published magnitude depends on beside the data: the image tower and the side of its images, in pixels."""
+    image = settings.encoders.get("image", {})
+    return {"tower": image.get("kind"), "size": image.get("size", settings.cohort.size)}
 
 
 def effects_of(settings: Settings) -> list[Effect | Interaction]:
@@ -124,13 +131,17 @@ def effects_of(settings: Settings) -> list[Effect | Interaction]:
 def compared_pairs(
     settings: Settings, asked: list[tuple[str, str]], named: list[Effect | Interaction]
 ) -> list[tuple[str, str]]:
-    """(a, b) of every difference: systems against references, ablation rows against theirs, claims' pairs, effects."""
+    """(a, b) of every difference: systems against references, ablation rows against theirs, claims' pairs, effects.
+
+    A pair is stored in one direction, that in which it is named first; readers turn it (`select.difference`).
+    """
     chosen = settings.statistics
     wanted = [(a, b) for b in chosen.references for a in settings.compare]
     wanted += [(a, b) for b in chosen.ablation_references for a in settings.ablation]
     wanted += asked + [(one.a, one.b) for one in named if isinstance(one, Effect)]
     known = {system for system, _ in settings.runs()}
-    return list(dict.fromkeys((a, b) for a, b in wanted if a != b and {a, b} <= known))
+    first = {frozenset(pair): pair for pair in reversed(wanted)}
+    return list(dict.fromkeys(first[frozenset(pair)] for pair in wanted if pair[0] != pair[1] and set(pair) <= known))
 
 
 def ceiling(cohort: Cohort, draws: Draws, chosen: StatisticsSettings, results: Results) -> Findings:
@@ -216,20 +227,21 @@ def _delong(found: Contrast, scored: dict[Pair, Scored]) -> float:
 
 def difference_rows(
     found: list[tuple[str, Contrast]],
+    pairs: list[tuple[str, str]],
     delong: dict[tuple[str, Quantity, Sides], float],
     runs: dict[Pair, Run],
     settings: Settings,
 ) -> list[Row]:
-    """Rows of differences.csv: the contrasts of two systems, on each dataset, then `overall`."""
+    """Rows of differences.csv: the contrasts of the compared pairs, on each dataset, then `overall`."""
     rows: list[Row] = []
     tested = []
     for dataset, one in found:
-        if len(one.systems) != 2:
+        if one.systems not in pairs:
             continue
         a, b = one.systems
         names: Row = {"a": a, "b": b, "p_delong": delong.get((dataset, one.quantity, one.sides), np.nan)}
         rows.append(names | tables.contrast_row(dataset, one, runs, settings.statistics))
-        declared = dataset != claims.OVERALL and one.quantity in FAMILY and a in settings.compare
+        declared = one.quantity in FAMILY and a in settings.compare
         tested.append(rows[-1]["p"] if declared and b == settings.statistics.references[0] else np.nan)
     for row, adjusted in zip(rows, holm(np.array(tested, float)), strict=True):
         row["p_holm"] = adjusted
@@ -264,7 +276,7 @@ def write(results: Results, listed: list[claims.Claim], runs: dict[Pair, Run], s
     found |= {name: pd.concat(frames, ignore_index=True) for name, frames in results.frames.items()}
     found["ledger"] = ledgers(runs)
     found["claims"] = claims.judge(
-        listed, found["differences"], found["auc"], found["ledger"], phantom=settings.is_phantom
+        listed, found["differences"], found["auc"], found["ledger"], scale_of(settings), phantom=settings.is_phantom
     )
     found["coverage"] = coverage.kept()
     for name, table in found.items():

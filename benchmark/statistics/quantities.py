@@ -61,17 +61,19 @@ class Findings:
 
 
 def measurable(cohort: Cohort, min_positives: int) -> tuple[list[str], pd.DataFrame]:
-    """Findings with at least ``min_positives`` positives and negatives, and the table of the others."""
+    """Findings with positives and negatives of at least ``min_positives`` patients, and the table of the others."""
     defined, undefined = [], []
+    patients = cohort.index["patient_id"].astype(str).to_numpy()
     for finding in cohort.findings:
         labels = cohort.labels([finding])[:, 0]
         positives, negatives = int(np.sum(labels == 1)), int(np.sum(labels == 0))
-        if min(positives, negatives) >= min_positives:
+        ill, well = (len(np.unique(patients[labels == value])) for value in (1, 0))
+        if min(ill, well) >= min_positives:
             defined.append(finding)
             continue
-        few = "positives" if positives < min_positives else "negatives"
+        few = "positives" if ill < min_positives else "negatives"
         row = {"dataset": cohort.dataset, "finding": finding, "positives": positives, "n": positives + negatives}
-        undefined.append(row | {"reason": f"fewer than {min_positives} {few}"})
+        undefined.append(row | {"reason": f"{few} of fewer than {min_positives} patients"})
     return defined, pd.DataFrame(undefined, columns=["dataset", "finding", "positives", "n", "reason"])
 
 

@@ -13,6 +13,7 @@ from operator import add
 
 import numpy as np
 
+from benchmark.artifacts.select import NOT_ESTIMABLE
 from benchmark.common import files
 from benchmark.pipeline import layout
 from benchmark.pipeline.effects import Effect, Interaction, Sides
@@ -21,7 +22,7 @@ from benchmark.statistics.bootstrap import Resampled, draw_seeds, mean_of_indepe
 from benchmark.statistics.claims import OVERALL
 from benchmark.statistics.comparison import bootstrap_p
 from benchmark.statistics.inputs import Run
-from benchmark.statistics.intervals import SHARE, Range, interval
+from benchmark.statistics.intervals import SHARE, Range, detectable, interval
 from benchmark.statistics.normality import is_inverted
 from benchmark.statistics.quantities import Measured, Measurements, Quantity
 from benchmark.statistics.seeds import SeedLayout
@@ -31,12 +32,13 @@ COLUMNS = {
     "auc": "dataset system seed quantity score finding progress estimate low high positives n seeds seed_sd note",
     "grounding": "dataset system seed finding measure size estimate low high chance n kind seeds seed_sd note",
     "operating": "dataset system seed score rule quantity estimate low high threshold n seeds seed_sd note",
-    "differences": "dataset quantity score rule a b estimate low high p p_holm p_delong seeds seed_sd note",
-    "effects": "dataset kind effect quantity score rule added removed estimate low high p seeds seed_sd note",
+    "differences": "dataset quantity score rule a b estimate low high detectable p p_holm p_delong seeds seed_sd note",
+    "effects": (
+        "dataset kind effect quantity score rule added removed estimate low high detectable p seeds seed_sd note"
+    ),
     "embedding": "system seed measure estimate low high n seeds seed_sd",
     "ceiling": "dataset quantity finding estimate low high positives n visible note",
 }
-NOT_ESTIMABLE = "not estimable"
 HASHES = ["cohort_hash", "prompts_hash", "weights_hash", "code_hash"]
 
 
@@ -45,7 +47,9 @@ def columns(table: str) -> list[str]:
     return COLUMNS[table].split() + (HASHES[:1] if table == "ceiling" else HASHES)
 
 
-def bounds(statistic: Resampled, chosen: StatisticsSettings, within: Range | None, seeds: int, score: str = "") -> Row:
+def bounds(
+    statistic: Resampled, chosen: StatisticsSettings, within: Range | None, seeds: int, ranking: bool = False
+) -> Row:
     """estimate, low, high and note of a statistic.
 
     Args:
@@ -53,14 +57,14 @@ def bounds(statistic: Resampled, chosen: StatisticsSettings, within: Range | Non
         chosen: the settings' statistics.
         within: its range, None where it has none. An interval of more than half of it says nothing and is left out.
         seeds: how many training seeds it is a mean over.
-        score: names a normality score, whose inversion is noted.
+        ranking: True for an AUC, whose inversion is noted.
     """
     found = interval(statistic, chosen.interval, chosen.level, within)
     notes = []
     if within and found.high - found.low > (within[1] - within[0]) / 2:
         found = replace(found, low=np.nan, high=np.nan)
         notes.append(f"{NOT_ESTIMABLE} ({seeds} seed{'s' if seeds > 1 else ''})")
-    if score and is_inverted(found.high):
+    if ranking and is_inverted(found.high):
         notes.append("inverted")
     if found.undefined:
         notes.append(f"{found.undefined} undefined replicate{'s' if found.undefined > 1 else ''}")
@@ -149,12 +153,12 @@ def of_system(
     for key in next(iter(runs.values())):
         parts = [(run, measured[key]) for run, measured in runs.items() if key in measured]
         for run, part in parts:
-            row = bounds(part.statistic, chosen, part.within, 1, key.score if key.table == "auc" else "")
+            row = bounds(part.statistic, chosen, part.within, 1, key.table == "auc")
             row |= {"seed": run.seed, "seeds": 1, "threshold": part.threshold} | hashes([run], dataset)
             rows[key.table].append(_named(key, part, dataset, run.system) | row)
         run, part = parts[0]
         statistic, spread = combined([part.statistic for _, part in parts], {run.system: 1.0}, seeds[key], chosen)
-        row = bounds(statistic, chosen, part.within, len(parts), key.score if key.table == "auc" else "")
+        row = bounds(statistic, chosen, part.within, len(parts), key.table == "auc")
         row |= {"seed": "all"} | spread | hashes([run for run, _ in parts], dataset)
         rows[key.table].append(_named(key, part, dataset, run.system) | row)
     return rows
@@ -273,7 +277,8 @@ def contrast_row(dataset: str, one: Contrast, runs: dict[tuple[str, int], Run], 
     row |= {"score": one.quantity.score, "rule": one.quantity.rule}
     row |= bounds(one.statistic, chosen, one.within, len(one.seeds))
     estimable = NOT_ESTIMABLE not in str(row["note"])
-    row["p"] = bootstrap_p(one.statistic, chosen.interval, one.within) if estimable else np.nan
+    p = bootstrap_p(one.statistic, chosen.interval, one.within) if estimable else np.nan
+    row |= {"p": p, "detectable": np.nan if np.isnan(p) else detectable(one.statistic, chosen.level)}
     return row | _spread(list(one.estimates.values())) | hashes(used, dataset)
 
 
