@@ -167,9 +167,11 @@ def differences(found: Evidence) -> Table:
     """Paired differences between the compared systems."""
     data = found.results["differences"]
     if not data.empty:
-        # Each pair is stored in both directions; the one that leads with the later system of `compare` is shown.
+        # Each pair is stored in one direction; it is shown with the later system of `compare` first.
         place = {system: i for i, system in enumerate(found.systems)}
-        data = data[data["a"].map(place) > data["b"].map(place)]
+        stored = data[data["a"].isin(place) & data["b"].isin(place)]
+        turned = [row if place[row["a"]] > place[row["b"]] else select.turned(row) for row in stored.to_dict("records")]
+        data = pd.DataFrame(turned, columns=data.columns)
         data = data.sort_values(["a", "b"], key=lambda names: names.map(place), ascending=False, kind="stable")
         data = data[(data["quantity"] != "normal_auc") | data["score"].isin(NORMALITY_SCORES)]
     cells: tables.Cells = []
