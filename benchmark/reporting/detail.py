@@ -43,7 +43,13 @@ def operating(found: Evidence) -> Table:
 def wordings(found: Evidence) -> Table:
     """Normal AUC under each wording of the normal prompt: how much the words alone move it."""
     data = select.rows(
-        found.results["auc"], seed="all", quantity="normal_auc", finding="", progress=1.0, system=found.systems
+        found.results["auc"],
+        seed="all",
+        quantity="normal_auc",
+        finding="",
+        progress=1.0,
+        dataset=tuple(found.datasets),
+        system=found.systems,
     )
     if not data.empty:
         data = data[~data["score"].isin(["one_minus_max", "contrast"]) & ~data["score"].str.startswith("contrast:")]
