@@ -88,6 +88,9 @@ def _workspace(parser: argparse.ArgumentParser) -> None:
 
 def _verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--update", action="store_true", help="write the present results as the reference")
+    parser.add_argument(
+        "--against-noise", action="store_true", help="call equal what another choice of training seeds would explain"
+    )
 
 
 def _ui(parser: argparse.ArgumentParser) -> None:

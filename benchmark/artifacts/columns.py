@@ -14,8 +14,10 @@ COLUMNS = {
     "auc": "dataset system seed quantity score finding progress estimate low high positives n seeds seed_sd note",
     "grounding": "dataset system seed finding measure size estimate low high chance n kind seeds seed_sd note",
     "operating": "dataset system seed score rule quantity estimate low high threshold n seeds seed_sd note",
-    "differences": "dataset quantity score rule a b estimate low high p p_holm p_delong seeds seed_sd note",
-    "effects": "dataset kind effect quantity score rule added removed estimate low high p seeds seed_sd note",
+    "differences": "dataset quantity score rule a b estimate low high detectable p p_holm p_delong seeds seed_sd note",
+    "effects": (
+        "dataset kind effect quantity score rule added removed estimate low high detectable p seeds seed_sd note"
+    ),
     "embedding": "system seed measure estimate low high n seeds seed_sd",
     "ceiling": "dataset quantity finding estimate low high positives n visible note",
 }

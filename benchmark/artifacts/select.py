@@ -10,6 +10,8 @@ import pandas as pd
 from benchmark.artifacts.columns import PRIMARY_RULES
 
 Row = Mapping[Any, Any]
+NOT_ESTIMABLE = "not estimable"
+"""How the note of a number begins whose interval would be so wide that it says nothing."""
 
 
 def rows(table: pd.DataFrame, **equal: Any) -> pd.DataFrame:
@@ -40,10 +42,14 @@ def difference(table: pd.DataFrame, a: str, b: str, **equal: Any) -> Row | None:
     equal = {"rule": PRIMARY_RULES, **equal} if "rule" in table else equal
     if (found := one(table, a=a, b=b, **equal)) is not None:
         return found
-    if (found := one(table, a=b, b=a, **equal)) is None:
-        return None
-    turned = {"a": a, "b": b, "estimate": -found["estimate"], "low": -found["high"], "high": -found["low"]}
-    return {**found, **turned}
+    found = one(table, a=b, b=a, **equal)
+    return None if found is None else turned(found)
+
+
+def turned(row: Row) -> Row:
+    """The difference b - a from that of a - b."""
+    sides = {"a": row["b"], "b": row["a"], "estimate": -row["estimate"], "low": -row["high"], "high": -row["low"]}
+    return {**row, **sides}
 
 
 def is_significant(row: Row, level: float = 0.95) -> bool:

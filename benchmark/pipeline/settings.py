@@ -236,7 +236,7 @@ class StatisticsSettings(Strict):
     interval: Literal["percentile", "logit", "bca"] = "logit"
     """Form of the intervals; the default is the one that keeps its promise (`python -m benchmark coverage`)."""
     min_positives: int = Field(10, ge=1)
-    """Findings with fewer positives are listed as undefined."""
+    """Findings with positives, or negatives, of fewer patients are listed as undefined."""
     visible_above: float = Field(0.7, ge=0.5, lt=1)
     """A finding is visible when the lower bound of the probe's AUC lies above this."""
     references: list[str] = ["carzero", "clip"]

@@ -25,7 +25,7 @@ COSTS = (
     ("normal_auc", "contrast", "Normal AUC by normal − abnormal prompt", True),
 )
 """Quantity, score, words, whether more is better."""
-VERDICTS = ("reproduced", "direction only", "not reproduced", "not testable here")
+VERDICTS = ("supported", "supported in direction", "contradicted", "inconclusive", "not testable here")
 
 
 def pair(found: Evidence) -> tuple[str, str] | None:
@@ -217,6 +217,7 @@ def _verdict_counts(found: Evidence) -> str:
     if claims.empty:
         return ""
     # A claim that is tested on each dataset is judged on their mean.
+    claims = claims[claims["verdict"] != "fact"]
     whole = claims.sort_values("dataset", key=lambda d: d != OVERALL, kind="stable").drop_duplicates("claim")
     counts = whole["verdict"].value_counts()
     listed = [f"{counts[v]} {v}" for v in VERDICTS if v in counts]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.artifacts.evidence import Evidence
-from benchmark.reporting import answer, budget, cohorts, detail, headline, provenance, text_filter
+from benchmark.reporting import answer, budget, cohorts, detail, headline, promises, provenance, text_filter
 from benchmark.reporting.document import Document, drawn
 from benchmark.reporting.figures import examples, forest, histograms, prompts, roc, similarity, training
 from benchmark.reporting.tables import Table
@@ -26,7 +26,8 @@ TABLES: tuple[Callable[[Evidence], Table], ...] = (
     detail.embedding,
     detail.seeds,
     detail.calibration,
-    detail.promises,
+    promises.promises,
+    promises.seed_promises,
     detail.undefined,
     budget.ledger,
     cohorts.counts,

@@ -14,8 +14,6 @@ from benchmark.reporting.tables import Column, Table
 
 DATASET, SYSTEM = Column("Dataset", "left"), Column("System", "left")
 ERRORS = ("false_positive_rate", "false_negative_rate")
-FORMS = {"percentile": "Percentile", "logit": "Logit", "bca": "BCa"}
-CHECKS = {"coverage": "Coverage", "rejection": "Rejection", "power": "Power"}
 QUALITY = ("average_precision", "brier", "ece")
 
 
@@ -46,7 +44,13 @@ def operating(found: Evidence) -> Table:
 def wordings(found: Evidence) -> Table:
     """Normal AUC under each wording of the normal prompt: how much the wording alone changes it."""
     data = select.rows(
-        found.results["auc"], seed="all", quantity="normal_auc", finding="", progress=1.0, system=found.systems
+        found.results["auc"],
+        seed="all",
+        quantity="normal_auc",
+        finding="",
+        progress=1.0,
+        dataset=tuple(found.datasets),
+        system=found.systems,
     )
     if not data.empty:
         data = data[~data["score"].isin(["one_minus_max", "contrast"]) & ~data["score"].str.startswith("contrast:")]
@@ -190,38 +194,6 @@ def calibration(found: Evidence) -> Table:
         [DATASET, SYSTEM, Column("Score", "left"), *[Column(names.quantity(q)) for q in QUALITY]],
         cells,
         data,
-        group_by=0,
-    )
-
-
-def promises(found: Evidence) -> Table:
-    """Whether 95 % intervals cover the truth and tests at 5 % stay at 5 %, on simulated studies."""
-    data = found.results["coverage"]
-    cells = []
-    for (check, setting), group in _grouped(found, data, ["check", "setting"]):
-        shown = [CHECKS[check], setting]
-        for form in FORMS:
-            row = select.one(group, form=form)
-            shown.append(tables.estimate({**row, "estimate": row["value"]}) if row else tables.MISSING)
-        chosen = select.one(group, form=found.settings.statistics.interval) or {}
-        kept = {"true": "yes", "false": "no"}.get(str(chosen.get("met", "")).lower(), tables.MISSING)
-        cells.append([*shown, tables.count(group["simulations"].iloc[0]), kept])
-    return tables.table(
-        "promises",
-        "The statistics tested on simulated studies whose truth is known.",
-        [
-            Column("Check", "left"),
-            Column("Setting", "left", wide=1),
-            *[Column(words) for words in FORMS.values()],
-            Column("Studies"),
-            Column("Kept", "center"),
-        ],
-        cells,
-        data,
-        note="Coverage: share of 95 % intervals that contain the true AUC; promised 0.93 to 0.97. Rejection: share of "
-        "equal systems declared different at 5 %; promised at most 0.06. Power: share of true differences detected; "
-        f"no promise. The intervals of this report have the form {FORMS[found.settings.statistics.interval]}; the "
-        "column Kept refers to it.",
         group_by=0,
     )
 

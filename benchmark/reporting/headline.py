@@ -35,6 +35,7 @@ def verdicts(found: Evidence) -> Table:
                 f"{whole['statement']} ({whole['source']})",
                 tables.number(whole["published"]),
                 shown,
+                tables.number(whole["detectable"]),
                 names.dataset(whole["dataset"]) if whole["dataset"] else tables.MISSING,
                 Cell(str(whole["verdict"]), bold=True),
                 _apart(apart) or str(whole["note"]),
@@ -45,6 +46,7 @@ def verdicts(found: Evidence) -> Table:
         Column("Published claim", "left", wide=5),
         Column("Published"),
         Column("Measured here"),
+        Column("Detectable"),
         Column("Dataset", "left"),
         Column("Verdict", "left"),
         Column("Single datasets, or note", "left", wide=3),
@@ -55,8 +57,10 @@ def verdicts(found: Evidence) -> Table:
         columns,
         cells,
         pd.DataFrame(kept),
-        note="Direction only: the sign agrees, the magnitude is not tested or not met; a magnitude published on real "
-        "radiographs is never tested on PHANTOM images. Verdicts for every dataset are in the appendix.",
+        note="Supported: the interval lies on the claimed side, and holds the published magnitude where one can be "
+        "tested; in direction: the side alone. Contradicted: it lies on the other side. Inconclusive: it holds both. "
+        "Detectable: the smallest difference that this design finds with 80 % power. A magnitude published on "
+        "radiographs is not testable on PHANTOM images. Verdicts for every dataset are in the appendix.",
     )
 
 
@@ -68,6 +72,7 @@ def verdicts_by_dataset(found: Evidence) -> Table:
             str(row["statement"]),
             names.dataset(row["dataset"]) if row["dataset"] else tables.MISSING,
             tables.estimate(row, sign=bool(row["b"])),
+            tables.number(row["detectable"]),
             str(row["verdict"]),
             str(row["note"]),
         ]
@@ -80,6 +85,7 @@ def verdicts_by_dataset(found: Evidence) -> Table:
             Column("Claim", "left", wide=1),
             Column("Dataset", "left"),
             Column(f"Estimate [{found.interval}]"),
+            Column("Detectable"),
             Column("Verdict", "left"),
             Column("Note", "left", wide=1),
         ],
@@ -90,7 +96,7 @@ def verdicts_by_dataset(found: Evidence) -> Table:
 
 
 def _apart(rows: Sequence[select.Row]) -> str:
-    """``4 × direction only``: the verdicts on single datasets, counted."""
+    """``4 × supported``: the verdicts on single datasets, counted."""
     counts = pd.Series([str(row["verdict"]) for row in rows], dtype=object).value_counts(sort=False)
     return ", ".join(f"{count} × {verdict}" for verdict, count in counts.items())
 
@@ -161,9 +167,11 @@ def differences(found: Evidence) -> Table:
     """Paired differences between the compared systems."""
     data = found.results["differences"]
     if not data.empty:
-        # Each pair is stored in both directions; the one that leads with the later system of `compare` is shown.
+        # Each pair is stored in one direction; it is shown with the later system of `compare` first.
         place = {system: i for i, system in enumerate(found.systems)}
-        data = data[data["a"].map(place) > data["b"].map(place)]
+        stored = data[data["a"].isin(place) & data["b"].isin(place)]
+        turned = [row if place[row["a"]] > place[row["b"]] else select.turned(row) for row in stored.to_dict("records")]
+        data = pd.DataFrame(turned, columns=data.columns)
         data = data.sort_values(["a", "b"], key=lambda names: names.map(place), ascending=False, kind="stable")
         data = data[(data["quantity"] != "normal_auc") | data["score"].isin(NORMALITY_SCORES)]
     cells: tables.Cells = []
@@ -211,7 +219,7 @@ def normality(found: Evidence) -> Table:
             shown = [names.dataset(dataset), found.label(system)]
             for score in NORMALITY_SCORES:
                 row = quantities.macro(found, dataset, system, "normal_auc", score)
-                mark = " (inverted)" if row is not None and row["estimate"] < 0.5 else ""
+                mark = " (inverted)" if row is not None and row["high"] < 0.5 else ""
                 shown.append(f"{tables.estimate(row)}{mark}" if row else tables.MISSING)
                 if row is not None:
                     records.append({**_record(dataset, system, "normal_auc", row), "score": score})
@@ -226,7 +234,8 @@ def normality(found: Evidence) -> Table:
         ],
         cells,
         pd.DataFrame(records),
-        note="Inverted: below 0.5, so that the opposite ranking would do better; never counted as a gain.",
+        note="Inverted: the whole interval lies below 0.5, so that the opposite ranking would do better; "
+        "never counted as a gain.",
         group_by=0,
     )
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from benchmark.artifacts.select import NOT_ESTIMABLE
 from benchmark.common import files
 
 Align = Literal["left", "center", "right"]
@@ -98,6 +99,8 @@ def estimate(row: Mapping[Any, Any], digits: int = 3, *, sign: bool = False) -> 
     """An estimate with its interval: ``0.923 [0.901, 0.944]``; an estimate that rounds to zero has no sign."""
     value = row["estimate"]
     shown = signed(value, digits) if sign else number(0.0 if round(value, digits) == 0 else value, digits)
+    if str(row.get("note", "")).startswith(NOT_ESTIMABLE):
+        return f"{shown}, {row['note'].split(';')[0]}"
     return f"{shown} {interval(row['low'], row['high'], digits)}".rstrip()
 
 

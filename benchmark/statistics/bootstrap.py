@@ -2,16 +2,17 @@
 
 `draw` makes the multiplicities of each patient once per dataset. A statistic becomes a `Resampled`: its
 estimate, its value in each replicate and each patient's influence on it. Sums, differences and means of
-`Resampled` are again `Resampled`, replicate by replicate, so that every comparison is paired.
+`Resampled` are again `Resampled`, replicate by replicate, so that every comparison is paired; they are taken
+within a training seed, and `over_seeds` comes last.
 Sources: Field & Welsh (2007) for the cluster bootstrap; Efron (1982) for the infinitesimal jackknife;
-Obuchowski (1997) for the clustered AUC; Rao & Wu (1988) for the few training seeds.
+Obuchowski (1997) for the clustered AUC; what training seeds add is told in seeds.py.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -20,9 +21,13 @@ from numpy.typing import ArrayLike, NDArray
 from benchmark.common.errors import UserError
 from benchmark.statistics.auc import Floats, Ranking, placements
 from benchmark.statistics.buckets import Counts
+from benchmark.statistics.seeds import SeedVariance
 
 AT_ONCE = 2**20
 """Weights per pass: 4 MB of float32 stay in the processor's cache, be it many patients or many replicates."""
+
+ONE_SEED = SeedVariance()
+"""What a statistic of one training has of seeds: nothing."""
 
 DRAWN_AT_ONCE = 1_000_000
 """Clusters drawn per call of the generator: few calls for small cohorts, little memory for large ones."""
@@ -104,23 +109,27 @@ class Resampled:
     influence: Floats
     """(C,) derivative of the statistic by each cluster's weight; the sum of squares estimates its variance.
     Empty where none is known."""
-    seed_influence: Floats = field(default_factory=lambda: np.empty(0))
-    """(S,) the same for each training seed; empty before `over_seeds`."""
     trials: int = 0
     """Clusters that a rate of yes or no rests on, for the interval of a rate of 0 or 1; 0 for anything else."""
+    shared: float | None = None
+    """Of a mean over training seeds: the patients' variance that all seeds have in common; else None."""
+    seeds: SeedVariance = ONE_SEED
+    """Of a mean over training seeds: what they add, each seed's own errors on the patients included."""
+
+    @property
+    def patients(self) -> float:
+        """The variance that patients carry beside `seeds`: that of the replicates where there is but one seed."""
+        return float(np.nanvar(self.replicates, ddof=1)) if self.shared is None else self.shared
 
     def __add__(self, other: Resampled) -> Resampled:
         return Resampled(
             self.estimate + other.estimate,
             self.replicates + other.replicates,
             self.influence + other.influence,
-            self.seed_influence + other.seed_influence,
         )
 
     def __mul__(self, factor: float) -> Resampled:
-        return Resampled(
-            self.estimate * factor, self.replicates * factor, self.influence * factor, self.seed_influence * factor
-        )
+        return Resampled(self.estimate * factor, self.replicates * factor, self.influence * factor)
 
     def __sub__(self, other: Resampled) -> Resampled:
         return self + other * -1.0
@@ -145,13 +154,20 @@ def mean(parts: Sequence[Resampled]) -> Resampled:
     )
 
 
-def mean_of_independent(parts: Sequence[Resampled]) -> Resampled:
-    """Mean of statistics of different observations, e.g. over datasets: patients are drawn apart, seeds together."""
+def mean_of_independent(parts: Sequence[Resampled], seeds: SeedVariance = ONE_SEED) -> Resampled:
+    """Mean of statistics of different observations, e.g. over datasets: patients are drawn apart, seeds together.
+
+    Args:
+        parts: a statistic of each dataset.
+        seeds: what training seeds add to the mean; nothing for statistics of one seed.
+    """
+    several = all(part.shared is not None for part in parts)
     return Resampled(
         float(np.mean([part.estimate for part in parts])),
         np.mean([part.replicates for part in parts], axis=0),
         np.concatenate([part.influence for part in parts]) / len(parts),
-        np.mean([part.seed_influence for part in parts], axis=0),
+        shared=sum(part.patients for part in parts) / len(parts) ** 2 if several else None,
+        seeds=seeds,
     )
 
 
@@ -161,15 +177,19 @@ def draw_seeds(seeds: int, replicates: int, seed: int) -> NDArray[np.int64]:
     return generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=replicates).T
 
 
-def over_seeds(parts: Sequence[Resampled], drawn: NDArray[np.int64]) -> Resampled:
-    """Mean over training seeds, resampling seeds and patients (two crossed levels).
+def over_seeds(parts: Sequence[Resampled], drawn: NDArray[np.int64], seeds: SeedVariance) -> Resampled:
+    """Mean over training seeds, with patients and seeds as two crossed levels.
 
-    Few seeds make the plain bootstrap of their mean too narrow by (S - 1) / S in variance; the deviations
-    are rescaled by sqrt(S / (S - 1)) (Rao & Wu 1988, m = n).
+    The seeds' spread holds each seed's own errors on the patients already; counting these among the patients' too
+    would count them twice. So the patients' share is the mean covariance between the replicates of different seeds
+    (Obuchowski & Rockette 1995), and ``seeds`` is the rest. The replicates resample both levels for the forms that
+    take quantiles: few seeds make the plain bootstrap of their mean too narrow by (S - 1) / S in variance, so the
+    deviations are rescaled by sqrt(S / (S - 1)) (Rao & Wu 1988, m = n).
 
     Args:
         parts: the statistic of each of S seeds, on the same patients and draws.
         drawn: (S, R) of `draw_seeds`.
+        seeds: of `SeedLayout.of_mean`.
     """
     count = len(parts)
     patients = mean(parts)
@@ -178,10 +198,16 @@ def over_seeds(parts: Sequence[Resampled], drawn: NDArray[np.int64]) -> Resample
     values = np.stack([part.replicates for part in parts])  # (S, R)
     scale = np.sqrt(count / (count - 1))
     deviation = scale * ((drawn - 1) / count * values).sum(axis=0)
-    estimates = np.array([part.estimate for part in parts])
-    seeds = scale * (estimates - estimates.mean()) / count
+    defined = values[:, ~np.isnan(values).any(axis=0)]
+    covariance = np.cov(defined) if defined.shape[1] > 1 else np.zeros((count, count))
+    between = (covariance.sum() - np.trace(covariance)) / (count * (count - 1))
     return Resampled(
-        patients.estimate, patients.replicates + deviation, patients.influence, seeds, trials=patients.trials
+        patients.estimate,
+        patients.replicates + deviation,
+        patients.influence,
+        patients.trials,
+        shared=max(0.0, float(between)),
+        seeds=seeds,
     )
 
 

@@ -12,15 +12,20 @@ from scipy import stats
 
 from benchmark.statistics.auc import Floats, placements
 from benchmark.statistics.bootstrap import Resampled
-from benchmark.statistics.intervals import NO_SPREAD, Form, degrees_of_freedom
+from benchmark.statistics.intervals import NO_SPREAD, Form, Range, degrees_of_freedom, distance
 
 
-def bootstrap_p(difference: Resampled, form: Form) -> float:
+def bootstrap_p(difference: Resampled, form: Form, within: Range | None = None) -> float:
     """Two-sided p-value of "the difference is 0" from the paired bootstrap, by inverting the interval's form.
 
-    logit: Student's t with the bootstrap's standard error. Else twice the rarer sign's share of the
+    logit: Student's t with the standard error of patients and seeds. Else twice the rarer sign's share of the
     replicates, (count + 1) / (R + 1), a replicate of exactly 0 counting for both signs. Two identical
     systems have p = 1; a difference that is the same in every replicate (one patient) cannot be tested: NaN.
+
+    Args:
+        difference: a - b.
+        form: of its interval.
+        within: its range, symmetric about 0; None where it has no bounds.
     """
     values = difference.replicates[~np.isnan(difference.replicates)]
     if len(values) < 2:
@@ -28,8 +33,7 @@ def bootstrap_p(difference: Resampled, form: Form) -> float:
     if np.ptp(values) < NO_SPREAD:
         return 1.0 if abs(difference.estimate) < NO_SPREAD else float("nan")
     if form == "logit":
-        error = values.std(ddof=1)
-        return float(2 * stats.t.sf(abs(difference.estimate) / error, degrees_of_freedom(difference)))
+        return float(2 * stats.t.sf(abs(distance(difference, within)), degrees_of_freedom(difference)))
     rarer = min(np.sum(values <= 0), np.sum(values >= 0))
     return float(min(1.0, 2 * (rarer + 1) / (len(values) + 1)))
 

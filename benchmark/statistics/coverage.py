@@ -2,8 +2,8 @@
 
 Studies with a known AUC are simulated (binormal scores, so that the truth is a formula), measured exactly as
 real ones are, and counted: how often the 95 % interval covers the truth, how often two equal systems are
-called different, how often a true difference is found. The table is kept beside this module
-(coverage.csv), copied to results/ by `measure` and printed in the report.
+called different, how often a true difference is found. What training seeds do is studied in seed_coverage.py.
+The table is kept beside this module (coverage.csv), copied to results/ by `measure` and printed in the report.
 Source: Metz & Kronman (1980) for binormal ROC curves.
 """
 
@@ -17,14 +17,17 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 from benchmark.common import files
 from benchmark.common.progress import say, with_progress
-from benchmark.statistics.auc import Floats
+from benchmark.statistics import seed_coverage
+from benchmark.statistics.auc import Floats, auc
 from benchmark.statistics.bootstrap import Resampled, draw, draw_seeds, over_seeds, resampled_aucs
 from benchmark.statistics.comparison import bootstrap_p
-from benchmark.statistics.intervals import Form, interval
+from benchmark.statistics.intervals import DIFFERENCE, Form, interval
+from benchmark.statistics.seeds import SeedLayout
 
 TABLE = Path(__file__).with_name("coverage.csv")
 COLUMNS = ["check", "setting", "form", "value", "low", "high", "simulations", "met"]
@@ -88,16 +91,33 @@ POWER = Scenario("900 images, half normal, scores correlated 0.5, AUC 0.80", 900
 DIFFERENCES = (0.01, 0.02, 0.03, 0.04, 0.06)
 
 
-def simulate(scenario: Scenario, separations: tuple[float, ...], seed: int) -> list[Resampled]:
-    """One study measured: a statistic for each system, on shared draws.
+@dataclass(frozen=True)
+class Measured:
+    """A simulated study, measured."""
+
+    groups: list[list[Resampled]]
+    """Each system's statistic, for each training seed."""
+    layout: SeedLayout
+    drawn: NDArray[np.int64]
+
+    def system(self, k: int) -> Resampled:
+        """A system's mean over its seeds."""
+        return over_seeds(self.groups[k], self.drawn, self.layout.of_mean({str(k): 1.0}, len(self.drawn)))
+
+    def difference(self) -> Resampled:
+        """The second system minus the first."""
+        parts = [b - a for a, b in zip(*self.groups, strict=True)]
+        return over_seeds(parts, self.drawn, self.layout.of_mean({"1": 1.0, "0": -1.0}, len(self.drawn)))
+
+
+def simulate(scenario: Scenario, separations: tuple[float, ...], seed: int) -> Measured:
+    """One study measured, all systems on shared draws.
 
     Args:
         scenario: the study.
         separations: each system's true distance of the classes' means.
         seed: of this study.
 
-    Returns:
-        Per system the AUC, averaged over its training seeds.
     """
     generator = np.random.default_rng([seed, zlib.crc32(scenario.name.encode())])
     patient = np.arange(scenario.images) // scenario.per_patient
@@ -111,18 +131,26 @@ def simulate(scenario: Scenario, separations: tuple[float, ...], seed: int) -> l
     if scenario.per_patient > 1:
         difficulty = (difficulty + generator.normal(size=patient[-1] + 1)[patient]) / np.sqrt(2)
     draws = draw(patient, REPLICATES, seed, scenario.name)
-    columns = []
-    for separation in separations:
+
+    def scored(separation: float) -> list[Floats]:
+        """A system's scores, for each training seed."""
+        columns = []
         for shift in generator.normal(0, scenario.seed_sd, scenario.seeds):
             noise = (difficulty + generator.normal(size=scenario.images)) / np.sqrt(2)
             columns.append(noise + (separation + shift) * labels)
-    scores = np.stack(columns, axis=1)
+        return columns
+
+    scores = np.stack([column for separation in separations for column in scored(separation)], axis=1)
     if scenario.levels:
         scores = np.digitize(scores, scenario.edges()).astype(float)
     found = resampled_aucs(np.repeat(labels[:, None], scores.shape[1], axis=1), scores, draws)
-    drawn = draw_seeds(scenario.seeds, REPLICATES, seed)
     groups = [found[k : k + scenario.seeds] for k in range(0, len(found), scenario.seeds)]
-    return [over_seeds(group, drawn) for group in groups]
+    estimates = {(str(k), s): one.estimate for k, group in enumerate(groups) for s, one in enumerate(group)}
+    if scenario.seeds > 1:  # the other systems that were trained: of them the estimates alone are needed
+        for k in range(len(groups), seed_coverage.SYSTEMS):
+            columns = scored(separations[0])
+            estimates |= {(str(k), s): auc(labels, column) for s, column in enumerate(columns)}
+    return Measured(groups, SeedLayout.of(estimates), draw_seeds(scenario.seeds, REPLICATES, seed))
 
 
 def _row(check: str, setting: str, form: str, hits: int, simulations: int, met: bool | None) -> dict[str, object]:
@@ -140,7 +168,7 @@ def coverage(scenario: Scenario, simulations: int) -> list[dict[str, object]]:
     """Share of studies whose 95 % interval covers the truth, for each form."""
     hits = dict.fromkeys(get_args(Form), 0)
     for seed in with_progress(range(simulations), f"coverage, {scenario.name}"):
-        statistic = simulate(scenario, (scenario.separation,), seed)[0]
+        statistic = simulate(scenario, (scenario.separation,), seed).system(0)
         for form in hits:
             found = interval(statistic, form, 0.95)
             hits[form] += found.low <= scenario.truth() <= found.high
@@ -167,14 +195,27 @@ def rejections(
     hits = dict.fromkeys(("percentile", "logit"), 0)
     name = scenario.name if check == "rejection" else f"{scenario.name}, difference {second - scenario.auc:.2f}"
     for seed in with_progress(range(simulations), f"{check}, {name}"):
-        first, other = simulate(scenario, separations, seed)
+        difference = simulate(scenario, separations, seed).difference()
         for form in hits:
-            hits[form] += bootstrap_p(other - first, form) < 0.05  # type: ignore[arg-type]
+            hits[form] += bootstrap_p(difference, form, DIFFERENCE) < 0.05  # type: ignore[arg-type]
     return [_row(check, name, form, n, simulations, verdict(n / simulations)) for form, n in hits.items()]
+
+
+def _met(one: seed_coverage.Count, simulations: int) -> bool | None:
+    """Is the promise kept? None where none was made."""
+    share = one.hits / simulations
+    if not one.required or one.check == "power":
+        return None
+    return share <= REJECTIONS if one.check == "rejection" else COVERAGE[0] <= share <= COVERAGE[1]
 
 
 def checks(simulations: int) -> Iterator[list[dict[str, object]]]:
     """Every check in turn; the power curve takes a quarter of the simulations."""
+    for design in (*seed_coverage.DESIGNS, *seed_coverage.LIMITS):
+        yield [
+            _row(one.check, one.setting, one.form, one.hits, simulations, _met(one, simulations))
+            for one in seed_coverage.count(design, simulations)
+        ]
     for scenario in COVERED:
         yield coverage(scenario, simulations)
     for scenario in EQUAL:

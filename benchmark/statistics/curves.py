@@ -1,6 +1,6 @@
 """Points for the figures: ROC curves on a common grid, and histograms of normality scores.
 
-Scores of two seeds have different scales, so ROC curves are averaged at equal false-positive rates and
+Scores of two seeds have different scales, so ROC curves are averaged at equal false-negative rates and
 histograms are drawn in standard deviations of the validation split.
 """
 
@@ -17,7 +17,10 @@ BINS = np.linspace(-4, 4, 41)
 
 
 def roc(normal: NDArray, scores: NDArray) -> Floats:
-    """True-positive rate (normals kept) at each false-positive rate of `GRID`; (101,), NaN without both classes."""
+    """Specificity (normals called normal) at each false-negative rate (abnormals called normal) of `GRID`; (101,).
+
+    NaN without both classes. Disease is the positive class, as in operating.csv, though the score ranks normality.
+    """
     from sklearn.metrics import roc_curve
 
     known = ~np.isnan(normal)
@@ -37,8 +40,8 @@ def roc_rows(dataset: str, system: str, score: str, curves: list[Floats]) -> pd.
             "dataset": dataset,
             "system": system,
             "score": score,
-            "false_positive_rate": GRID,
-            "true_positive_rate": stacked.mean(axis=0),
+            "false_negative_rate": GRID,
+            "specificity": stacked.mean(axis=0),
             "low": stacked.min(axis=0),
             "high": stacked.max(axis=0),
         }

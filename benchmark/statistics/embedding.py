@@ -11,9 +11,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.artifacts.cohort import Cohort
+from benchmark.artifacts.pairs import chosen_pairs
+from benchmark.artifacts.run import Run
 from benchmark.common.errors import UserError
+from benchmark.pipeline import layout
+from benchmark.pipeline.settings import StatisticsSettings
+from benchmark.statistics import tables
 from benchmark.statistics.auc import Floats
-from benchmark.statistics.bootstrap import Draws, Resampled, resampled_ratios
+from benchmark.statistics.bootstrap import Draws, Resampled, draw, resampled_ratios
+from benchmark.statistics.seeds import SeedLayout
+from benchmark.statistics.tables import Row
 
 
 def pair_mean(values: NDArray, first: NDArray, second: NDArray, draws: Draws) -> Resampled:
@@ -76,3 +84,29 @@ def separation(embedding: NDArray, logits: NDArray, normal: NDArray, draws: Draw
         "logit_abnormal_abnormal": pair_mean(scaled, ~normal, ~normal, draws),
         "logit_diagonal": resampled_ratios(diagonal, np.ones_like(diagonal), draws)[0],
     }
+
+
+def rows(runs: list[Run], validation: Cohort, chosen: StatisticsSettings) -> list[Row]:
+    """Rows of embedding.csv from every run's similarity.npz, on validation images."""
+    images = chosen_pairs(validation)
+    normal = images["normal"].to_numpy(bool)
+    draws = draw(images["patient_id"], chosen.replicates, chosen.seed, "similarity")
+    measured = {}
+    for run in runs:
+        stored = run.pairs()
+        stored.check(run.scores_folder, normal)
+        measured[run] = separation(stored.image_embedding, stored.logits, normal, draws)
+    found: list[Row] = []
+    for system in dict.fromkeys(run.system for run in runs):
+        mine = [run for run in runs if run.system == system]
+        for measure in measured[mine[0]]:
+            named = {"system": system, "measure": measure, "n": len(normal)}
+            for run in mine:
+                row = tables.bounds(measured[run][measure], chosen, None, 1) | {"seed": run.seed, "seeds": 1}
+                found.append(named | row | tables.hashes([run], layout.TRAINING_DATASET))
+            seeds = SeedLayout.of({(run.system, run.seed): measured[run][measure].estimate for run in runs})
+            each = [measured[run][measure] for run in mine]
+            statistic, spread = tables.combined(each, {system: 1.0}, seeds, chosen)
+            row = tables.bounds(statistic, chosen, None, len(mine)) | {"seed": "all"} | spread
+            found.append(named | row | tables.hashes(mine, layout.TRAINING_DATASET))
+    return found

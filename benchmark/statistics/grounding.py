@@ -40,7 +40,7 @@ def grounded(rows: pd.DataFrame, image_ids: pd.Series, draws: Draws, min_positiv
         rows: of pointing.parquet: image_id, finding, hit, chance, cnr, miou, size.
         image_ids: (n,) the images that ``draws`` resamples.
         draws: of the n images.
-        min_positives: findings with fewer rows get no line and no part in the macro.
+        min_positives: findings with rows of fewer patients get no line and no part in the macro.
     """
     image = pd.Index(image_ids).get_indexer(rows["image_id"])
     cuts = rows.drop_duplicates(["image_id", "finding"])["size"].quantile([1 / 3, 2 / 3]).to_numpy(float)
@@ -69,7 +69,8 @@ def _lines(
     """The findings' lines (where asked for) and their macro."""
     finding = rows["finding"].to_numpy(str)
     counts = pd.Series(finding[chosen]).value_counts()
-    findings = sorted(counts.index[counts >= min_positives])
+    patients = pd.Series(draws.cluster[image[chosen]]).groupby(finding[chosen]).nunique()
+    findings = sorted(patients.index[patients >= min_positives])
     if not findings:
         return []
     tops, bottoms = [], []

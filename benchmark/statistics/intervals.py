@@ -1,11 +1,12 @@
 """From a resampled statistic to a confidence interval, in the form that the settings choose.
 
 `percentile`: quantiles of the replicates. `bca`: quantiles shifted for bias and skewness, the acceleration
-from the infinitesimal jackknife, since a true jackknife would need one AUC per patient. `logit`: the bootstrap's
-standard error with Student's t, on the log-odds scale for a share, on its own scale for a difference; its degrees
-of freedom know how few positives, patients or training seeds carry the variance. Which of them keeps its promise
-is measured by `benchmark.statistics.coverage`. Where no replicate differs from another the bootstrap knows nothing:
-a rate of 0 or 1 has the exact binomial interval over its patients, anything else none.
+from the infinitesimal jackknife, since a true jackknife would need one AUC per patient. `logit`: the standard error
+of the bootstrap over patients and of the training seeds (seeds.py) with Student's t, on the log-odds scale of where
+the number lies in its range, so that no bound leaves it; its degrees of freedom know how few positives, patients
+or training seeds carry the variance. Which of them keeps its promise is measured by
+`benchmark.statistics.coverage`. Where no replicate differs from another the bootstrap knows nothing: a rate of 0 or 1
+has the exact binomial interval over its patients, anything else none.
 Sources: Efron (1987) for bca; Qin & Hotilovac (2008) for the logit form of the AUC; Satterthwaite (1946) and
 Lipsitz, Ibrahim & Parzen (1999) for degrees of freedom from influences; Clopper & Pearson (1934) for rates of 0 or 1.
 """
@@ -22,6 +23,11 @@ from benchmark.statistics.auc import Floats
 from benchmark.statistics.bootstrap import Resampled
 
 Form = Literal["percentile", "logit", "bca"]
+Range = tuple[float, float]
+"""The least and the greatest value that a number can have."""
+SHARE: Range = (0.0, 1.0)
+DIFFERENCE: Range = (-1.0, 1.0)
+"""Of two shares."""
 NO_SPREAD = 1e-12
 """Replicates nearer together than this differ by rounding alone."""
 
@@ -35,14 +41,14 @@ class Interval:
     undefined: int
 
 
-def interval(statistic: Resampled, form: Form, level: float, share: bool = True) -> Interval:
+def interval(statistic: Resampled, form: Form, level: float, within: Range | None = SHARE) -> Interval:
     """Confidence interval of a statistic.
 
     Args:
         statistic: estimate, replicates and influences.
         form: percentile, logit or bca.
         level: e.g. 0.95.
-        share: True for a number in [0, 1]; False for a difference or another unbounded number.
+        within: the range of the number; None where it has no bounds.
 
     Returns:
         Bounds, NaN where fewer than two replicates are defined, or none differs from another (but for a rate of
@@ -54,9 +60,11 @@ def interval(statistic: Resampled, form: Form, level: float, share: bool = True)
         return Interval(np.nan, np.nan, undefined)
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
     if np.ptp(values) < NO_SPREAD:
-        low, high = _clopper_pearson(statistic.estimate, statistic.trials, tails) if share else (np.nan, np.nan)
+        low, high = (np.nan, np.nan)
+        if within == SHARE:
+            low, high = _clopper_pearson(statistic.estimate, statistic.trials, tails)
     elif form == "logit":
-        low, high = _student(statistic, values, tails, share and 0 < statistic.estimate < 1)
+        low, high = _student(statistic, tails, within)
     elif form == "bca" and len(statistic.influence):
         low, high = np.quantile(values, _bca_levels(statistic, values, tails))
     else:
@@ -73,33 +81,53 @@ def _clopper_pearson(estimate: float, trials: int, tails: Floats) -> tuple[float
 
 
 def degrees_of_freedom(statistic: Resampled) -> float:
-    """Degrees of freedom of the bootstrap variance, after Satterthwaite.
+    """Degrees of freedom of `standard_error`, after Satterthwaite.
 
     Patients: 2 V^2 / Var(V) with V the sum of squared influences, so that ten positives among thousands count
-    as about ten. Seeds: S - 1. The two are weighted by the variance that each carries; infinite where no
-    influence is known.
+    as about ten. Seeds: those of the layout of all systems. The two are weighted by the variance that each carries;
+    infinite where no influence is known.
     """
     squares = statistic.influence**2
     spread = np.sum(squares**2) - squares.sum() ** 2 / max(len(squares), 1)
     patients = 2 * squares.sum() ** 2 / spread if spread > 0 else np.inf
-    if len(statistic.seed_influence) < 2:
+    if not statistic.seeds.variance:
         return max(1.0, float(patients))
-    of_seeds = np.sum(statistic.seed_influence**2)
-    total = max(np.nanvar(statistic.replicates, ddof=1), of_seeds)
-    if total == 0:
-        return np.inf
-    of_patients = total - of_seeds
-    parts = of_patients**2 / patients + of_seeds**2 / (len(statistic.seed_influence) - 1)
-    return max(1.0, float(total**2 / parts))
+    total = statistic.patients + statistic.seeds.variance
+    parts = statistic.patients**2 / patients + statistic.seeds.variance**2 / statistic.seeds.freedom
+    return max(1.0, float(total**2 / parts)) if parts > 0 else np.inf
 
 
-def _student(statistic: Resampled, values: Floats, tails: Floats, log_odds: bool) -> Floats:
-    """Student's t around the estimate, on the log-odds scale by the delta method where asked."""
-    width = stats.t.ppf(tails, degrees_of_freedom(statistic)) * values.std(ddof=1)
-    if not log_odds:
+def standard_error(statistic: Resampled) -> float:
+    """The standard error from patients and training seeds."""
+    return float(np.sqrt(statistic.patients + statistic.seeds.variance))
+
+
+def _student(statistic: Resampled, tails: Floats, within: Range | None) -> Floats:
+    """Student's t around the estimate, on the log-odds scale by the delta method where there is a range."""
+    width = stats.t.ppf(tails, degrees_of_freedom(statistic)) * standard_error(statistic)
+    if within is None or not within[0] < statistic.estimate < within[1]:
         return statistic.estimate + width
-    slope = statistic.estimate * (1 - statistic.estimate)
-    return special.expit(special.logit(statistic.estimate) + width / slope)
+    least, span = within[0], within[1] - within[0]
+    place = (statistic.estimate - least) / span
+    return least + span * special.expit(special.logit(place) + width / span / (place * (1 - place)))
+
+
+POWER = 0.8
+
+
+def detectable(difference: Resampled, level: float) -> float:
+    """The smallest true difference that a test at 1 - level finds with 80 % power, given this standard error."""
+    freedom = degrees_of_freedom(difference)
+    return float((stats.t.ppf((1 + level) / 2, freedom) + stats.t.ppf(POWER, freedom)) * standard_error(difference))
+
+
+def distance(difference: Resampled, within: Range | None) -> float:
+    """How many standard errors a difference lies from 0, on the scale of its interval."""
+    if within is None or not within[0] < difference.estimate < within[1]:
+        return difference.estimate / standard_error(difference)
+    place = (difference.estimate - within[0]) / (within[1] - within[0])
+    scaled = special.logit(place) * place * (1 - place) * (within[1] - within[0])
+    return float(scaled / standard_error(difference))
 
 
 def _bca_levels(statistic: Resampled, values: Floats, tails: Floats) -> Floats:

@@ -16,7 +16,6 @@ from threadpoolctl import threadpool_limits
 from benchmark.artifacts.cohort import SPLITS, Cohort
 from benchmark.artifacts.cohort import read as read_cohort
 from benchmark.artifacts.columns import COLUMNS, NORMALITY_SCORES, OVERALL, PRIMARY_RULES, THRESHOLD_RULES, columns
-from benchmark.artifacts.pairs import chosen_pairs
 from benchmark.artifacts.reading import read_json, read_table
 from benchmark.artifacts.run import Run, check_comparable
 from benchmark.artifacts.scores import FINDING, aligned, check_cohort, numbers
@@ -25,12 +24,12 @@ from benchmark.common.progress import with_progress
 from benchmark.pipeline import layout
 from benchmark.pipeline.effects import Effect, Interaction, Sides, effects, interactions
 from benchmark.pipeline.settings import Settings, StatisticsSettings, load
-from benchmark.statistics import claims, coverage, curves, operating, tables
+from benchmark.statistics import claims, coverage, curves, embedding, operating, tables
 from benchmark.statistics.bootstrap import Draws, draw, mean, resampled_aucs
 from benchmark.statistics.comparison import delong_p, holm
-from benchmark.statistics.embedding import separation
-from benchmark.statistics.intervals import interval
+from benchmark.statistics.intervals import SHARE, interval
 from benchmark.statistics.quantities import Findings, Measurements, Quantity, Scored, measurable, of_run
+from benchmark.statistics.seeds import SeedLayout
 from benchmark.statistics.tables import Contrast, Row
 
 COMPARED = (
@@ -51,7 +50,8 @@ FAMILY = (
     Quantity("auc", "abnormal_auc"),
     Quantity("grounding", "pointing", size="all"),
 )
-"""The declared family of tests: these, of every compared system against the first reference, on every dataset."""
+"""The declared family of tests: these, of every compared system against the first reference, on every dataset and on
+their mean. The primary endpoint is the first, on the mean over datasets."""
 
 
 @dataclass
@@ -84,11 +84,11 @@ def run() -> None:
     listed = claims.read()
     named = effects_of(settings)
     pairs = compared_pairs(settings, claims.pairs(listed), named)
-    asked = [*[((a,), (b,)) for a, b in pairs], *[one.sides for one in named if isinstance(one, Interaction)]]
+    asked = list(dict.fromkeys([*[((a,), (b,)) for a, b in pairs], *[one.sides for one in named]]))
     results = Results()
     contrasts: list[tuple[str, Contrast]] = []
     delong: dict[tuple[str, Quantity, Sides], float] = {}
-    errors: dict[str, dict[Pair, Measurements]] = {}
+    averaged: dict[str, dict[Pair, Measurements]] = {}
     fitted = {pair: Scored.read(one, cohorts[layout.TRAINING_DATASET], []) for pair, one in runs.items()}
     for dataset in layout.EVALUATION_DATASETS:
         cohort = cohorts[dataset]
@@ -99,23 +99,31 @@ def run() -> None:
             pair: of_run(scored[pair], fitted[pair], findings, draws, chosen.min_positives)
             for pair in with_progress(runs, f"measuring {dataset}")
         }
-        add_systems(measured, runs, dataset, chosen, results)
-        errors[dataset] = {
-            pair: {key: value for key, value in one.items() if key.table == "operating"}
+        seeds = tables.seed_layouts(measured)
+        add_systems(measured, runs, dataset, seeds, chosen, results)
+        averaged[dataset] = {
+            pair: {key: value for key, value in one.items() if key.table == "operating" or key in COMPARED}
             for pair, one in measured.items()
         }
         for system in dict.fromkeys(system for system, _ in runs):
             figures([scored[pair] for pair in runs if pair[0] == system], fitted, results)
-        found = [tables.contrast(key, sides, measured, chosen) for sides in asked for key in COMPARED]
+        found = [tables.contrast(key, sides, measured, seeds, chosen) for sides in asked for key in COMPARED]
         contrasts += [(dataset, one) for one in found if one]
         delong |= {(dataset, one.quantity, one.sides): _delong(one, scored) for one in found if one}
-    whole = {pair: tables.over_datasets([errors[dataset][pair] for dataset in errors]) for pair in runs}
-    add_systems(whole, runs, OVERALL, chosen, results)
-    contrasts = tables.with_overall(contrasts)
-    results.add("differences", difference_rows(contrasts, delong, runs, settings))
+    whole = {pair: tables.over_datasets([averaged[dataset][pair] for dataset in averaged]) for pair in runs}
+    seeds = tables.seed_layouts(whole)
+    add_systems(whole, runs, OVERALL, seeds, chosen, results)
+    contrasts = tables.with_overall(contrasts, seeds)
+    results.add("differences", difference_rows(contrasts, pairs, delong, runs, settings))
     results.add("effects", tables.effect_rows(named, contrasts, runs, chosen))
-    results.add("embedding", embeddings(runs, cohorts[layout.TRAINING_DATASET], chosen))
+    results.add("embedding", embedding.rows(list(runs.values()), cohorts[layout.TRAINING_DATASET], chosen))
     write(results, listed, runs, settings)
+
+
+def scale_of(settings: Settings) -> dict[str, object]:
+    """What a published magnitude depends on beside the data: the image tower and the side of its images, in pixels."""
+    image = settings.encoders.get("image", {})
+    return {"tower": image.get("kind"), "size": image.get("size", settings.cohort.size)}
 
 
 def effects_of(settings: Settings) -> list[Effect | Interaction]:
@@ -127,13 +135,17 @@ def effects_of(settings: Settings) -> list[Effect | Interaction]:
 def compared_pairs(
     settings: Settings, asked: list[tuple[str, str]], named: list[Effect | Interaction]
 ) -> list[tuple[str, str]]:
-    """(a, b) of every difference: systems against references, ablation rows against theirs, claims' pairs, effects."""
+    """(a, b) of every difference: systems against references, ablation rows against theirs, claims' pairs, effects.
+
+    A pair is stored in one direction, that in which it is named first; readers turn it (`select.difference`).
+    """
     chosen = settings.statistics
     wanted = [(a, b) for b in chosen.references for a in settings.compare]
     wanted += [(a, b) for b in chosen.ablation_references for a in settings.ablation]
     wanted += asked + [(one.a, one.b) for one in named if isinstance(one, Effect)]
     known = {system for system, _ in settings.runs()}
-    return list(dict.fromkeys((a, b) for a, b in wanted if a != b and {a, b} <= known))
+    first = {frozenset(pair): pair for pair in reversed(wanted)}
+    return list(dict.fromkeys(first[frozenset(pair)] for pair in wanted if pair[0] != pair[1] and set(pair) <= known))
 
 
 def ceiling(cohort: Cohort, draws: Draws, chosen: StatisticsSettings, results: Results) -> Findings:
@@ -162,7 +174,7 @@ def ceiling(cohort: Cohort, draws: Draws, chosen: StatisticsSettings, results: R
         {"dataset": cohort.dataset, "quantity": quantity, "finding": finding, "n": len(cohort.index)}
         | {"positives": positives, "visible": int(finding in visible) if finding else None}
         | {"cohort_hash": cohort.fingerprint}
-        | tables.bounds(statistic, chosen, share=True)
+        | tables.bounds(statistic, chosen, SHARE, 1)
         for quantity, finding, statistic, positives in entries
     ]
     results.add("ceiling", rows)
@@ -179,13 +191,14 @@ def add_systems(
     measured: dict[Pair, Measurements],
     runs: dict[Pair, Run],
     dataset: str,
+    seeds: dict[Quantity, SeedLayout],
     chosen: StatisticsSettings,
     results: Results,
 ) -> None:
     """Rows of auc.csv, operating.csv and grounding.csv: of every system on one dataset, or `overall`."""
     for system in dict.fromkeys(system for system, _ in runs):
         mine = {runs[pair]: measured[pair] for pair in runs if pair[0] == system}
-        for table, rows in tables.of_system(mine, dataset, chosen).items():
+        for table, rows in tables.of_system(mine, dataset, seeds, chosen).items():
             results.add(table, rows)
 
 
@@ -218,47 +231,24 @@ def _delong(found: Contrast, scored: dict[Pair, Scored]) -> float:
 
 def difference_rows(
     found: list[tuple[str, Contrast]],
+    pairs: list[tuple[str, str]],
     delong: dict[tuple[str, Quantity, Sides], float],
     runs: dict[Pair, Run],
     settings: Settings,
 ) -> list[Row]:
-    """Rows of differences.csv: the contrasts of two systems, on each dataset, then `overall`."""
+    """Rows of differences.csv: the contrasts of the compared pairs, on each dataset, then `overall`."""
     rows: list[Row] = []
     tested = []
     for dataset, one in found:
-        if len(one.systems) != 2:
+        if one.systems not in pairs:
             continue
         a, b = one.systems
         names: Row = {"a": a, "b": b, "p_delong": delong.get((dataset, one.quantity, one.sides), np.nan)}
         rows.append(names | tables.contrast_row(dataset, one, runs, settings.statistics))
-        declared = dataset != OVERALL and one.quantity in FAMILY and a in settings.compare
+        declared = one.quantity in FAMILY and a in settings.compare
         tested.append(rows[-1]["p"] if declared and b == settings.statistics.references[0] else np.nan)
     for row, adjusted in zip(rows, holm(np.array(tested, float)), strict=True):
         row["p_holm"] = adjusted
-    return rows
-
-
-def embeddings(runs: dict[Pair, Run], validation: Cohort, chosen: StatisticsSettings) -> list[Row]:
-    """Rows of embedding.csv from every run's similarity.npz, on validation images."""
-    rows: list[Row] = []
-    asked = chosen_pairs(validation)
-    normal = asked["normal"].to_numpy(bool)
-    draws = draw(asked["patient_id"], chosen.replicates, chosen.seed, "similarity")
-    for system in dict.fromkeys(system for system, _ in runs):
-        parts = []
-        for one in (run for (name, _), run in runs.items() if name == system):
-            stored = one.pairs()
-            stored.check(one.scores_folder, normal)
-            parts.append((one, separation(stored.image_embedding, stored.logits, normal, draws)))
-        for measure in parts[0][1]:
-            for one, measured in parts:
-                row = tables.bounds(measured[measure], chosen, share=False) | {"seed": one.seed, "seeds": 1}
-                row |= tables.hashes([one], layout.TRAINING_DATASET)
-                rows.append({"system": system, "measure": measure, "n": len(normal)} | row)
-            statistic, spread = tables.combined([measured[measure] for _, measured in parts], chosen)
-            row = tables.bounds(statistic, chosen, share=False) | {"seed": "all"} | spread
-            row |= tables.hashes([one for one, _ in parts], layout.TRAINING_DATASET)
-            rows.append({"system": system, "measure": measure, "n": len(normal)} | row)
     return rows
 
 
@@ -290,7 +280,7 @@ def write(results: Results, listed: list[claims.Claim], runs: dict[Pair, Run], s
     found |= {name: pd.concat(frames, ignore_index=True) for name, frames in results.frames.items()}
     found["ledger"] = ledgers(runs)
     found["claims"] = claims.judge(
-        listed, found["differences"], found["auc"], found["ledger"], phantom=settings.is_phantom
+        listed, found["differences"], found["auc"], found["ledger"], scale_of(settings), phantom=settings.is_phantom
     )
     found["coverage"] = coverage.kept()
     for name, table in found.items():

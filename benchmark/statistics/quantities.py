@@ -18,6 +18,7 @@ from benchmark.artifacts.scores import FINDING, numbers
 from benchmark.statistics import normality, operating, reliability
 from benchmark.statistics.bootstrap import Draws, Resampled, mean, resampled_aucs
 from benchmark.statistics.grounding import grounded
+from benchmark.statistics.intervals import SHARE, Range
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Measured:
     """A number before its interval, and the counts printed beside it."""
 
     statistic: Resampled
-    share: bool = True
-    """True for a number in [0, 1]."""
+    within: Range | None = SHARE
+    """The range of the number; None where it has no bounds."""
     n: int | None = None
     positives: int | None = None
     threshold: float | None = None
@@ -62,17 +63,19 @@ class Findings:
 
 
 def measurable(cohort: Cohort, min_positives: int) -> tuple[list[str], pd.DataFrame]:
-    """Findings with at least ``min_positives`` positives and negatives, and the table of the others."""
+    """Findings with positives and negatives of at least ``min_positives`` patients, and the table of the others."""
     defined, undefined = [], []
+    patients = cohort.index["patient_id"].astype(str).to_numpy()
     for finding in cohort.findings:
         labels = cohort.labels([finding])[:, 0]
         positives, negatives = int(np.sum(labels == 1)), int(np.sum(labels == 0))
-        if min(positives, negatives) >= min_positives:
+        ill, well = (len(np.unique(patients[labels == value])) for value in (1, 0))
+        if min(ill, well) >= min_positives:
             defined.append(finding)
             continue
-        few = "positives" if positives < min_positives else "negatives"
+        few = "positives" if ill < min_positives else "negatives"
         row = {"dataset": cohort.dataset, "finding": finding, "positives": positives, "n": positives + negatives}
-        undefined.append(row | {"reason": f"fewer than {min_positives} {few}"})
+        undefined.append(row | {"reason": f"{few} of fewer than {min_positives} patients"})
     return defined, pd.DataFrame(undefined, columns=["dataset", "finding", "positives", "n", "reason"])
 
 
@@ -178,7 +181,7 @@ def _grounding(run: Run, cohort: Cohort, draws: Draws, least: int) -> Measuremen
     kind = "+".join(sorted(rows["kind"].unique()))
     return {
         Quantity("grounding", line.measure, finding=line.finding, size=line.size): Measured(
-            line.statistic, share=line.measure != "cnr", n=line.n, chance=line.chance, kind=kind
+            line.statistic, within=None if line.measure == "cnr" else SHARE, n=line.n, chance=line.chance, kind=kind
         )
         for line in grounded(rows, cohort.index["image_id"], draws, least)
     }

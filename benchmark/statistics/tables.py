@@ -6,7 +6,7 @@ resampled, the seeds' standard deviation beside it. A difference uses the seeds 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
@@ -15,38 +15,78 @@ import numpy as np
 
 from benchmark.artifacts.columns import OVERALL
 from benchmark.artifacts.run import Run
+from benchmark.artifacts.select import NOT_ESTIMABLE
 from benchmark.common import files
 from benchmark.pipeline import layout
 from benchmark.pipeline.effects import Effect, Interaction, Sides
 from benchmark.pipeline.settings import StatisticsSettings
 from benchmark.statistics.bootstrap import Resampled, draw_seeds, mean_of_independent, over_seeds
 from benchmark.statistics.comparison import bootstrap_p
-from benchmark.statistics.intervals import interval
+from benchmark.statistics.intervals import SHARE, Range, detectable, interval
 from benchmark.statistics.normality import is_inverted
 from benchmark.statistics.quantities import Measured, Measurements, Quantity
+from benchmark.statistics.seeds import SeedLayout
 
 Row = dict[str, object]
 
 
-def bounds(statistic: Resampled, chosen: StatisticsSettings, share: bool, score: str = "") -> Row:
-    """estimate, low, high and note of a statistic; ``score`` names a normality score, whose inversion is noted."""
-    found = interval(statistic, chosen.interval, chosen.level, share)
+def bounds(
+    statistic: Resampled, chosen: StatisticsSettings, within: Range | None, seeds: int, ranking: bool = False
+) -> Row:
+    """estimate, low, high and note of a statistic.
+
+    Args:
+        statistic: the number.
+        chosen: the settings' statistics.
+        within: its range, None where it has none. An interval of more than half of it says nothing and is left out.
+        seeds: how many training seeds it is a mean over.
+        ranking: True for an AUC, whose inversion is noted.
+    """
+    found = interval(statistic, chosen.interval, chosen.level, within)
     notes = []
-    if score and is_inverted(found.high):
+    if within and found.high - found.low > (within[1] - within[0]) / 2:
+        found = replace(found, low=np.nan, high=np.nan)
+        notes.append(f"{NOT_ESTIMABLE} ({seeds} seed{'s' if seeds > 1 else ''})")
+    if ranking and is_inverted(found.high):
         notes.append("inverted")
     if found.undefined:
         notes.append(f"{found.undefined} undefined replicate{'s' if found.undefined > 1 else ''}")
-    if np.isnan(found.low) and not np.isnan(statistic.estimate):
+    elif np.isnan(found.low) and not np.isnan(statistic.estimate):
         notes.append("no interval")
     return {"estimate": statistic.estimate, "low": found.low, "high": found.high, "note": "; ".join(notes)}
 
 
-def combined(statistics: list[Resampled], chosen: StatisticsSettings) -> tuple[Resampled, Row]:
-    """Mean over seeds as a statistic, and its count and spread."""
+def combined(
+    statistics: list[Resampled], coefficients: Mapping[str, float], seeds: SeedLayout, chosen: StatisticsSettings
+) -> tuple[Resampled, Row]:
+    """Mean over seeds as a statistic, and its count and spread.
+
+    Args:
+        statistics: of each seed.
+        coefficients: how each system enters them, e.g. ``{"offclip": 1, "carzero": -1}``.
+        seeds: the quantity in all systems and seeds.
+        chosen: the settings' statistics.
+    """
     drawn = draw_seeds(len(statistics), len(statistics[0].replicates), chosen.seed)
-    estimates = [statistic.estimate for statistic in statistics]
-    spread = float(np.std(estimates, ddof=1)) if len(estimates) > 1 else np.nan
-    return over_seeds(statistics, drawn), {"seeds": len(statistics), "seed_sd": spread}
+    statistic = over_seeds(statistics, drawn, seeds.of_mean(coefficients, len(statistics)))
+    return statistic, _spread([one.estimate for one in statistics])
+
+
+def _spread(estimates: Sequence[float]) -> Row:
+    return {"seeds": len(estimates), "seed_sd": float(np.std(estimates, ddof=1)) if len(estimates) > 1 else np.nan}
+
+
+def seed_layouts(measured: Mapping[tuple[str, int], Measurements]) -> dict[Quantity, SeedLayout]:
+    """How each quantity varies over the training seeds of all systems.
+
+    Args:
+        measured: (system, seed) -> its measurements on one dataset, or on their mean.
+    """
+    keys = dict.fromkeys(key for one in measured.values() for key in one)
+    return {
+        key: SeedLayout.of({pair: one[key].statistic.estimate for pair, one in measured.items() if key in one})
+        for key in keys
+    }
 
 
 def hashes(runs: Iterable[Run], dataset: str) -> Row:
@@ -81,24 +121,27 @@ def over_datasets(each: Sequence[Measurements]) -> Measurements:
     return result
 
 
-def of_system(runs: dict[Run, Measurements], dataset: str, chosen: StatisticsSettings) -> dict[str, list[Row]]:
+def of_system(
+    runs: dict[Run, Measurements], dataset: str, seeds: Mapping[Quantity, SeedLayout], chosen: StatisticsSettings
+) -> dict[str, list[Row]]:
     """Rows of one system on one dataset, per table.
 
     Args:
         runs: the system's runs, each with all its measurements.
         dataset: the dataset's name, or `overall`.
+        seeds: of `seed_layouts`.
         chosen: the settings' statistics.
     """
     rows: dict[str, list[Row]] = {"auc": [], "operating": [], "grounding": []}
     for key in next(iter(runs.values())):
         parts = [(run, measured[key]) for run, measured in runs.items() if key in measured]
         for run, part in parts:
-            row = bounds(part.statistic, chosen, part.share, key.score if key.table == "auc" else "")
+            row = bounds(part.statistic, chosen, part.within, 1, key.table == "auc")
             row |= {"seed": run.seed, "seeds": 1, "threshold": part.threshold} | hashes([run], dataset)
             rows[key.table].append(_named(key, part, dataset, run.system) | row)
-        statistic, spread = combined([part.statistic for _, part in parts], chosen)
         run, part = parts[0]
-        row = bounds(statistic, chosen, part.share, key.score if key.table == "auc" else "")
+        statistic, spread = combined([part.statistic for _, part in parts], {run.system: 1.0}, seeds[key], chosen)
+        row = bounds(statistic, chosen, part.within, len(parts), key.table == "auc")
         row |= {"seed": "all"} | spread | hashes([run for run, _ in parts], dataset)
         rows[key.table].append(_named(key, part, dataset, run.system) | row)
     return rows
@@ -129,9 +172,15 @@ class Contrast:
 
     quantity: Quantity
     sides: Sides
-    seeds: tuple[int, ...]
+    estimates: Mapping[int, float]
+    """Seed -> the contrast in it."""
     statistic: Resampled
-    spread: Row
+    within: Range | None
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that all of its systems have."""
+        return tuple(self.estimates)
 
     @property
     def systems(self) -> tuple[str, ...]:
@@ -140,7 +189,11 @@ class Contrast:
 
 
 def contrast(
-    key: Quantity, sides: Sides, measured: dict[tuple[str, int], Measurements], chosen: StatisticsSettings
+    key: Quantity,
+    sides: Sides,
+    measured: dict[tuple[str, int], Measurements],
+    layouts: Mapping[Quantity, SeedLayout],
+    chosen: StatisticsSettings,
 ) -> Contrast | None:
     """The paired contrast of one quantity, or None where the systems share no seed in which all have it.
 
@@ -148,6 +201,7 @@ def contrast(
         key: the quantity.
         sides: the systems that are added, and those that are taken away.
         measured: (system, seed) -> its measurements, all on the same draws.
+        layouts: of `seed_layouts`.
         chosen: the settings' statistics.
     """
     added, removed = sides
@@ -162,26 +216,41 @@ def contrast(
     def total(systems: tuple[str, ...], seed: int) -> Resampled:
         return reduce(add, [measured[system, seed][key].statistic for system in systems])
 
-    statistic, spread = combined([total(added, seed) - total(removed, seed) for seed in common], chosen)
-    return Contrast(key, sides, tuple(common), statistic, spread)
+    each = {seed: total(added, seed) - total(removed, seed) for seed in common}
+    statistic, _ = combined(list(each.values()), coefficients(sides), layouts[key], chosen)
+    share = measured[added[0], common[0]][key].within == SHARE
+    within = (-float(len(added)), float(len(removed))) if share else None
+    return Contrast(key, sides, {seed: one.estimate for seed, one in each.items()}, statistic, within)
 
 
-def with_overall(found: list[tuple[str, Contrast]]) -> list[tuple[str, Contrast]]:
-    """Contrasts of each dataset, then `overall`: the mean of those that every dataset has."""
+def coefficients(sides: Sides) -> dict[str, float]:
+    """System -> 1 where it is added, -1 where it is taken away."""
+    return {**dict.fromkeys(sides[0], 1.0), **dict.fromkeys(sides[1], -1.0)}
+
+
+def with_overall(
+    found: list[tuple[str, Contrast]], layouts: Mapping[Quantity, SeedLayout]
+) -> list[tuple[str, Contrast]]:
+    """Contrasts of each dataset, then `overall`: the mean of those that every dataset has.
+
+    Args:
+        found: (dataset, contrast).
+        layouts: of the means over datasets (`seed_layouts`).
+    """
     named: dict[tuple[Quantity, Sides], list[Contrast]] = {}
     for _, one in found:
         named.setdefault((one.quantity, one.sides), []).append(one)
     whole = [group for group in named.values() if len(group) == len(layout.EVALUATION_DATASETS)]
-    return found + [(OVERALL, _mean_contrast(group)) for group in whole]
+    return found + [(OVERALL, _mean_contrast(group, layouts[group[0].quantity])) for group in whole]
 
 
-def _mean_contrast(parts: list[Contrast]) -> Contrast:
+def _mean_contrast(parts: list[Contrast], layout_of_means: SeedLayout) -> Contrast:
     first = parts[0]
-    statistic = mean_of_independent([part.statistic for part in parts])
-    seeds = tuple(sorted(set.intersection(*(set(part.seeds) for part in parts))))
-    # The seeds' influences are their deviations from the mean, scaled (`over_seeds`): this undoes the scale.
-    spread = float(np.sqrt(len(seeds) * np.sum(statistic.seed_influence**2))) if len(seeds) > 1 else np.nan
-    return Contrast(first.quantity, first.sides, seeds, statistic, {"seeds": len(seeds), "seed_sd": spread})
+    seeds = sorted(set.intersection(*(set(part.seeds) for part in parts)))
+    added = layout_of_means.of_mean(coefficients(first.sides), len(seeds))
+    statistic = mean_of_independent([part.statistic for part in parts], added)
+    each = {seed: float(np.mean([part.estimates[seed] for part in parts])) for seed in seeds}
+    return Contrast(first.quantity, first.sides, each, statistic, first.within)
 
 
 def contrast_row(dataset: str, one: Contrast, runs: dict[tuple[str, int], Run], chosen: StatisticsSettings) -> Row:
@@ -189,8 +258,11 @@ def contrast_row(dataset: str, one: Contrast, runs: dict[tuple[str, int], Run], 
     used = [runs[system, seed] for system in one.systems for seed in one.seeds]
     row: Row = {"dataset": dataset, "quantity": one.quantity.quantity}
     row |= {"score": one.quantity.score, "rule": one.quantity.rule}
-    row |= {"p": bootstrap_p(one.statistic, chosen.interval)} | bounds(one.statistic, chosen, share=False)
-    return row | one.spread | hashes(used, dataset)
+    row |= bounds(one.statistic, chosen, one.within, len(one.seeds))
+    estimable = NOT_ESTIMABLE not in str(row["note"])
+    p = bootstrap_p(one.statistic, chosen.interval, one.within) if estimable else np.nan
+    row |= {"p": p, "detectable": np.nan if np.isnan(p) else detectable(one.statistic, chosen.level)}
+    return row | _spread(list(one.estimates.values())) | hashes(used, dataset)
 
 
 def effect_rows(

@@ -1,8 +1,9 @@
 """``python -m benchmark verify``: does a fresh run agree with the reference results of the repository?
 
-The same machine gives the same bytes; another CPU rounds differently, and training carries that on as
-another seed would. So a number agrees when it lies within half the width of the reference's own
-interval. What differs is listed with what may explain it: settings, packages, hardware, code.
+Three levels: identical, as the same machine gives it; equal within rounding, at most 0.001 apart; differs. Another
+CPU rounds differently, and training carries that on as another seed would: `--against-noise` asks whether a number
+lies within what two trainings with other seeds differ by. An interval over patients is no tolerance, since a rerun
+scores the same patients. What differs is listed with what may explain it: settings, packages, hardware, code.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmark.artifacts import evidence
@@ -23,11 +25,13 @@ from benchmark.pipeline import layout, provenance, settings
 
 REFERENCE = layout.REPORTS / "reference"
 PROVENANCE = "provenance.json"
-FLOOR = 1e-3
-"""Least tolerance, for numbers without an interval or with a very narrow one."""
+ROUNDING = 1e-3
+"""Numbers this near are equal in the digits that a report prints."""
 LISTED = 20
 """Disagreements printed; the worst first."""
 SAVED = ("estimate", "low", "high")
+SPREAD = ("seeds", "seed_sd")
+"""Saved too, of tables whose numbers are means over training seeds."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,18 @@ class Agreement:
     identical: int
     disagreements: tuple[Disagreement, ...]
 
+    @property
+    def equal(self) -> int:
+        """Numbers within their tolerance that are not identical."""
+        return self.numbers - self.identical - len(self.disagreements)
 
-def run(update: bool = False) -> int:
+
+def run(update: bool = False, against_noise: bool = False) -> int:
     """Compare results/ with reports/reference/, or write the reference.
 
     Args:
         update: replace the reference by the present results.
+        against_noise: call a number equal that another choice of training seeds would explain.
 
     Returns:
         0 where every number agrees, 1 where one does not.
@@ -99,9 +109,12 @@ def run(update: bool = False) -> int:
         return 0
     if not (REFERENCE / PROVENANCE).exists():
         raise UserError(f"{REFERENCE} holds no reference results; `python -m benchmark verify --update` writes them.")
-    agreement = compare(_tables(REFERENCE), selected(found))
-    within = agreement.numbers - len(agreement.disagreements)
-    say(f"{within} of {agreement.numbers} numbers within tolerance ({agreement.identical} identical)")
+    agreement = compare(_tables(REFERENCE), selected(found), against_noise)
+    near = "the spread of training seeds" if against_noise else f"rounding ({ROUNDING:g})"
+    say(
+        f"of {agreement.numbers} numbers {agreement.identical} are identical, {agreement.equal} equal within {near}, "
+        f"{len(agreement.disagreements)} differ"
+    )
     for disagreement in agreement.disagreements[:LISTED]:
         say(f"  {disagreement}")
     if (rest := len(agreement.disagreements) - LISTED) > 0:
@@ -132,17 +145,21 @@ def selected(found: Evidence) -> dict[str, pd.DataFrame]:
             continue
         for column, value in compared.rows.items():
             table = table[table[column] == value]
-        table = table.loc[table["estimate"].notna(), [*compared.keys, *SAVED]]
+        spread = [name for name in SPREAD if name in table]
+        table = table.loc[table["estimate"].notna(), [*compared.keys, *SAVED, *spread]]
         chosen[stem] = table.sort_values(list(compared.keys), kind="stable").reset_index(drop=True)
     return chosen
 
 
-def compare(reference: Mapping[str, pd.DataFrame], fresh: Mapping[str, pd.DataFrame]) -> Agreement:
+def compare(
+    reference: Mapping[str, pd.DataFrame], fresh: Mapping[str, pd.DataFrame], against_noise: bool = False
+) -> Agreement:
     """Compare estimates row by row; numbers that only the fresh run has are not counted.
 
     Args:
         reference: tables with their keys, ``estimate``, ``low`` and ``high``.
         fresh: the same from the run in question.
+        against_noise: allow for other training seeds.
     """
     numbers = identical = 0
     disagreements = []
@@ -154,14 +171,19 @@ def compare(reference: Mapping[str, pd.DataFrame], fresh: Mapping[str, pd.DataFr
             present = known.get(key)
             value = float(present["estimate"]) if present is not None else float("nan")
             identical += value == row["estimate"]
-            half = (row["high"] - row["low"]) / 2
-            tolerance = max(FLOOR, half) if pd.notna(half) else FLOOR
+            tolerance = max(ROUNDING, _noise(row)) if against_noise else ROUNDING
             # "not (a <= b)": a missing number (NaN) disagrees.
             if not abs(value - row["estimate"]) <= tolerance:
                 name = " ".join(part for part in (stem, *key) if part)
                 disagreements.append(Disagreement(name, float(row["estimate"]), value, float(tolerance)))
     disagreements.sort(key=lambda one: (-one.excess, one.name))
     return Agreement(numbers, identical, tuple(disagreements))
+
+
+def _noise(row: Mapping[Any, Any]) -> float:
+    """Two standard errors of the difference of two means over seeds; 0 where there is but one seed."""
+    seeds, spread = (row.get(name, np.nan) for name in SPREAD)
+    return float(2 * spread * np.sqrt(2 / seeds)) if pd.notna(spread) and seeds > 1 else 0.0
 
 
 def explain(reference: Mapping[str, Any], present: Mapping[str, Any]) -> list[str]:

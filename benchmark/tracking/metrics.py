@@ -92,7 +92,7 @@ def budget_curves(found: Evidence, system: str, seed: str) -> dict[str, Points]:
     rows = select.rows(found.results["auc"], system=system, seed=seed, finding="", score=("", "prompt"))
     if rows.empty:
         return {}
-    rows = rows[rows["quantity"].isin(HEADLINE)].sort_values("progress")
+    rows = rows[rows["quantity"].isin(HEADLINE) & rows["dataset"].isin(found.datasets)].sort_values("progress")
     return {
         f"budget/{dataset} {quantity}": _points((group["progress"] * 100).round(), group["estimate"])
         for (dataset, quantity), group in rows.groupby(["dataset", "quantity"], sort=True)

@@ -21,20 +21,18 @@ def draw(found: Evidence, folder: Path) -> Plot | None:
         for axis, dataset in zip(axes[0], found.datasets, strict=True):
             axis.plot([0, 1], [0, 1], color=GREY, linewidth=0.6)
             for system in found.systems:
-                curve = select.rows(table, dataset=dataset, system=system).sort_values("false_positive_rate")
+                curve = select.rows(table, dataset=dataset, system=system).sort_values("false_negative_rate")
                 if curve.empty:
                     continue
-                x, one = curve["false_positive_rate"], look[system]
+                x, one = curve["false_negative_rate"], look[system]
                 axis.fill_between(x, curve["low"], curve["high"], color=one.colour, alpha=0.2, linewidth=0)
-                axis.plot(
-                    x, curve["true_positive_rate"], color=one.colour, linestyle=one.line, label=found.label(system)
-                )
+                axis.plot(x, curve["specificity"], color=one.colour, linestyle=one.line, label=found.label(system))
             axis.set_title(names.dataset(dataset))
             axis.set_aspect("equal")
             axis.set_xticks([0, 0.5, 1])
             axis.set_yticks([0, 0.5, 1])
-        axes[0][0].set_ylabel("normal images called normal")
-        figure.supxlabel("abnormal images called normal", fontsize=7.5)
+        axes[0][0].set_ylabel("specificity")
+        figure.supxlabel("1 − sensitivity", fontsize=7.5)
         legend_above(figure, axes[0][0], len(found.systems))
     return Plot(
         "roc.svg",

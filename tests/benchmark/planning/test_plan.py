@@ -288,7 +288,7 @@ def test_options_of_a_system_are_checked_before_anything_runs(
 
 def test_what_the_plan_accepts_every_model_and_objective_accepts_and_the_reverse() -> None:
     """The options that are checked without torch are those that are built with it."""
-    from baselines import base, options
+    from baselines import options
     from offclip import objective, objective_options
 
     assert list(objective_options.OPTIONS) == list(objective.OBJECTIVES)

@@ -18,6 +18,7 @@ from benchmark.statistics.bootstrap import (
     resampled_aucs,
     resampled_ratios,
 )
+from benchmark.statistics.seeds import SeedVariance
 
 
 def data(seed: int = 0, images: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -162,11 +163,11 @@ def test_seed_level_has_the_unbiased_variance_of_a_mean_of_three() -> None:
     estimates = np.array([0.60, 0.66, 0.75])
     drawn = draw_seeds(3, 20_000, 1)
     parts = [Resampled(value, np.full(20_000, value), np.zeros(4)) for value in estimates]
-    statistic = over_seeds(parts, drawn)
+    statistic = over_seeds(parts, drawn, SeedVariance(0.01, 2))
     expected = estimates.std(ddof=1) / np.sqrt(3)
     assert statistic.estimate == pytest.approx(estimates.mean())
     assert statistic.replicates.std() == pytest.approx(expected, rel=0.02)
-    assert np.sqrt(np.sum(statistic.seed_influence**2)) == pytest.approx(expected)
+    assert (statistic.patients, statistic.seeds) == (0.0, SeedVariance(0.01, 2))
 
 
 def test_patients_and_seeds_both_widen_the_interval() -> None:
@@ -176,10 +177,24 @@ def test_patients_and_seeds_both_widen_the_interval() -> None:
     parts = [
         resampled_aucs(labels[:, 1:2], scores[:, 1:2] + generator.normal(size=(600, 1)), draws)[0] for _ in range(3)
     ]
-    both = over_seeds(parts, draw_seeds(3, 4000, 1)).replicates.var()
+    both = over_seeds(parts, draw_seeds(3, 4000, 1), SeedVariance()).replicates.var()
     seeds = np.var([part.estimate for part in parts], ddof=1) / 3
     assert both == pytest.approx(mean(parts).replicates.var() + seeds, rel=0.25)
-    assert over_seeds(parts[:1], draw_seeds(1, 4000, 1)).replicates == pytest.approx(parts[0].replicates)
+    one = over_seeds(parts[:1], draw_seeds(1, 4000, 1), SeedVariance())
+    assert one.replicates == pytest.approx(parts[0].replicates)
+    assert one.patients == pytest.approx(parts[0].replicates.var(ddof=1))
+
+
+def test_the_patients_share_is_what_the_seeds_have_in_common() -> None:
+    """Two seeds whose errors on the patients are half common and half their own, so that the answer is known."""
+    generator = np.random.default_rng(3)
+    common, own = generator.normal(size=20_000), generator.normal(size=(2, 20_000))
+    parts = [Resampled(0.0, common + one, np.zeros(4)) for one in own]
+    statistic = over_seeds(parts, draw_seeds(2, 20_000, 1), SeedVariance(0.5, 8))
+    assert statistic.patients == pytest.approx(1.0, rel=0.05)
+    average = mean_of_independent([statistic, statistic], SeedVariance(0.1, 8))
+    assert average.patients == pytest.approx(statistic.patients / 2)
+    assert average.seeds == SeedVariance(0.1, 8)
 
 
 def test_bad_input_is_named() -> None:

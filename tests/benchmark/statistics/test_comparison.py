@@ -70,7 +70,7 @@ def test_p_is_below_five_percent_exactly_where_the_95_percent_interval_leaves_ou
     for seed in range(20):
         labels, a, b = pair(seed, 150)
         first, second = resampled_aucs(np.stack([labels] * 2, 1), np.stack([a, b], 1), draw(range(150), 300, seed))
-        found = interval(first - second, "logit", 0.95, share=False)
+        found = interval(first - second, "logit", 0.95, within=None)
         assert (bootstrap_p(first - second, "logit") < 0.05) == (found.low > 0 or found.high < 0)
 
 

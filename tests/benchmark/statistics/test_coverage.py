@@ -12,10 +12,11 @@ import pytest
 from scipy import stats
 
 from benchmark.pipeline.settings import StatisticsSettings
-from benchmark.statistics import coverage
+from benchmark.statistics import coverage, seed_coverage
 from benchmark.statistics.auc import auc
 from benchmark.statistics.coverage import COVERED, DIFFERENCES, EQUAL, Scenario, simulate
 from benchmark.statistics.intervals import Form
+from benchmark.statistics.seed_coverage import DESIGNS, MODERATED, Design
 
 
 @pytest.mark.parametrize("levels", [0, 3, 5])
@@ -38,21 +39,28 @@ def test_spread_over_seeds_lowers_the_expected_auc() -> None:
 
 @pytest.mark.parametrize("scenario", COVERED, ids=lambda scenario: scenario.name)
 def test_simulated_studies_scatter_about_the_truth(scenario: Scenario) -> None:
-    estimates = [simulate(scenario, (scenario.separation,), seed)[0].estimate for seed in range(8)]
+    estimates = [simulate(scenario, (scenario.separation,), seed).system(0).estimate for seed in range(8)]
     error = max(np.std(estimates, ddof=1), 0.005) / np.sqrt(8)
     assert np.mean(estimates) == pytest.approx(scenario.truth(), abs=4 * error)
 
 
 def test_two_systems_of_a_study_see_the_same_images() -> None:
     scenario = replace(COVERED[3], images=4000)
-    first, second = simulate(scenario, (1.0, 1.0), 0)
+    first, second = (simulate(scenario, (1.0, 1.0), 0).system(k) for k in (0, 1))
     assert np.corrcoef(first.replicates, second.replicates)[0, 1] == pytest.approx(0.5, abs=0.15)
 
 
-def test_coverage_and_power_of_a_few_studies() -> None:
-    rows = coverage.coverage(COVERED[3], 12)
+def binomial(studies: int, chance: float) -> tuple[float, float]:
+    """The shares that so many studies of a true chance show but once in 10,000 times."""
+    low, high = stats.binom.ppf([5e-5, 1 - 5e-5], studies, chance) / studies
+    return float(low), float(high)
+
+
+def test_intervals_cover_and_tests_reject_as_they_promise_in_studies_made_here() -> None:
+    rows = coverage.coverage(COVERED[3], 120)
     assert [row["form"] for row in rows] == list(get_args(Form))
-    assert all(0.6 <= float(str(row["value"])) <= 1 for row in rows)
+    low, high = binomial(120, 0.95)
+    assert all(low <= float(str(row["value"])) <= high for row in rows)
     large = coverage.rejections("power", COVERED[3], 0.95, 5, lambda share: None)
     assert [row["value"] for row in large] == [1.0, 1.0]
 
@@ -88,3 +96,24 @@ def test_the_kept_table_shows_that_the_default_form_keeps_its_promises() -> None
     power = table[(table.check == "power") & (table.form == form)]
     assert len(power) == len(DIFFERENCES)
     assert power.value.is_monotonic_increasing
+
+
+def test_the_kept_table_shows_that_seeds_are_treated_as_promised() -> None:
+    table = coverage.kept()
+    promised = table[(table.form == MODERATED) & table.setting.isin([design.name for design in DESIGNS])]
+    shares = promised.pivot(index="setting", columns="check", values="value")
+    assert set(shares.index) == {design.name for design in DESIGNS}
+    assert shares["coverage"].between(*coverage.COVERAGE).all()
+    assert shares["coverage of a system"].between(*coverage.COVERAGE).all()
+    assert (shares["rejection"] <= coverage.REJECTIONS).all()
+    assert (promised.simulations >= 1000).all()
+
+
+@pytest.mark.parametrize("design", [DESIGNS[0], DESIGNS[1]], ids=lambda design: design.name)
+def test_seeds_are_treated_as_promised_in_studies_made_here(design: Design) -> None:
+    studies = 400
+    shares = {one.check: one.hits / studies for one in seed_coverage.count(design, studies) if one.form == MODERATED}
+    low, high = binomial(studies, 0.95)
+    assert low <= shares["coverage"] <= high
+    assert low <= shares["coverage of a system"] <= high
+    assert shares["rejection"] == pytest.approx(1 - shares["coverage"])

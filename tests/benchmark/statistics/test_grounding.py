@@ -80,3 +80,11 @@ def test_terciles_of_size_split_the_rows_and_keep_their_own_chance(rows: pd.Data
 
 def test_a_measure_that_the_truth_does_not_offer_has_no_line(rows: pd.DataFrame, draws: Draws) -> None:
     assert not [line for line in grounded(rows, IMAGES, draws, 10) if line.measure == "miou"]
+
+
+def test_rows_of_few_patients_are_few(rows: pd.DataFrame) -> None:
+    """Sixty rows of nine patients say what nine patients say."""
+    patient = np.where(np.isin(IMAGES, rows.image_id[rows.finding == "Nodule"]), np.arange(200) % 9, np.arange(200))
+    lines = grounded(rows, IMAGES, draw(patient, 50, 1), 10)
+    assert {line.finding for line in lines if line.measure == "pointing" and line.finding} == {"Cardiomegaly"}
+    assert find(grounded(rows, IMAGES, draw(patient, 50, 1), 9), "Nodule").n == 60

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score, roc_curve
 
+from benchmark.artifacts import select
 from benchmark.artifacts.columns import THRESHOLD_RULES
+from benchmark.artifacts.select import NOT_ESTIMABLE
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout
@@ -103,7 +105,7 @@ def test_the_macro_leaves_out_rare_findings_and_lists_them(folder: Path) -> None
     undefined = read(folder, "undefined")
     rare = number(undefined, dataset="vindr_cxr")
     assert rare.finding == "Rib fracture"
-    assert rare.reason == "fewer than 10 positives"
+    assert rare.reason == "positives of fewer than 10 patients"
     values = read(folder, "auc")
     chosen = values[(values.dataset == "vindr_cxr") & (values.system == "clip") & (values.seed.astype(str) == "0")]
     chosen = chosen[(chosen.quantity == "abnormal_auc") & (chosen.progress == 1.0)]
@@ -138,8 +140,11 @@ def test_effects_are_differences_and_their_interaction_the_difference_of_two(fol
         alone = []
         for a, b in (("offclip", "offclip_nofilter"), ("carzero_filter", "carzero")):
             effect = number(effects, dataset=dataset, kind="effect", added=a, removed=b, **names)
-            difference = number(differences, dataset=dataset, a=a, b=b, **names)
-            assert effect[["estimate", "low", "high", "p"]].equals(difference[["estimate", "low", "high", "p"]])
+            stored = differences.astype({"estimate": float, "low": float, "high": float})
+            difference = select.difference(stored, a, b, dataset=dataset, **names)
+            assert difference is not None
+            columns = ["estimate", "low", "high", "p"]
+            assert [float(effect[c]) for c in columns] == pytest.approx([float(difference[c]) for c in columns])
             assert effect.effect.startswith("captions: raw → filtered")
             alone.append(float(effect.estimate))
         together = number(effects, dataset=dataset, kind="interaction", **names)
@@ -157,7 +162,9 @@ def test_holm_covers_the_declared_family_alone(folder: Path) -> None:
     family = differences[differences.p_holm != ""]
     assert set(family.b) == {"carzero"}
     assert set(family.a) == {"clip", "offclip"}  # no ablation row
-    assert "overall" not in set(family.dataset)
+    assert set(family.dataset) == {*layout.EVALUATION_DATASETS, "overall"}
+    names = {"quantity": "normal_auc", "score": "prompt", "dataset": "overall"}
+    assert number(family, a="offclip", b="carzero", **names).p_holm
     assert set(zip(family.quantity, family.score, strict=True)) == {
         ("normal_auc", "prompt"),
         ("abnormal_auc", ""),
@@ -248,14 +255,23 @@ def test_embeddings_are_resampled_by_patient(folder: Path) -> None:
     draws = draw(validation["patient_id"], 100, 11, "similarity")
     statistic = resampled_ratios(scaled[:, None], np.ones((len(scaled), 1)), draws)[0]
     found = number(read(folder, "embedding"), system="clip", seed=0, measure="logit_diagonal")
-    expected = interval(statistic, "logit", 0.95, share=False)
+    expected = interval(statistic, "logit", 0.95, within=None)
     assert (float(found.low), float(found.high)) == pytest.approx((expected.low, expected.high), rel=1e-4)
 
 
-def test_no_magnitude_is_reproduced_on_phantom(folder: Path) -> None:
+def test_no_magnitude_is_tested_on_phantom(folder: Path) -> None:
     found = read(folder, "claims")
-    assert set(found[found.verdict == "reproduced"].claim) == {"same_architecture"}
-    assert "direction only" in set(found.verdict)
+    assert set(found[found.published != ""].verdict) == {"not testable here"}
+    assert set(found[found.verdict == "fact"].claim) == {"same_architecture"}
+    judged = found[found.verdict.isin(["supported", "contradicted", "inconclusive"])]
+    assert "supported" in set(judged.verdict)
+    assert (judged.detectable.astype(float) > 0).all()
+
+
+def test_each_pair_is_stored_in_one_direction(folder: Path) -> None:
+    differences = read(folder, "differences")
+    pairs = set(zip(differences.a, differences.b, strict=True))
+    assert not pairs & {(b, a) for a, b in pairs}
 
 
 def test_the_summary_holds_the_means_over_seeds(folder: Path) -> None:
@@ -351,9 +367,12 @@ def test_overall_is_the_mean_of_the_datasets_with_their_own_patients(
     whole = number(table, dataset="overall", **names)
     assert float(whole.estimate) == pytest.approx(np.mean([float(row.estimate) for row in each]))
     assert int(whole.n) == sum(int(row.n) for row in each)
-    # Four independent samples: the mean is known better than its parts.
-    narrowest = min(float(row.high) - float(row.low) for row in each)
-    assert 0 < float(whole.high) - float(whole.low) < narrowest or quantity == "ece"
+    # Patients leave less doubt about the mean of four samples than about its parts; a training seed moves all.
+    if seed == "all":
+        assert NOT_ESTIMABLE in whole.note or float(whole.low) < float(whole.estimate) < float(whole.high)
+    else:
+        narrowest = min(float(row.high) - float(row.low) for row in each)
+        assert 0 < float(whole.high) - float(whole.low) < narrowest or quantity == "ece"
     assert whole.cohort_hash not in {row.cohort_hash for row in each}
 
 

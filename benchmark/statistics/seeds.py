@@ -1,0 +1,110 @@
+"""How much a number varies with the training seed, learnt from all systems that were trained under the budget.
+
+Two or three seeds say little about their own spread: Student's t with one or two degrees of freedom finds next to
+nothing, and a Satterthwaite mixture with so few calls equal systems different too often. But every system trains with
+the same seeds, so seeds are blocks and systems are treatments of a two-way layout, as readers and modalities are in a
+multi-reader study. Its residual is what a difference of two systems varies by, and it has about (T - 1)(S - 1) degrees
+of freedom for T systems. Systems differ in spread, so each keeps its own residual variance, moderated toward the
+pooled one by a prior that weighs `PRIOR` observations. `benchmark.statistics.coverage` compares this form with others.
+Sources: Obuchowski & Rockette (1995) and Hillis (2007) for the layout; Smyth (2004) for the moderated variance;
+Satterthwaite (1946) for the degrees of freedom of a sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from benchmark.statistics.auc import Floats
+
+PRIOR = 3.0
+"""Degrees of freedom that the pooled variance weighs against a system's own; chosen in the coverage study."""
+EXACT = 1e-9
+"""A degree of freedom below this is rounding."""
+
+
+@dataclass(frozen=True)
+class SeedVariance:
+    """The variance that training seeds give to a mean over them, and its degrees of freedom."""
+
+    variance: float = 0.0
+    freedom: float = np.inf
+
+
+@dataclass(frozen=True)
+class SeedLayout:
+    """The spread of one quantity over training seeds in every system."""
+
+    moderated: Mapping[str, float]
+    """System -> variance between seeds that is its own (beside what a seed does to all systems alike)."""
+    freedom: Mapping[str, float]
+    """System -> degrees of freedom of its moderated variance."""
+    pooled: float
+    """The residual variance of the layout; 0 where nothing is left to estimate it."""
+    pooled_freedom: float
+    shared: float
+    """Variance of what a seed does to all systems alike; it leaves no trace in a difference."""
+    shared_freedom: float
+
+    @classmethod
+    def of(cls, estimates: Mapping[tuple[str, int], float]) -> SeedLayout:
+        """Fit the additive layout, systems + seeds, by least squares; systems may lack seeds.
+
+        Args:
+            estimates: (system, seed) -> the quantity; a NaN takes no part.
+        """
+        known = {pair: value for pair, value in estimates.items() if not np.isnan(value)}
+        values = np.array(list(known.values()))
+        names = np.array([system for system, _ in known])
+        systems = list(dict.fromkeys(system for system, _ in known))
+        residual_of, left = _fit(tuple(known))
+        squares = (residual_of @ values) ** 2
+        freedom = float(left.sum())
+        pooled = float(squares.sum() / freedom) if freedom > EXACT else 0.0
+        moderated, own_freedom, within, counts = {}, {}, 0.0, []
+        for system in systems:
+            mine = names == system
+            weight = PRIOR + left[mine].sum()
+            moderated[system] = float((PRIOR * pooled + squares[mine].sum()) / weight)
+            own_freedom[system] = min(weight, freedom)
+            within += float(values[mine].var() * mine.sum())
+            counts.append(int(mine.sum()))
+        within_freedom = sum(counts) - len(counts)
+        shared = max(0.0, within / within_freedom - pooled) if within_freedom else 0.0
+        return cls(moderated, own_freedom, pooled, freedom, shared, max(counts, default=1) - 1)
+
+    def of_mean(self, coefficients: Mapping[str, float], seeds: int) -> SeedVariance:
+        """The variance of sum_t c_t (mean of system t over its seeds).
+
+        Args:
+            coefficients: system -> c_t; they sum to 0 for a difference, and one system alone has 1.
+            seeds: how many seeds each mean is taken over.
+        """
+        if seeds < 2:
+            return SeedVariance()
+        level = sum(coefficients.values()) ** 2
+        parts = [(c**2 * self.moderated[name], self.freedom[name]) for name, c in coefficients.items()]
+        total = level * self.shared + sum(variance for variance, _ in parts)
+        spread = sum(variance**2 / freedom for variance, freedom in parts if freedom > EXACT)
+        if level * self.shared > 0:
+            # The seeds' mean square estimates the shared part plus a T-th of the residual.
+            spread += (level * (self.shared + self.pooled / len(self.moderated))) ** 2 / self.shared_freedom
+        freedom = total**2 / spread if spread > 0 else np.inf
+        # A difference rests on the residual alone: no more degrees of freedom than that has.
+        return SeedVariance(total / seeds, freedom if level or not total else min(freedom, self.pooled_freedom))
+
+
+@lru_cache(maxsize=64)
+def _fit(pairs: tuple[tuple[str, int], ...]) -> tuple[Floats, Floats]:
+    """What turns values into residuals of the additive layout, (N, N), and each value's degrees of freedom, (N,)."""
+    systems, seeds = (sorted({pair[k] for pair in pairs}, key=str) for k in (0, 1))
+    design = np.zeros((len(pairs), len(systems) + len(seeds)))
+    for row, (system, seed) in enumerate(pairs):
+        design[row, systems.index(system)] = design[row, len(systems) + seeds.index(seed)] = 1
+    residual_of = np.eye(len(pairs)) - design @ np.linalg.pinv(design)
+    left = np.diagonal(residual_of).copy()
+    left[left < EXACT] = 0.0
+    return residual_of, left
