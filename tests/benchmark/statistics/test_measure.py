@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score, roc_curve
 
-from benchmark.artifacts import select
+from benchmark.artifacts import columns, select
 from benchmark.artifacts.columns import THRESHOLD_RULES
 from benchmark.artifacts.select import NOT_ESTIMABLE
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout
-from benchmark.statistics import claims, measure, operating, tables
+from benchmark.statistics import claims, measure, operating
 from benchmark.statistics.bootstrap import draw, resampled_ratios
 from benchmark.statistics.claims import Claim
 from benchmark.statistics.intervals import interval
@@ -74,8 +74,8 @@ def test_every_table_is_there_with_its_columns(folder: Path) -> None:
         *(f"{t}.csv" for t in TABLES),
         "summary.json",
     }
-    for name in tables.COLUMNS:
-        assert list(read(folder, name).columns) == tables.columns(name)
+    for name in columns.COLUMNS:
+        assert list(read(folder, name).columns) == columns.columns(name)
         assert len(read(folder, name))
 
 
@@ -222,13 +222,13 @@ def test_probabilities_are_calibrated_on_the_validation_split(folder: Path) -> N
 
 def test_every_row_says_what_it_was_made_from(folder: Path) -> None:
     for name in ("auc", "grounding", "operating", "differences", "effects", "embedding"):
-        for column in tables.HASHES:
+        for column in columns.HASHES:
             assert (read(folder, name)[column] != "").all()
     assert (read(folder, "ceiling")["cohort_hash"] != "").all()
     row = number(
         read(folder, "auc"), dataset="open_i", system="clip", seed=1, finding="Atelectasis", progress=1.0, score=""
     )
-    assert tuple(row[tables.HASHES]) == ("cohort-open_i", "prompts", "weights-clip-1", "code")
+    assert tuple(row[columns.HASHES]) == ("cohort-open_i", "prompts", "weights-clip-1", "code")
 
 
 def test_a_ceiling_of_another_cohort_is_refused(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
