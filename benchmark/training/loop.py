@@ -1,5 +1,6 @@
 """The loop that every system shares: batches, steps, schedule, budget, snapshots, checkpoints.
 
+A little over 300 lines on purpose: what a step changes (Learner) and what a run is (Run) are read together.
 It sees a baseline through its contract alone and chooses no weights: those of the last step are the result.
 """
 
