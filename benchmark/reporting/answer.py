@@ -153,6 +153,11 @@ def _budget(found: Evidence) -> str:
 
 
 def _headline(found: Evidence) -> str:
+    """The answer in a word, by the means over the datasets.
+
+    *Yes* or *No*: the normal AUC by the published prompt is higher or lower, and no other quantity of ``COSTS`` says
+    the opposite; *Mixed*: one does; *Not shown*: the interval of the normal AUC holds both signs.
+    """
     if (systems := pair(found)) is None:
         return "The compared systems do not include both OFF-CLIP and CARZero; the main table shows those compared."
     a, b = (found.label(s) for s in systems)
@@ -160,11 +165,14 @@ def _headline(found: Evidence) -> str:
     if row is None:
         return "The difference in normal AUC was not measured."
     said = reading(row, found.settings.statistics.level)
+    others = _significant(found)
     if said == "better":
-        return f"Yes: over the four datasets {a}'s normal AUC is higher than {b}'s by {tables.estimate(row)}."
+        rise = f"over the four datasets {a}'s normal AUC is higher than {b}'s by {tables.estimate(row)}"
+        return f"Mixed: {rise}, while other quantities are worse." if others["worse"] else f"Yes: {rise}."
     if said == "worse":
         turned = {"estimate": -row["estimate"], "low": -row["high"], "high": -row["low"]}
-        return f"No: over the four datasets {a}'s normal AUC is lower than {b}'s by {tables.estimate(turned)}."
+        fall = f"over the four datasets {a}'s normal AUC is lower than {b}'s by {tables.estimate(turned)}"
+        return f"Mixed: {fall}, while other quantities are better." if others["better"] else f"No: {fall}."
     return f"Not shown: {a} minus {b} in normal AUC over the four datasets is {tables.estimate(row, sign=True)}."
 
 
@@ -172,16 +180,20 @@ def _price(found: Evidence) -> str:
     """What else is worse, or better: the quantities of ``COSTS`` whose difference is significant."""
     if (systems := pair(found)) is None:
         return ""
-    level = found.settings.statistics.level
-    said: dict[str, list[str]] = {"worse": [], "better": []}
-    for quantity, score, words, more_is_better in COSTS:
-        row = _difference(found, quantity, score, OVERALL)
-        if row is not None and (verdict := reading(row, level, more_is_better)) in said:
-            said[verdict].append(f"{words[0].lower()}{words[1:]} ({tables.estimate(row, sign=True)})")
-    parts = [f"is {verdict} in {names.join(listed)}" for verdict, listed in said.items() if listed]
+    parts = [f"is {verdict} in {names.join(listed)}" for verdict, listed in _significant(found).items() if listed]
     if not parts:
         return "None of the other quantities differs significantly over the four datasets."
     return f"Of the other quantities, over the four datasets, {found.label(systems[0])} {'; it '.join(parts)}."
+
+
+def _significant(found: Evidence) -> dict[str, list[str]]:
+    """The other quantities that are worse, and those that are better, over the datasets, with their differences."""
+    said: dict[str, list[str]] = {"worse": [], "better": []}
+    for quantity, score, words, more_is_better in COSTS:
+        row = _difference(found, quantity, score, OVERALL)
+        if row is not None and (verdict := reading(row, found.settings.statistics.level, more_is_better)) in said:
+            said[verdict].append(f"{words[0].lower()}{words[1:]} ({tables.estimate(row, sign=True)})")
+    return said
 
 
 def _difference_cell(found: Evidence, row: select.Row | None, whole: bool) -> Cell:

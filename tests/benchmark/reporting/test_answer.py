@@ -31,10 +31,19 @@ def rewrite(estimate, low, high, p_holm=None, quantity="normal_auc"):
     ],
 )
 def test_headline_follows_the_interval(reported, numbers, opening, shown):
+    for quantity, *_ in answer.COSTS:
+        rewrite(0.0, -0.1, 0.1, quantity=quantity)
     rewrite(*numbers)
     headline = answer.compose(evidence.load(settings.load()))["headline"]
     assert headline.startswith(opening)
     assert shown in headline
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_gain_with_a_price_is_mixed(reported, side):
+    rewrite(0.2 * side, *sorted((0.1 * side, 0.3 * side)))
+    rewrite(-0.05 * side, *sorted((-0.08 * side, -0.02 * side)), quantity="abnormal_auc")
+    assert answer.compose(evidence.load(settings.load()))["headline"].startswith("Mixed: over the four datasets")
 
 
 def test_a_gain_that_holm_does_not_confirm_is_not_called_plainly_better(reported):
