@@ -66,6 +66,11 @@ def _check_data(chosen: settings.Settings) -> None:
     prompter(chosen.captions, credentialed=not chosen.datasets[layout.TRAINING_DATASET].is_phantom)
 
 
+def _needs_checkpoint(declared: type[options.ModelOptions]) -> bool:
+    """True for a released model: its options have a ``checkpoint`` without a default."""
+    return "checkpoint" in declared.names() and not hasattr(declared, "checkpoint")
+
+
 def _check_system(name: str, chosen: settings.Settings) -> None:
     """Refuse a system that names what does not exist."""
     system = chosen.systems[name]
@@ -86,6 +91,11 @@ def _check_system(name: str, chosen: settings.Settings) -> None:
         raise UserError(
             f"`systems.{name}.checkpoint`: the model '{system.model}' takes no released weights; `published` takes "
             "those of CARZero and OFF-CLIP, `open_clip` any open_clip model's (docs/adding-a-baseline.md)."
+        )
+    if not system.is_released and declared is not None and _needs_checkpoint(declared):
+        raise UserError(
+            f"`systems.{name}`: the model '{system.model}' is a released one that is evaluated only; give its file as "
+            f"`systems.{name}.checkpoint`."
         )
     try:
         objective_options.checked(system.objective, system.objective_options, f"systems.{name}.objective_options")

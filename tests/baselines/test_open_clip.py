@@ -140,12 +140,12 @@ def test_images_are_normalised_as_chexzero_does_where_its_numbers_are_given(tmp_
 def test_what_cannot_be_made_is_refused_with_what_to_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r"needs a `checkpoint`.* or `model_options\.name`"):
         _load()
-    with pytest.raises(ValueError, match=r"cannot make 'ViT-B-23'.*give the folder"):
+    with pytest.raises(ValueError, match=r"cannot build 'ViT-B-23'.*give the folder"):
         _load(name="ViT-B-23")
     (tmp_path / "empty").mkdir()
     _folder(tmp_path / "empty", SMALL)
     (tmp_path / "empty" / "open_clip_pytorch_model.bin").unlink()
-    with pytest.raises(ValueError, match=r"cannot make '.*empty'"):
+    with pytest.raises(ValueError, match=r"cannot build '.*empty'"):
         _load(checkpoint=str(tmp_path / "empty"))
     torch.save({"weight": torch.zeros(2)}, tmp_path / "x.pt")
     with pytest.raises(ValueError, match="not shaped like OpenAI's CLIP"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from baselines import chexpert_prompts, released
+from baselines.options import ModelOptions
 
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -125,9 +126,9 @@ def test_index_buffers_are_left_out_by_name_alone(tmp_path: Any) -> None:
 
 
 @dataclass(frozen=True)
-class _Options:
+class _Options(ModelOptions):
     checkpoint: str
-    prompts: str = "common"
+    prompts: Literal["common", "own"] = "common"
 
 
 def test_training_and_a_missing_checkpoint_are_refused_in_a_sentence() -> None:

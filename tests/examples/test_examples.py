@@ -41,7 +41,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     workspace.create(folder, "smoke", REPOSITORY)
     if not list((folder / layout.MATERIALS).glob("*.whl")):
         pytest.skip(f"{layout.MATERIALS}/ is empty; run `python -m benchmark materials`")
-    for command in (["materials"], ["raw", "mimic_cxr"], ["prepare", "mimic_cxr"]):
+    for command in (["materials"], *([stage, "mimic_cxr"] for stage in ("raw", "index", "decode", "prepare"))):
         python("-m", "benchmark", *command, cwd=folder, PYTHONPATH="")
     return folder / layout.cohort("mimic_cxr")
 

@@ -33,7 +33,7 @@ CHANGES = {
     "benchmark/common/bounded.py": RAW | INDEX | {"captions"},
     "benchmark/common/progress.py": set(),  # what it says, and when
     "benchmark/pipeline/effects.py": {"measure", "report"},
-    "benchmark/artifacts/select.py": {"report"},
+    "benchmark/artifacts/select.py": {"measure", "report"},
     "benchmark/artifacts/cohort.py": SYSTEMS
     | INDEX
     | PREPARE
