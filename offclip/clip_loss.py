@@ -39,8 +39,8 @@ class OffClipLoss(nn.Module):
         form: ``sigmoid`` or ``softmax``; this and what follows are `OffClipObjective`'s arguments.
         off_diagonal_weight: weight of the off-diagonal term.
         abnormal_weight: weight of the abnormal InfoNCE.
-        abnormal_pairs: ``ignore`` or ``zero``.
-        reduction: ``balanced`` or ``mean``.
+        abnormal_pairs: ``zero`` or ``ignore``.
+        reduction: ``mean`` or ``balanced``.
         scale: factor on the logits inside the sigmoid.
         bias: offset on the logits inside the sigmoid.
         learn_scale: learn the scale. Off by default, because open_clip's loop optimises the parameters of the model
@@ -63,8 +63,8 @@ class OffClipLoss(nn.Module):
         form: Form = "sigmoid",
         off_diagonal_weight: float = 1.0,
         abnormal_weight: float = 1.0,
-        abnormal_pairs: AbnormalPairs = "ignore",
-        reduction: Reduction = "balanced",
+        abnormal_pairs: AbnormalPairs = "zero",
+        reduction: Reduction = "mean",
         scale: float = 1.0,
         bias: float = 0.0,
         learn_scale: bool = False,

@@ -84,8 +84,8 @@ def off_diagonal(
     logits: Tensor | Rows,
     is_normal: Tensor,
     form: Form = "sigmoid",
-    abnormal_pairs: AbnormalPairs = "ignore",
-    reduction: Reduction = "balanced",
+    abnormal_pairs: AbnormalPairs = "zero",
+    reduction: Reduction = "mean",
     known: Tensor | None = None,
 ) -> Tensor:
     """Draw normal images to every normal text, and push normal and abnormal apart.

@@ -87,21 +87,21 @@ class SigLIP(nn.Module):
 
 
 class OffDiagonal(nn.Module):
-    """The off-diagonal term alone.
+    """The off-diagonal term alone, as the figure has it: its target matrix, the plain mean, the scores as they are.
 
-    ``abnormal_pairs`` is ``zero`` here: with ``ignore`` nothing would distinguish abnormal texts, so the ablation
-    "without abnormal InfoNCE" would measure a model that was never asked to match abnormal pairs at all.
+    With ``abnormal_pairs="ignore"`` nothing would distinguish abnormal texts: a model that was never asked to match
+    abnormal pairs at all.
     """
 
     def __init__(
         self,
         form: Form = "sigmoid",
         abnormal_pairs: AbnormalPairs = "zero",
-        reduction: Reduction = "balanced",
+        reduction: Reduction = "mean",
         scale: float = 1.0,
         bias: float = 0.0,
-        learn_scale: bool = True,
-        learn_bias: bool = True,
+        learn_scale: bool = False,
+        learn_bias: bool = False,
     ) -> None:
         super().__init__()
         self.form = one_of("form", form, get_args(Form))
@@ -119,12 +119,15 @@ class OffDiagonal(nn.Module):
 class OffClipObjective(nn.Module):
     """OFF-CLIP: off-diagonal term + InfoNCE over the abnormal pairs.
 
+    The defaults are the figure, literally: its target matrix, the plain mean over all pairs, the scores as they are,
+    the plain sum of the two terms. What departs from it has a name.
+
     Args:
         form: ``sigmoid`` or ``softmax``; see ``off_diagonal``.
         off_diagonal_weight: weight of the off-diagonal term.
         abnormal_weight: weight of the abnormal InfoNCE.
-        abnormal_pairs: ``ignore`` (each abnormal pair is learnt once, by InfoNCE) or ``zero`` (the figure, literally).
-        reduction: ``balanced`` or ``mean``; see ``off_diagonal``.
+        abnormal_pairs: ``zero`` (the figure, literally) or ``ignore`` (each abnormal pair is learnt once, by InfoNCE).
+        reduction: ``mean`` or ``balanced``; see ``off_diagonal``.
         scale: start of the factor on the logits inside the sigmoid.
         bias: start of the offset on the logits inside the sigmoid.
         learn_scale: learn the scale, else it stays.
@@ -136,12 +139,12 @@ class OffClipObjective(nn.Module):
         form: Form = "sigmoid",
         off_diagonal_weight: float = 1.0,
         abnormal_weight: float = 1.0,
-        abnormal_pairs: AbnormalPairs = "ignore",
-        reduction: Reduction = "balanced",
+        abnormal_pairs: AbnormalPairs = "zero",
+        reduction: Reduction = "mean",
         scale: float = 1.0,
         bias: float = 0.0,
-        learn_scale: bool = True,
-        learn_bias: bool = True,
+        learn_scale: bool = False,
+        learn_bias: bool = False,
     ) -> None:
         super().__init__()
         self.off_diagonal_weight = off_diagonal_weight
@@ -169,10 +172,10 @@ class InfoNCEOffDiagonal(nn.Module):
     InfoNCE still pushes normal images from other normal texts, so the two disagree there; that is the question.
     """
 
-    def __init__(self, off_diagonal_weight: float = 1.0, abnormal_pairs: AbnormalPairs = "ignore", **term: Any):
+    def __init__(self, off_diagonal_weight: float = 1.0, **term: Any):
         super().__init__()
         self.off_diagonal_weight = off_diagonal_weight
-        self.term = OffDiagonal(abnormal_pairs=abnormal_pairs, **term)
+        self.term = OffDiagonal(**term)
 
     def forward(self, pair_logits: Tensor, is_normal: Tensor) -> Tensor:
         """[B, B] scores and [B] bool to a scalar."""

@@ -43,14 +43,14 @@ def stage_of(path: Path) -> str:
     for folder, stage in OF_MEMBER.items():
         if path.is_relative_to(folder) and path != folder:
             item = path.relative_to(folder).parts[0]
-            ablation = stage in ("train", "score") and item.rpartition("-")[0] in _ablation()
-            return f"{stage}_ablation@{item}" if ablation else f"{stage}@{item}"
+            group = _group(item.rpartition("-")[0]) if stage in ("train", "score") else settings.COMPARED
+            return f"{stage}@{item}" if group == settings.COMPARED else f"{stage}_{group}@{item}"
     return ""
 
 
-def _ablation() -> list[str]:
-    """The systems of `ablation`, whose stages have a name of their own; none where params.yaml cannot be read."""
+def _group(system: str) -> str:
+    """The group of a system, after which its stages are named; that of `compare` where params.yaml cannot be read."""
     try:
-        return settings.load().ablation
+        return settings.load().group_of(system)
     except UserError:
-        return []
+        return settings.COMPARED

@@ -65,6 +65,11 @@ def loss(logits: Tensor, values: Tensor, known: Tensor) -> Tensor:
     return (each * known).sum() / known.sum().clamp(min=1)
 
 
+def steps(supervision: SupervisionSettings) -> int:
+    """Steps that see ``samples`` images, at least one."""
+    return max(1, supervision.samples // BATCH_SIZE)
+
+
 def train(
     images: NDArray[np.uint8],
     targets: Targets,
@@ -100,10 +105,10 @@ def train(
     optimizer = torch.optim.AdamW(
         model.parameters(), betas=training.betas, weight_decay=training.weight_decay, fused=True
     )
-    steps = max(1, supervision.samples // BATCH_SIZE)
+    total = steps(supervision)
     order = _shuffled(len(images), supervision.seed)
     precision = getattr(torch, training.precision)
-    for step in with_progress(range(steps), what):
+    for step in with_progress(range(total), what):
         chosen = np.array([next(order) for _ in range(BATCH_SIZE)])
         pixels = augment.to_unit(torch.from_numpy(images[chosen]).to(device))
         draws = augment.draw(len(chosen), determinism.generator(supervision.seed, determinism.AUGMENT, step)).to(device)
@@ -115,7 +120,7 @@ def train(
                 f"{what}: the loss is {value.item()} at step {step}; lower its learning_rate in params.yaml."
             )
         for group in optimizer.param_groups:
-            group["lr"] = schedule.learning_rate(rate, step / steps)
+            group["lr"] = schedule.learning_rate(rate, step / total)
         optimizer.zero_grad(set_to_none=True)
         value.backward()
         if training.clip_norm:

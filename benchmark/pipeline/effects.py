@@ -1,8 +1,8 @@
 """What each part of the method does on its own (marginal effects), and how far two parts depend on each other.
 
-A system is the sum of its parts (params.yaml: model, objective, captions, each with its options); no system is known
-by name. Two systems that differ in one part alone measure that part. Four systems that combine two levels of one part
-with two of another measure their interaction: the difference of the two differences.
+A system is the sum of its parts (params.yaml: model, objective, captions, each with its options, and the start of the
+image tower); no system is known by name. Two systems that differ in one part alone measure that part. Four systems that
+combine two levels of one part with two of another measure their interaction: the difference of the two differences.
 """
 
 from __future__ import annotations
@@ -12,25 +12,27 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from benchmark.pipeline.settings import Settings, SystemSettings
+from benchmark.pipeline.settings import HALF, Settings, SystemSettings
 
-PARTS = ("model", "objective", "captions")
+PARTS = ("start", "model", "objective", "captions")
 Sides = tuple[tuple[str, ...], tuple[str, ...]]
 """The systems that a contrast adds, and those that it takes away."""
 
 
 def parts(system: SystemSettings) -> dict[str, str]:
-    """A system's parts in words: ``{"model": "carzero", "objective": "off_clip", "captions": "filtered"}``."""
+    """A system's parts in words: ``{"start": "pretrained", "model": "carzero", "objective": "off_clip", ...}``."""
 
     def described(name: str, options: dict[str, Any]) -> str:
         words = ", ".join(f"{key} {value}" for key, value in sorted(options.items()))
         return f"{name} ({words})" if words else name
 
     weights = {"checkpoint": system.checkpoint} if system.checkpoint else {}
+    share = {} if system.prompted_share == HALF else {"prompted_share": system.prompted_share}
     return {
+        "start": system.start,
         "model": described(system.model, system.model_options | weights),
         "objective": described(system.objective, system.objective_options),
-        "captions": system.captions,
+        "captions": described(system.captions, share),
     }
 
 

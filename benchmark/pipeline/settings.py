@@ -28,6 +28,11 @@ Processes = Annotated[int, Field(ge=1, le=1024)]
 """Processes or threads of one machine."""
 Decay = Annotated[float, Field(ge=0, lt=1)]
 """Of a running mean."""
+HALF = 0.5
+"""Of the captions in the prompted form, where a system does not say otherwise."""
+COMPARED = "compare"
+GROUPS = {COMPARED: "seeds", "scratch": "scratch_seeds", "ablation": "ablation_seeds"}
+"""Lists of systems in params.yaml, and the list of their seeds."""
 
 
 class Strict(BaseModel):
@@ -118,8 +123,6 @@ class CaptionSettings(Strict):
 
     seed: Seed = 7
     prompting: Literal["rules", "table", "endpoint"] = "rules"
-    prompted_share: float = Field(0.5, ge=0, le=1)
-    """Share of sampled training captions taken in the prompted form, the rest as dictated."""
     table: str | None = None
     """CSV with columns study_id, prompted (backend ``table``)."""
     endpoint: EndpointSettings | None = None
@@ -176,6 +179,10 @@ class SystemSettings(Strict):
     objective: str = "info_nce"
     objective_options: dict[str, Any] = {}
     captions: Literal["raw", "filtered"] = "raw"
+    prompted_share: float = Field(HALF, ge=0, le=1)
+    """Share of sampled training captions taken in the prompted form, the rest as dictated."""
+    start: Literal["pretrained", "scratch"] = "pretrained"
+    """Of the image tower: as ``encoders`` say (``init``), or from random weights."""
     model_options: dict[str, Any] = {}
     """Overrides of ``encoders`` and the model's own options."""
     checkpoint: str | None = None
@@ -265,8 +272,11 @@ class Settings(Strict):
     training: TrainingSettings
     budget: BudgetSettings
     compare: list[str]
+    scratch: list[str] = []
+    """Systems that start from random weights, where the spread over seeds is itself a finding."""
     ablation: list[str]
     seeds: list[Seed]
+    scratch_seeds: list[Seed] = []
     ablation_seeds: list[Seed]
     systems: dict[str, SystemSettings]
     scoring: ScoringSettings
@@ -277,7 +287,7 @@ class Settings(Strict):
 
     @model_validator(mode="after")
     def _names_exist(self) -> Settings:
-        for listed in ("compare", "ablation"):
+        for listed in GROUPS:
             for name in getattr(self, listed):
                 if name not in self.systems:
                     hint = nearest(name, self.systems)
@@ -313,10 +323,27 @@ class Settings(Strict):
         """True when any dataset is the phantom: then every output says PHANTOM."""
         return any(dataset.is_phantom for dataset in self.datasets.values())
 
+    def groups(self) -> dict[str, tuple[list[str], list[Seed]]]:
+        """Group -> its systems and their seeds."""
+        return {group: (getattr(self, group), getattr(self, seeds)) for group, seeds in GROUPS.items()}
+
+    def names(self) -> list[str]:
+        """Every system of every group."""
+        return [system for systems, _ in self.groups().values() for system in systems]
+
+    def group_of(self, system: str) -> str:
+        """The group that names a system; that of the comparison where none does."""
+        return next((group for group, (systems, _) in self.groups().items() if system in systems), COMPARED)
+
     def runs(self) -> list[tuple[str, int]]:
-        """Every (system, seed) of the comparison, then of the ablation."""
-        pairs = [(system, seed) for system in self.compare for seed in self.seeds]
-        return pairs + [(system, seed) for system in self.ablation for seed in self.ablation_seeds]
+        """Every (system, seed), group by group."""
+        return [(system, seed) for systems, seeds in self.groups().values() for system in systems for seed in seeds]
+
+    def encoders_of(self, system: str) -> dict[str, dict[str, Any]]:
+        """``encoders`` as a system starts from them: from scratch, without the weights of the image tower."""
+        if self.systems[system].start == "pretrained" or "image" not in self.encoders:
+            return self.encoders
+        return {**self.encoders, "image": {**self.encoders["image"], "init": None}}
 
 
 def _sentence(error: ValidationError, path: Path) -> str:

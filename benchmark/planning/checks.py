@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
 from pathlib import Path
 
 from baselines import listing, options
@@ -109,14 +110,18 @@ def _check_system(name: str, chosen: settings.Settings) -> None:
 def check(chosen: settings.Settings) -> None:
     """Refuse what cannot be run, before anything is computed."""
     _check_training(chosen)
-    for listed in ("compare", "ablation", "seeds", "ablation_seeds"):
+    for listed in (*settings.GROUPS, *settings.GROUPS.values()):
         values = getattr(chosen, listed)
         if len(set(values)) < len(values):
             raise UserError(f"`{listed}` names something twice: {values}.")
-    if both := set(chosen.compare) & set(chosen.ablation):
-        raise UserError(f"`compare` and `ablation` both name {sorted(both)}; a system belongs to one of them.")
+    for first, second in combinations(settings.GROUPS, 2):
+        if both := set(getattr(chosen, first)) & set(getattr(chosen, second)):
+            raise UserError(f"`{first}` and `{second}` both name {sorted(both)}; a system belongs to one of them.")
     if not chosen.compare or not chosen.seeds:
         raise UserError("`compare` and `seeds` must each name at least one.")
+    for group, seeds in settings.GROUPS.items():
+        if getattr(chosen, group) and not getattr(chosen, seeds):
+            raise UserError(f"`{group}` names systems, but `{seeds}` names no seed.")
     try:
         encoder_options(chosen.encoders)
     except ValueError as error:
@@ -135,7 +140,7 @@ def check(chosen: settings.Settings) -> None:
     _check_data(chosen)
     prompts.load()
     labels: dict[str, str] = {}
-    for name in [*chosen.compare, *chosen.ablation]:
+    for name in chosen.names():
         _check_system(name, chosen)
         first = labels.setdefault(chosen.systems[name].label, name)
         if first != name:

@@ -45,7 +45,8 @@ def of_key(key: str, chosen: Settings) -> dict[str, str]:
             return _marks(options.get("init") for name, options in chosen.encoders.items() if name in (names or [name]))
         case ["systems", system]:
             own = chosen.systems[system]
-            return of_key("encoders", chosen) | _marks([own.checkpoint, *_paths_in(own.model_options)])
+            starts = (options.get("init") for options in chosen.encoders_of(system).values())
+            return _marks([*starts, own.checkpoint, *_paths_in(own.model_options)])
     return {}
 
 

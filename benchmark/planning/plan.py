@@ -27,9 +27,9 @@ from benchmark.planning.checks import check
 SWEPT = (".", "data", "data/raw", "data/index", "data/images", "data/cohort", "runs", "scores", "reports")
 """Where stages write. This stage runs first in every `dvc repro`."""
 TRAINING = ("offclip/objective.py", "benchmark/training/train.py")
-PER_SYSTEM = ("train", "train_ablation")
+PER_SYSTEM = ("train", "train_scratch", "train_ablation")
 """Stages that depend on the plan of their system."""
-SAME_CODE = {"score_ablation": "score"}
+SAME_CODE = {"score_scratch": "score", "score_ablation": "score"}
 """Stages that share another's command, and so its plan."""
 
 
@@ -40,11 +40,10 @@ def of_system(name: str, chosen: settings.Settings) -> dict[str, Any]:
     return {
         "system": name,
         **system.model_dump(mode="json", exclude={"label"}),
-        "encoders": chosen.encoders,
+        "encoders": chosen.encoders_of(name),
         "training": chosen.training.model_dump(mode="json"),
         "budget": chosen.budget.model_dump(mode="json"),
         "captions_seed": chosen.captions.seed,
-        "prompted_share": chosen.captions.prompted_share,
         "phantom": chosen.datasets[layout.TRAINING_DATASET].is_phantom,
         "outside": outside.of_key(f"systems.{name}", chosen),
         "code": reached,
@@ -91,7 +90,7 @@ def _at(values: Any, key: str) -> Any:
 
 
 def run(modules: Mapping[str, str]) -> None:
-    """Write a plan for every system of ``compare`` and ``ablation`` and for every stage; rewrite only what changed.
+    """Write a plan for every system of every group and for every stage; rewrite only what changed.
 
     Args:
         modules: stage -> the module that runs it.
@@ -102,8 +101,7 @@ def run(modules: Mapping[str, str]) -> None:
     chosen = settings.load()
     check(chosen)
     files.sweep(map(Path, SWEPT))
-    names = [*chosen.compare, *chosen.ablation]
-    systems = {layout.plan(name): of_system(name, chosen) for name in names}
+    systems = {layout.plan(name): of_system(name, chosen) for name in chosen.names()}
     stages = dict(of_stages(modules, chosen))
     _remove_stale(layout.plan("_").parent, {*systems, layout.stage_plan("_").parent})
     _remove_stale(layout.stage_plan("_").parent, {*stages})

@@ -227,7 +227,7 @@ def _grouped(found: Evidence, data: pd.DataFrame, keys: list[str]) -> list[tuple
         return []
     order = {
         "dataset": {name: i for i, name in enumerate(found.datasets)},
-        "system": {name: i for i, name in enumerate([*found.systems, *found.settings.ablation])},
+        "system": {name: i for i, name in enumerate(found.settings.names())},
     }
 
     def place(item: tuple[tuple[Any, ...], pd.DataFrame]) -> tuple[int, ...]:

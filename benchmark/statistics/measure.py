@@ -7,6 +7,7 @@ written down, and only what the differences need is kept. Formulas: docs/statist
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -142,6 +143,7 @@ def compared_pairs(
     chosen = settings.statistics
     wanted = [(a, b) for b in chosen.references for a in settings.compare]
     wanted += [(a, b) for b in chosen.ablation_references for a in settings.ablation]
+    wanted += [(a, b) for b, a in combinations(settings.scratch, 2)]
     wanted += asked + [(one.a, one.b) for one in named if isinstance(one, Effect)]
     known = {system for system, _ in settings.runs()}
     first = {frozenset(pair): pair for pair in reversed(wanted)}

@@ -21,6 +21,8 @@ from benchmark.tracking import metrics
 
 PARAM_LENGTH = 6000
 """MLflow's limit for a parameter's value, characters."""
+ROLES = {"compare": "compared", "scratch": "from scratch", "ablation": "ablation"}
+"""Group of params.yaml -> the tag `role`."""
 Kind = Literal["system", "seed", "report"]
 
 
@@ -93,8 +95,8 @@ class Record:
 
 def collect(found: Evidence) -> list[Record]:
     """Every run the store should hold, the reports first and the last system of `compare` last."""
-    systems = dict.fromkeys([*found.settings.compare[::-1], *found.settings.ablation])
-    return [_report(found), *(_system(found, name) for name in [*systems][::-1])]
+    systems = [*found.settings.compare[::-1], *found.settings.scratch, *found.settings.ablation]
+    return [_report(found), *(_system(found, name) for name in systems[::-1])]
 
 
 def listing(experiment: str, wanted: Sequence[Record]) -> dict[str, Any]:
@@ -115,7 +117,7 @@ def _system(found: Evidence, system: str) -> Record:
         params=_params(system),
         metrics=metrics.of_system(found, system, "all"),
         curves=metrics.budget_curves(found, system, "all"),
-        tags={"system": system, "role": "compared" if system in found.settings.compare else "ablation"},
+        tags={"system": system, "role": ROLES[found.settings.group_of(system)]},
         datasets=_datasets(found),
         artifacts=_tables(found, system, "all"),
         children=children,

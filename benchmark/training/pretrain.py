@@ -3,7 +3,8 @@
 CARZero and OFF-CLIP start from a tower pretrained on images and reports (masked record modelling, Zhou et al.,
 ICLR 2023, arXiv 2301.13155, which restores the report). The embedded default does the same at its own scale: the tower
 predicts which words the study's report uses (Joulin et al., ECCV 2016, arXiv 1511.02251). All systems start from
-the same file, so it belongs to no one's budget. With another ``encoders.image.init`` the stage has nothing to do.
+the same file, so it belongs to no one's budget; what it cost stands beside the budget in every run's ledger. With
+another ``encoders.image.init`` the stage has nothing to do.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from benchmark.common.errors import UserError
 from benchmark.compute import device as computing
 from benchmark.compute import supervised
 from benchmark.pipeline import layout, settings
+from benchmark.training.budget import count_flops
 
 WEIGHTS = layout.PRETRAINED / "image.safetensors"
 WORD = re.compile(r"[a-z]+")
@@ -62,6 +64,17 @@ def images_and_reports(cohort: Cohort) -> tuple[NDArray[np.uint8], list[str]]:
     return cohort.images[cohort.rows[said]], cohort.index.loc[said, "report"].tolist()
 
 
+def step_flops(model: supervised.Supervised, side: int) -> float:
+    """Floating-point operations of one step of supervised training, forward and backward, on images of ``side`` px."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        pixels = torch.empty(supervised.BATCH_SIZE, 1, side, side, device=next(model.parameters()).device)
+        counted = count_flops(lambda: model(pixels)[0].sum().backward())
+    model.zero_grad()
+    return counted
+
+
 def run() -> None:
     """Train the tower and write data/pretrained/ (docs/files.md).
 
@@ -73,7 +86,7 @@ def run() -> None:
     chosen = settings.load()
     image = dict(chosen.encoders["image"])
     used = image.get("init") == str(WEIGHTS)
-    summary: dict[str, bool | int | str] = {"used": used}
+    summary: dict[str, bool | float | str] = {"used": used}
     with files.replacing(layout.PRETRAINED) as folder:
         folder.mkdir(parents=True)
         if used:
@@ -94,4 +107,5 @@ def run() -> None:
             summary["method"] = "words of the report"
             summary["words"] = targets.values.shape[1]
             summary["samples"] = chosen.pretraining.samples
+            summary["flops"] = supervised.steps(chosen.pretraining) * step_flops(model, images.shape[-1])
         files.write_json(folder / "pretraining.json", summary)

@@ -21,7 +21,7 @@ from benchmark.compute import determinism, distributed
 from benchmark.compute import device as computing
 from benchmark.compute.watching import Subject, Watcher, unwatched
 from benchmark.pipeline import layout, settings
-from benchmark.pipeline.settings import BudgetSettings, TrainingSettings
+from benchmark.pipeline.settings import HALF, BudgetSettings, TrainingSettings
 from benchmark.training import data, ledger
 from benchmark.training.captions import CaptionSampler, Mode
 from benchmark.training.checkpoint import StateFolder, room_on_disk
@@ -82,9 +82,9 @@ def build_run(plan: Plan, training: TrainingSettings, seed: int, device: torch.d
         raise UserError(f"System '{plan.values['system']}': {error}") from None
     images, said = data.in_memory(cohort.images), captions.read()
 
-    def split(name: str, mode: Mode, seed: int) -> data.PairData:
+    def split(name: str, mode: Mode, prompted_share: float, seed: int) -> data.PairData:
         studies = data.Studies.of(cohort.index, name)
-        sampler = CaptionSampler(*said, studies.ids, mode, plan.values["prompted_share"], seed)
+        sampler = CaptionSampler(*said, studies.ids, mode, prompted_share, seed)
         return data.PairData(images, studies, sampler, model.tokenize, seed)
 
     starts = [Path(str(options.get("init"))) for options in plan.values["encoders"].values()]
@@ -96,9 +96,9 @@ def build_run(plan: Plan, training: TrainingSettings, seed: int, device: torch.d
     }
     return Run(
         Learner(model, learnt, training, device, world),
-        train_data=split("train", plan.values["captions"], seed),
+        train_data=split("train", plan.values["captions"], plan.values["prompted_share"], seed),
         # The validation pairs are the same for every system and seed, so that their curves can be compared.
-        validation_data=split("validate", "raw", plan.values["captions_seed"]),
+        validation_data=split("validate", "raw", HALF, plan.values["captions_seed"]),
         limits=plan.budget,
         seed=seed,
         folder=StateFolder(plan.values["system"], seed, files.sha256_json(identity)),
@@ -169,11 +169,22 @@ def _write_ledger(
         "precision": training.precision,
         "threads": training.threads,
         "world_size": world.size,
+        "start": _start(plan),
         "plan_hash": plan.hash,
         "weights_hash": files.sha256_file(folder.outputs / "model.safetensors"),
     }
     with room_on_disk(folder.outputs / "ledger.json"):
         files.write_json(folder.outputs / "ledger.json", content)
+
+
+def _start(plan: Plan) -> dict[str, Any]:
+    """Where the image tower started, and what that cost before the budget (all systems of that start share it)."""
+    init = plan.values["encoders"].get("image", {}).get("init")
+    if plan.values["checkpoint"] or not init:
+        return {"kind": "released" if plan.values["checkpoint"] else "scratch", "flops": 0.0}
+    if Path(init).parent != layout.PRETRAINED:
+        return {"kind": "given", "flops": None}
+    return {"kind": "pretrained", "flops": reading.read_json(layout.PRETRAINED / "pretraining.json")["flops"]}
 
 
 def _take_released(plan: Plan, training: TrainingSettings, seed: int, device: torch.device) -> None:

@@ -20,8 +20,8 @@ LABELS = ("normal", "abnormal", "normal", "abnormal", "normal", "unknown")
 COLOURS = ListedColormap(["#d1495b", "#eeeeee", "#2e7d5b"])
 SYMBOLS = {1: "1", -1: "0", 0: "·"}
 TITLES: dict[AbnormalPairs, str] = {
-    "ignore": 'abnormal_pairs="ignore" (default)\nabnormal pairs are left to their InfoNCE',
-    "zero": 'abnormal_pairs="zero"\nthe paper\'s figure, literally',
+    "zero": 'abnormal_pairs="zero" (default)\nthe paper\'s figure, literally',
+    "ignore": 'abnormal_pairs="ignore"\nabnormal pairs are left to their InfoNCE',
 }
 
 

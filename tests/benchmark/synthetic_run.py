@@ -105,12 +105,15 @@ def pointing(
     return table[["dataset", "image_id", "finding", "kind", "hit", "chance", "cnr", "miou", "size"]]
 
 
-def params(replicates: int, seeds: list[int], systems: list[str], ablation: list[str]) -> dict[str, Any]:
+def params(
+    replicates: int, seeds: list[int], systems: list[str], ablation: list[str], scratch: list[str]
+) -> dict[str, Any]:
     """The repository's own params.yaml with fewer replicates, seeds and systems."""
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
     values["statistics"] |= {"replicates": replicates}
     values["budget"] = {"unit": "flops", "amount": 2.0e12}  # what the ledgers below have spent
-    return values | {"compare": systems, "ablation": ablation, "seeds": seeds, "ablation_seeds": seeds[:2]}
+    groups = {"compare": systems, "scratch": scratch, "ablation": ablation}
+    return values | groups | {"seeds": seeds, "scratch_seeds": seeds, "ablation_seeds": seeds[:2]}
 
 
 def write(
@@ -121,6 +124,7 @@ def write(
     seeds: tuple[int, ...] = (0, 1),
     systems: tuple[str, ...] = ("clip", "carzero", "offclip"),
     ablation: tuple[str, ...] = ("carzero_filter", "clip_offclip"),
+    scratch: tuple[str, ...] = (),
     released: tuple[str, ...] = (),
     snapshots: tuple[float, ...] = SNAPSHOTS,
 ) -> settings.Settings:
@@ -133,10 +137,11 @@ def write(
         seeds: of every system.
         systems: what is compared.
         ablation: rows of the ablation.
+        scratch: systems that start from random weights.
         released: those of ``systems`` that come from a checkpoint, as ``train`` and ``score`` leave such a run.
         snapshots: ``training.snapshots``.
     """
-    values = params(replicates, list(seeds), list(systems), list(ablation))
+    values = params(replicates, list(seeds), list(systems), list(ablation), list(scratch))
     values["training"] |= {"snapshots": list(snapshots)}
     for name in released:
         label = f"{values['systems'].get(name, {'label': name})['label']} (released)"
@@ -149,9 +154,9 @@ def write(
         sizes[dataset] = generator.uniform(0.01, 0.3, images)
         _write_cohort(root / layout.cohort(dataset), dataset, index)
     _write_captions(root / layout.CAPTIONS, indices[layout.TRAINING_DATASET])
-    for system in (*systems, *ablation):
+    for system in (*systems, *scratch, *ablation):
         files.write_json(root / layout.plan(system), _plan(system, values))
-        for seed in seeds if system in systems else seeds[:2]:
+        for seed in seeds[:2] if system in ablation else seeds:
             _write_run(root / layout.run(system, seed), system, seed, values)
             kept = () if system in released else snapshots
             _write_scores(root / layout.scores(system, seed), system, seed, indices, sizes, kept)

@@ -31,9 +31,10 @@ LABELS = {
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "default": {},
-    "figure": {"abnormal_pairs": "zero", "reduction": "mean", "scale": 2.0, "bias": -3.0},
-    "softmax": {"form": "softmax", "off_diagonal_weight": 0.5},
-    "softmax, figure": {"form": "softmax", "abnormal_pairs": "zero", "abnormal_weight": 2.0},
+    "shifted": {"scale": 2.0, "bias": -3.0},
+    "balanced": {"abnormal_pairs": "ignore", "reduction": "balanced"},
+    "softmax": {"form": "softmax", "abnormal_pairs": "ignore", "off_diagonal_weight": 0.5},
+    "softmax, figure": {"form": "softmax", "abnormal_weight": 2.0},
 }
 CASES = list(itertools.product(LABELS, OPTIONS))
 WAYS = list(itertools.product([False, True], [False, True]))
@@ -83,7 +84,7 @@ def process(rank: int, folder: str) -> None:
             results[way, labels, options] = found(towers, loss(**towers(rows), is_normal=is_normal))
         for name, loss, more in (
             ("open_clip", open_clip.ClipLoss(**where), {}),
-            ("all abnormal", OffClipLoss(**where), {"is_normal": torch.zeros(4)}),
+            ("all abnormal", OffClipLoss(**where, abnormal_pairs="ignore"), {"is_normal": torch.zeros(4)}),
         ):
             towers = DistributedDataParallel(Towers())
             results[way, name] = found(towers, loss(**towers(rows), **more))
@@ -136,7 +137,7 @@ def test_with_gradients_gathered_they_are_those_of_the_whole_batch(
 def test_a_batch_without_normals_is_open_clips_loss_in_every_way_of_gathering(
     both: list[dict[Any, Any]], way: tuple[bool, bool]
 ) -> None:
-    """There the loss is InfoNCE over all pairs: value and gradients are those of open_clip.ClipLoss itself."""
+    """With abnormal pairs left to InfoNCE the loss is InfoNCE there: value and gradients of open_clip.ClipLoss."""
     for result in both:
         torch.testing.assert_close(result[way, "all abnormal"], result[way, "open_clip"], rtol=1e-9, atol=1e-12)
 
@@ -174,7 +175,7 @@ def test_without_its_unknown_pairs_the_rest_of_the_loss_is_that_of_the_known_one
     out = Towers()(slice(None))
     label = torch.tensor(LABELS["some unknown"])
     known = ~label.isnan()
-    loss = OffClipLoss(form=form, reduction="mean")
+    loss = OffClipLoss(form=form)
     off_diagonal, abnormal = loss(**out, is_normal=label, output_dict=True).values()
     part = {**out, "image_features": out["image_features"][known], "text_features": out["text_features"][known]}
     of_known, abnormal_of_known = loss(**part, is_normal=label[known], output_dict=True).values()
@@ -183,8 +184,7 @@ def test_without_its_unknown_pairs_the_rest_of_the_loss_is_that_of_the_known_one
         torch.testing.assert_close(off_diagonal, of_known)
         return
     # The mean over entries: those of the known pairs, and one diagonal for each unknown pair.
-    n, a, u = int((label == 1).sum()), int((label == 0).sum()), int((~known).sum())
-    entries = n * n + 2 * n * a
+    entries, u = int(known.sum()) ** 2, int((~known).sum())
     scores = out["logit_scale"] * (out["image_features"] * out["text_features"]).sum(1) + out["logit_bias"]
     expected = (of_known * entries + functional.softplus(-scores[~known]).sum()) / (entries + u)
     torch.testing.assert_close(off_diagonal, expected)

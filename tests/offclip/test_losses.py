@@ -207,13 +207,16 @@ def test_abnormal_pairs_are_left_alone_or_taken_literally() -> None:
 def test_where_the_terms_start_and_end_is_as_the_guide_says(score: float) -> None:
     normal = torch.tensor([True, True, True, False, False])
     equal = torch.full((5, 5), score, dtype=torch.float64)
-    sigmoid = (math.log1p(math.exp(-score)) + math.log1p(math.exp(score))) / 2
-    assert off_diagonal(equal, normal).item() == pytest.approx(sigmoid)
+    one, zero = math.log1p(math.exp(-score)), math.log1p(math.exp(score))
+    assert off_diagonal(equal, normal).item() == pytest.approx((11 * one + 14 * zero) / 25)  # 3 * 3 + 2 of 25 targets
+    balanced = off_diagonal(equal, normal, abnormal_pairs="ignore", reduction="balanced")
+    assert balanced.item() == pytest.approx((one + zero) / 2)
     assert off_diagonal(equal, normal, "softmax").item() == pytest.approx(math.log(5))
     assert abnormal_info_nce(equal, normal).item() == pytest.approx(math.log(2))
     perfect = 200 * off_diagonal_target(normal).double() - 100
     assert off_diagonal(perfect, normal).item() == pytest.approx(0)
-    assert off_diagonal(perfect, normal, "softmax").item() == pytest.approx(math.log(3))
+    assert off_diagonal(perfect, normal, "softmax", "ignore").item() == pytest.approx(math.log(3))
+    assert off_diagonal(perfect, normal, "softmax").item() == pytest.approx(3 / 5 * math.log(3))
     assert abnormal_info_nce(perfect, normal).item() == pytest.approx(0)
 
 

@@ -35,12 +35,17 @@ from tests.offclip.batches import BATCHES, MIXED, logits
             {"form": "softmax"},
             lambda x, normal: off_diagonal(x, normal, "softmax") + abnormal_info_nce(x, normal),
         ),
-        # Alone, the term must distinguish abnormal texts: its targets are the figure's, literally.
-        ("off_diagonal", {}, lambda x, normal: off_diagonal(x, normal, abnormal_pairs="zero")),
+        # The figure, literally, and its departures by name.
+        ("off_diagonal", {}, lambda x, normal: off_diagonal(x, normal, "sigmoid", "zero", "mean")),
+        (
+            "off_clip",
+            {"abnormal_pairs": "ignore", "reduction": "balanced"},
+            lambda x, normal: off_diagonal(x, normal, "sigmoid", "ignore", "balanced") + abnormal_info_nce(x, normal),
+        ),
         (
             "info_nce_off_diagonal",
-            {"off_diagonal_weight": 0.5, "reduction": "mean"},
-            lambda x, normal: info_nce(x) + 0.5 * off_diagonal(x, normal, reduction="mean"),
+            {"off_diagonal_weight": 0.5, "reduction": "balanced"},
+            lambda x, normal: info_nce(x) + 0.5 * off_diagonal(x, normal, reduction="balanced"),
         ),
     ],
 )
@@ -96,7 +101,7 @@ def test_descending_on_off_clip_separates_normal_from_abnormal_and_matches_abnor
 
 
 def test_scale_and_bias_are_learnt_or_fixed_and_saved_either_way() -> None:
-    learnt, fixed = OffClipObjective(scale=2.0, bias=-1.0), OffClipObjective(learn_scale=False, learn_bias=False)
+    learnt, fixed = OffClipObjective(scale=2.0, bias=-1.0, learn_scale=True, learn_bias=True), OffClipObjective()
     assert [name for name, _ in learnt.named_parameters()] == ["term.affine.log_scale", "term.affine.bias"]
     assert not list(fixed.parameters())
     assert set(fixed.state_dict()) == set(learnt.state_dict())

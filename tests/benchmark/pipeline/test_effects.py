@@ -31,7 +31,7 @@ def with_systems(systems: dict[str, dict[str, Any]], references: tuple[str, ...]
     values = yaml.safe_load((REPOSITORY / layout.PARAMS).read_text())
     values["systems"] = {name: {"label": name, "model": "m"} | system for name, system in systems.items()}
     values["statistics"]["ablation_references"] = list(references)
-    return parse(values | {"compare": list(systems), "ablation": []})
+    return parse(values | {"compare": list(systems), "scratch": [], "ablation": []})
 
 
 def pairs(known: list[Effect]) -> set[tuple[str, str, str]]:
@@ -46,14 +46,14 @@ def test_a_square_has_four_effects_turned_toward_the_full_method() -> None:
         ("objective", "whole", "only_captions"),
         ("objective", "only_objective", "base"),
     }
-    assert known[0].name == "captions: raw → filtered (model m, objective new)"
+    assert known[0].name == "captions: raw → filtered (start pretrained, model m, objective new)"
 
 
 @pytest.mark.parametrize("order", [list(SQUARE), list(SQUARE)[::-1]])
 def test_a_square_has_one_interaction_whatever_the_order(order: list[str]) -> None:
     (found,) = interactions(effects(with_systems(SQUARE), order))
     assert [set(side) for side in found.sides] == [{"whole", "base"}, {"only_objective", "only_captions"}]
-    assert found.name == "captions: raw → filtered × objective: plain → new (model m)"
+    assert found.name == "captions: raw → filtered × objective: plain → new (start pretrained, model m)"
 
 
 def test_three_corners_have_no_interaction() -> None:
@@ -89,6 +89,18 @@ def test_options_belong_to_their_part() -> None:
         ("model", "plain", "released"),
         ("model", "released", "wide"),
     }
+
+
+def test_where_a_system_starts_is_a_part_of_it() -> None:
+    starts = SQUARE | {"whole_scratch": SQUARE["whole"] | {"start": "scratch"}}
+    (start,) = [one for one in effects(with_systems(starts), list(starts)) if one.part == "start"]
+    assert (start.a, start.b) == ("whole", "whole_scratch")
+    assert start.change == "start: scratch → pretrained"
+
+
+def test_the_share_of_prompted_captions_belongs_to_the_captions() -> None:
+    systems = {"whole": SQUARE["whole"], "prompted": SQUARE["whole"] | {"prompted_share": 1.0}}
+    assert pairs(effects(with_systems(systems), list(systems))) == {("captions", "whole", "prompted")}
 
 
 def test_without_its_references_the_direction_is_still_the_same_everywhere() -> None:
@@ -133,4 +145,6 @@ def test_systems_without_a_common_seed_have_no_contrast() -> None:
     statistic = resampled_aucs(np.array([[0.0], [1.0]]), np.array([[0.1], [0.2]]), draw(range(2), 10, 1))[0]
     measured = {("a", 0): {KEY: Measured(statistic)}, ("b", 1): {KEY: Measured(statistic)}}
     for other in ("b", "c"):
-        assert contrast(KEY, (("a",), (other,)), measured, seed_layouts(measured), with_systems(SQUARE).statistics) is None
+        assert (
+            contrast(KEY, (("a",), (other,)), measured, seed_layouts(measured), with_systems(SQUARE).statistics) is None
+        )

@@ -22,9 +22,18 @@ def values() -> dict:
 def test_the_shipped_params_are_valid_and_phantom():
     shipped = settings.load(PARAMS)
     assert shipped.is_phantom
-    assert len(shipped.runs()) == len(shipped.compare) * len(shipped.seeds) + len(shipped.ablation) * len(
-        shipped.ablation_seeds
-    )
+    groups = (("compare", "seeds"), ("scratch", "scratch_seeds"), ("ablation", "ablation_seeds"))
+    rows = [(getattr(shipped, systems), getattr(shipped, seeds)) for systems, seeds in groups]
+    assert all(systems and len(seeds) >= 3 for systems, seeds in rows)
+    assert len(set(shipped.runs())) == sum(len(systems) * len(seeds) for systems, seeds in rows)
+
+
+def test_a_system_from_scratch_has_a_tower_without_weights_and_all_else_the_same():
+    shipped = settings.load(PARAMS)
+    twin = shipped.encoders_of("offclip_scratch")
+    assert twin["image"] == {**shipped.encoders["image"], "init": None}
+    assert twin["text"] == shipped.encoders["text"] == shipped.encoders_of("offclip")["text"]
+    assert shipped.encoders_of("offclip")["image"]["init"]
 
 
 def test_a_misspelt_key_is_refused_with_the_nearest_name(values):

@@ -25,7 +25,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy(REPOSITORY / name, root / "source" / name)
     (root / "source/baselines/mine.py").write_text("def build(encoders, options, vocabulary): ...\n")
     params = (root / "source/params.yaml").read_text()
-    params = params.replace("compare: [clip, carzero, offclip]", "compare: [clip, carzero, offclip, mine]")
+    params = params.replace("carzero_filter, offclip]\nscratch", "carzero_filter, offclip, mine]\nscratch")
     (root / "source/params.yaml").write_text(params.replace("\nsystems:\n", f"\nsystems:\n{SYSTEM}\n"))
     assert workspace.create(root / "work", "smoke", root / "source") == []
     return root
@@ -56,7 +56,7 @@ def test_it_holds_the_code_and_the_profiles_settings(once: Path) -> None:
 
 
 def test_the_smoke_profile_keeps_a_users_own_system(once: Path) -> None:
-    assert settings.load(once / "work/params.yaml").compare == ["clip", "carzero", "offclip", "mine"]
+    assert settings.load(once / "work/params.yaml").compare == ["clip", "carzero", "carzero_filter", "offclip", "mine"]
 
 
 def test_a_folder_that_it_did_not_make_is_refused_and_left_as_it_was(places: tuple[Path, Path], tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_plan_is_rewritten_only_when_it_changed(folder: Path) -> None:
     values = workplace.params()
     write(values)
     planned()
-    names = [*values["compare"], *values["ablation"]]
+    names = [*values["compare"], *values["scratch"], *values["ablation"]]
     assert sorted(path.stem for path in systems()) == sorted(names)
     before = {path: path.stat().st_mtime_ns for path in [*systems(), *Path("plan/stages").iterdir()]}
     content = {path: path.read_bytes() for path in before}
@@ -155,9 +155,9 @@ def test_a_second_plan_says_that_nothing_changed_for_dvc_leaves_the_first(
 ) -> None:
     write(workplace.params())
     planned()
-    assert "36 changed" in capsys.readouterr().err
+    assert "43 changed" in capsys.readouterr().err
     planned()
-    assert "36 changed" not in (said := capsys.readouterr().err)
+    assert "43 changed" not in (said := capsys.readouterr().err)
     assert ", 0 changed" in said
     declared = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]["plan"]
     assert declared["outs"] == [{"plan": {"persist": True}}]  # DVC would remove it before the stage runs
@@ -166,9 +166,9 @@ def test_a_second_plan_says_that_nothing_changed_for_dvc_leaves_the_first(
 def test_the_plan_of_a_system_that_left_is_removed(folder: Path) -> None:
     write(workplace.params())
     planned()
-    write({**workplace.params(), "ablation": []})
+    write({**workplace.params(), "scratch": [], "ablation": []})
     planned()
-    assert sorted(path.stem for path in systems()) == ["carzero", "clip", "offclip"]
+    assert sorted(path.stem for path in systems()) == ["carzero", "carzero_filter", "clip", "offclip"]
 
 
 def test_a_plan_holds_every_resolved_setting(folder: Path) -> None:
