@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from baselines import listing
 from baselines.config import overridden
+from baselines.unfilled import Unfilled
 from offclip.names import nearest
 
 RECIPE = "baseline"
@@ -211,7 +212,7 @@ def restore(path: str | Path, device: torch.device | str = "cpu") -> Baseline:
     if RECIPE not in metadata:
         raise ValueError(f"{path} holds no '{RECIPE}' recipe in its metadata; it was not written by this harness.")
     recipe = Recipe(**json.loads(metadata[RECIPE]))
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), Unfilled():
         architecture = {
             part: {**values, "init": None} if "init" in values else values for part, values in recipe.encoders.items()
         }

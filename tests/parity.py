@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +66,28 @@ def filled(configuration: str, folder: Path = FOLDER) -> dict[str, Tensor]:
     return weights
 
 
+def hollow(configuration: str, folder: Path = FOLDER) -> dict[str, Tensor]:
+    """Names, shapes and types of ``filled`` over one stored zero each: a file of them takes kilobytes."""
+    return {
+        name: torch.zeros((), dtype=torch.int64 if entry["rule"] in ("zero", "index_buffer") else torch.float32).expand(
+            entry["shape"]
+        )
+        for name, entry in keys(configuration, folder).items()
+    }
+
+
 def normalised(gray: Tensor) -> Tensor:
     """[B, S, S] uint8 to the pixels of a baseline: [B, 1, S, S] float32 in [0, 1]."""
     return gray[:, None].float() / 255
 
 
-def _stream(k: int, size: int) -> np.ndarray:
-    u = np.arange(1, size + 1, dtype=np.uint32) * np.uint32(2654435761)
+CHUNK = 1 << 16
+"""Values that are made at once: they stay in a core's cache."""
+
+
+def _stream(k: int, start: int, size: int) -> np.ndarray:
+    u = np.arange(start + 1, start + size + 1, dtype=np.uint32)
+    u *= np.uint32(2654435761)
     u += np.uint32((k + 1) * 2246822519 % 2**32)
     u ^= u >> 15
     u *= np.uint32(2246822519)
@@ -88,19 +103,28 @@ def fill(k: int, shape: list[int], rule: str) -> Tensor:
         return torch.zeros(shape, dtype=torch.int64)
     if rule == "ln(0.07)":
         return torch.full(shape, math.log(0.07))
-    values = _stream(k, math.prod(shape))
+    change: Callable[[np.ndarray], np.ndarray]
     if rule == "matrix" or rule.startswith("r*sqrt(3/fan)"):
         fan = 12 if shape[0] == 1 else math.prod(shape) / shape[0]
-        values = values * math.sqrt(3 / fan)
-    elif rule in ("ln_weight", "gain", "1+0.1*r"):
-        values = 1 + 0.1 * values
-    elif rule in ("bias", "running_mean", "0.1*r"):
-        values = 0.1 * values
-    elif rule in ("running_var", "1+0.5*|r|"):
-        values = 1 + 0.5 * np.abs(values)
+        scale = math.sqrt(3 / fan)
+        change = lambda values: values * scale  # noqa: E731
+    elif rule in CHANGES:
+        change = CHANGES[rule]
     else:
         return torch.tensor(math.log(1 / 0.07))
-    return torch.from_numpy(values.astype(np.float32).reshape(shape))
+    size = math.prod(shape)
+    filled = np.empty(size, np.float32)
+    for start in range(0, size, CHUNK):
+        filled[start : start + CHUNK] = change(_stream(k, start, min(CHUNK, size - start)))
+    return torch.from_numpy(filled.reshape(shape))
+
+
+CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    **dict.fromkeys(("ln_weight", "gain", "1+0.1*r"), lambda values: 1 + 0.1 * values),
+    **dict.fromkeys(("bias", "running_mean", "0.1*r"), lambda values: 0.1 * values),
+    **dict.fromkeys(("running_var", "1+0.5*|r|"), lambda values: 1 + 0.5 * np.abs(values)),
+}
+"""Rule -> what becomes of the stream."""
 
 
 def without(weights: Mapping[str, Tensor], *parts: str) -> dict[str, Tensor]:

@@ -33,7 +33,7 @@ def served(command: Callable[[int], list[str]], folder: Path, environment: dict[
             process = subprocess.Popen(
                 command(port), cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
             )
-            if _answers(f"http://127.0.0.1:{port}/health", process):
+            if answers(f"http://127.0.0.1:{port}/health", process):
                 break  # else somebody else may have taken the port in between
         else:
             raise AssertionError((folder / "server.log").read_text())
@@ -44,7 +44,7 @@ def served(command: Callable[[int], list[str]], folder: Path, environment: dict[
         process.wait()
 
 
-def _answers(address: str, process: subprocess.Popen[bytes]) -> bool:
+def answers(address: str, process: subprocess.Popen[bytes]) -> bool:
     """Wait for the first answer; False where the server ended instead."""
     end = time.monotonic() + PATIENCE
     while process.poll() is None:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from benchmark.common import files
+from benchmark.materials import wheels
 from benchmark.pipeline import layout, workspace
 from benchmark.planning.code import PLUMBING
 from tests.reliability import leaks
@@ -32,20 +33,23 @@ BESIDE = {
 """What a stage reads besides: live curves, which change no weight (docs/design.md); what DVC wrote, for its hash."""
 
 
-def repro(folder: Path, notes: Path | None = None) -> str:
+def repro(folder: Path, *targets: str, notes: Path | None = None) -> str:
     """Run ``dvc repro`` in a workspace and return what it printed.
 
     Args:
         folder: the workspace.
+        targets: stages to end with; none = all of them.
         notes: a folder in which each stage notes what it reads (tests/tracing).
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "NO_COLOR": "1", "MLFLOW_TRACKING_URI": ""}
+    if list((REPOSITORY / layout.MATERIALS).glob("*.whl")):  # no index is asked for what lies there
+        environment.setdefault(wheels.HAND_PLACED, str(REPOSITORY / layout.MATERIALS))
     if notes is not None:
         notes.mkdir()
         environment |= {"TRACED": str(notes), "PYTHONPATH": str(REPOSITORY / "tests" / "tracing")}
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro"],
+        [sys.executable, "-m", "dvc", "repro", *targets],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -60,7 +64,7 @@ def repro(folder: Path, notes: Path | None = None) -> str:
 def first(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("pipeline") / "first"
     workspace.create(folder, "smoke", REPOSITORY)
-    repro(folder, folder.with_name("read"))
+    repro(folder, notes=folder.with_name("read"))
     return folder
 
 
@@ -123,7 +127,7 @@ def test_nothing_that_trains_is_evaluated(first):
 def test_two_runs_from_scratch_give_the_same_bytes(first):
     second = first.parent / "second"
     workspace.create(second, "smoke", REPOSITORY)
-    repro(second)
+    repro(second, "measure")
     names = sorted(path.relative_to(first / "results") for path in (first / "results").rglob("*") if path.is_file())
     assert len(names) > 5
     for name in names:
@@ -145,7 +149,7 @@ def test_a_new_baseline_is_one_file_and_one_line_and_trains_alone(first):
     params["compare"].append("mine")
     params["systems"] |= yaml.safe_load(line[0])
     (third / "params.yaml").write_text(yaml.safe_dump(params))
-    printed = repro(third)
+    printed = repro(third, "report")
     trained = [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage 'train")]
     assert trained == ["train@mine-0"]
     assert "Mine" in (third / "reports" / "tables" / "main.md").read_text()

@@ -34,14 +34,14 @@ class Step:
     """Forward, backward and update, without building the model."""
 
 
-def step() -> Step:
-    """Build the model from seed 0 and train it on one batch."""
+def step(pairs: int = PAIRS) -> Step:
+    """Build the model from seed 0 and train it on one batch of ``pairs``."""
     torch.manual_seed(0)
     model = CARZero(TOWERS, PUBLISHED, padded([*SPECIAL, *WORDS], PIECES)).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-5, betas=(0.5, 0.999), weight_decay=1e-6)
     before = {name: parameter.double().sum().item() for name, parameter in model.named_parameters()}
-    pixels = torch.rand(PAIRS, 1, 224, 224)
-    tokens = model.tokenize([" ".join(WORDS[row:] + WORDS[:row]) for row in range(PAIRS)])
+    pixels = torch.rand(pairs, 1, 224, 224)
+    tokens = model.tokenize([" ".join(WORDS[row:] + WORDS[:row]) for row in range(pairs)])
     started = time.perf_counter()
     matrices = model.pair_logits(model.encode_images(pixels), model.encode_texts(tokens))
     loss = sum((info_nce(matrix) for matrix in matrices), torch.zeros(()))

@@ -19,6 +19,7 @@ from baselines.carzero import CARZero
 from baselines.fusion import Fusion
 from baselines.options.carzero import PUBLISHED, FusionOptions
 from baselines.published import to_own_names
+from baselines.unfilled import Unfilled
 from tests import parity
 
 TOWERS = {"image": {"kind": "vit"}, "text": {"kind": "bert", "positions": 128}}
@@ -48,7 +49,8 @@ VARIANTS = (
 def published_model(weights: Mapping[str, Tensor]) -> CARZero:
     """The complete model with the arrays' parameters (``parity.filled("full_model")``), in evaluation mode."""
     vocabulary = parity.arrays("text_agg.npz")["vocab"].tolist()
-    model = CARZero(TOWERS, PUBLISHED, vocabulary).eval()
+    with Unfilled():
+        model = CARZero(TOWERS, PUBLISHED, vocabulary).eval()
     load_exactly(model, to_own_names(weights, "full_model"), "full_model")
     return model
 

@@ -25,6 +25,7 @@ from baselines.radzero import RadZero
 from baselines.released import IN_RECIPE, INDEX_BUFFERS, take_weights
 from baselines.towers import cxr_bert
 from baselines.towers.bert import padded
+from baselines.unfilled import Unfilled
 from tests import parity
 
 
@@ -65,7 +66,8 @@ def gloria() -> Iterator[tuple[str, Change]]:
     """Options of ``gloria_released``."""
     arrays = parity.arrays("arrays.npz", parity.RELEASED / "gloria")
     options = gloria_released.Options(IN_RECIPE)
-    model = GLoRIAReleased(options, arrays["vocab"].tolist()).eval()
+    with Unfilled():
+        model = GLoRIAReleased(options, arrays["vocab"].tolist()).eval()
     _filled(model, "gloria_resnet50", "gloria", gloria_released.NAMES, gloria_released.UNREAD)
     pixels = functional.pad(parity.normalised(arrays["gray_u8"]), [16] * 4)
 
@@ -85,7 +87,8 @@ def medclips(vision: str) -> Iterator[tuple[str, Change]]:
     """Options of ``medclip`` with one of its vision towers."""
     arrays = parity.arrays("arrays.npz", parity.RELEASED / "medclip")
     options = medclip.Options(IN_RECIPE, vision=vision)
-    model = MedCLIP(options, arrays["vocab"].tolist()).eval()
+    with Unfilled():
+        model = MedCLIP(options, arrays["vocab"].tolist()).eval()
     _filled(model, f"medclip_{vision}", "medclip", medclip.released_names(model), medclip.UNREAD)
     squares = [_square(arrays[f"prep_in_{name}"]) for name in "ab"]
 
@@ -112,7 +115,8 @@ def kads() -> Iterator[tuple[str, Change]]:
     """The option of ``kad``, with the arrays' four prompts."""
     arrays = parity.arrays("arrays.npz", parity.RELEASED / "kad")
     options = kad.Options(IN_RECIPE, size=512)
-    model = KAD(options, arrays["vocab"].tolist()).eval()
+    with Unfilled():
+        model = KAD(options, arrays["vocab"].tolist()).eval()
     _filled(model, "kad_512", "kad", kad.NAMES, kad.unread(model))
     with torch.no_grad():
         images = model.encode_images(parity.normalised(arrays["gray_u8"]))
@@ -127,7 +131,8 @@ def biovils() -> Iterator[tuple[str, Change]]:
     arrays = parity.arrays("arrays.npz", parity.RELEASED / "biovil")
     options = biovil_t.Options(IN_RECIPE, "", vision="biovil_t")
     weights = parity.filled("cxr_bert", parity.RELEASED / "biovil")
-    model = BioViLT(options, padded(arrays["vocab"].tolist(), len(weights[cxr_bert.WORD_TABLE]))).eval()
+    with Unfilled():
+        model = BioViLT(options, padded(arrays["vocab"].tolist(), len(weights[cxr_bert.WORD_TABLE]))).eval()
     _filled(model.vision, "biovil_t_image", "biovil", biovil_t.NAMES, biovil_t.UNREAD["biovil_t"])
     take_weights(model.language, weights, cxr_bert.NAMES, cxr_bert.unread(weights), "cxr_bert")
     prompts = arrays["prompts"].tolist()
@@ -150,7 +155,8 @@ def radzeros() -> Iterator[tuple[str, Change]]:
     arrays = parity.arrays("arrays.npz", parity.RELEASED / "radzero")
     options = radzero.Options(IN_RECIPE)
     weights = parity.filled("radzero", parity.RELEASED / "radzero")
-    model = RadZero(options, padded(arrays["vocab"].tolist(), len(weights[radzero.WORD_TABLE]))).eval()
+    with Unfilled():
+        model = RadZero(options, padded(arrays["vocab"].tolist(), len(weights[radzero.WORD_TABLE]))).eval()
     squares = [_square(arrays[f"raw_{number}"]) for number in (0, 2)]
 
     def scores(positions: str = "scale", **changed: Any) -> Tensor:

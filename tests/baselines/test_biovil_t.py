@@ -223,7 +223,7 @@ def test_a_smaller_cache_is_refused_and_training_too(model: BioViLT, images: Ima
 
 
 def _refusing(text: str, folder: Path, vision: str) -> dict[str, Tensor]:
-    weights = files.without_values(parity.filled(f"{vision}_image", FOLDER))
+    weights = parity.hollow(f"{vision}_image", FOLDER)
     torch.save(weights, folder / "image.pt")
     return weights
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,11 @@ def tokenizer(arrays: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
     return files.vocabulary(arrays["vocab"].tolist(), tmp_path_factory.mktemp("kad"))
 
 
-def _weights(size: int) -> dict[str, Tensor]:
+def _weights(size: int, made: Callable[[str, Path], dict[str, Tensor]] = parity.filled) -> dict[str, Tensor]:
     """The tensors of the file of ``size``, the parts' names before theirs."""
-    weights = parity.filled("kad_512", FOLDER)
+    weights = made("kad_512", FOLDER)
     if size == 224:
-        weights = parity.without(weights, "image_encoder.") | parity.filled("kad_224_image_encoder", FOLDER)
+        weights = parity.without(weights, "image_encoder.") | made("kad_224_image_encoder", FOLDER)
     return weights
 
 
@@ -231,21 +231,21 @@ def test_the_empty_text_has_a_score_and_a_findings_bare_name_is_its_own_prompt(
         texts = model.encode_texts(model.tokenize(["", "There is no finding"]))
         assert torch.isfinite(model.similarity(images, texts)).all()
     assert model.sentences("Pleural effusion", ("There is pleural effusion",)) == ("There is pleural effusion",)
-    torch.save(_file(files.without_values(_weights(512))), tmp_path / "x.pt")
+    torch.save(_file(_weights(512, parity.hollow)), tmp_path / "x.pt")
     own = files.built("kad", tmp_path / "x.pt", tokenizer, prompts="own")
     assert own.sentences("Pleural effusion", ("There is pleural effusion",)) == ("pleural effusion",)
 
 
 @pytest.mark.parametrize("size", [512, 224])
 def test_wrong_truncated_and_malicious_files_are_refused(size: int, tokenizer: str, tmp_path: Path) -> None:
-    weights = files.without_values(_weights(size))
+    weights = _weights(size, parity.hollow)
     assert len(weights) == {512: 926, 224: 866}[size]
     files.refused("kad", tokenizer, tmp_path, _wrap, weights)
 
 
 def test_duplicates_that_differ_and_another_size_are_refused(tokenizer: str, tmp_path: Path) -> None:
     path = tmp_path / "best_valid.pt"
-    weights = files.without_values(_weights(512))
+    weights = _weights(512, parity.hollow)
     torch.save(_file(weights | {"image_encoder.res_features.1.bias": torch.ones(64)}), path)
     with pytest.raises(
         ValueError,
@@ -262,6 +262,6 @@ def test_duplicates_that_differ_and_another_size_are_refused(tokenizer: str, tmp
     large = files.built("kad", path, tokenizer, size=1024)
     with pytest.raises(ValueError, match="KAD reads images of 1024 pixels, the cache holds 512"):
         large.require_size(512)
-    torch.save(_file(files.without_values(_weights(224))), path)
+    torch.save(_file(_weights(224, parity.hollow)), path)
     with pytest.raises(ValueError, match=r"best_valid\.pt is a model of 224 pixels; set `model_options\.size`"):
         files.built("kad", path, tokenizer, size=512)

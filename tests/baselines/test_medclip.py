@@ -159,7 +159,7 @@ def test_there_is_no_heatmap_and_no_training(model: MedCLIP, arrays: dict[str, A
 
 @pytest.mark.parametrize("tower", TOWERS)
 def test_wrong_truncated_malicious_and_packed_files_are_refused(tower: str, tokenizer: str, tmp_path: Path) -> None:
-    weights = files.without_values(parity.filled(f"medclip_{tower}", FOLDER))
+    weights = parity.hollow(f"medclip_{tower}", FOLDER)
     assert len(weights) == {"vit": 434, "resnet": 521}[tower]
     files.refused("medclip", tokenizer, tmp_path, dict, weights)
     torch.save(weights, tmp_path / "pytorch_model.bin")
@@ -175,7 +175,7 @@ def test_wrong_truncated_malicious_and_packed_files_are_refused(tower: str, toke
 
 
 def test_own_prompts_are_all_published_ones_and_their_mean_or_best_counts(tokenizer: str, tmp_path: Path) -> None:
-    torch.save(files.without_values(parity.filled("medclip_resnet", FOLDER)), tmp_path / "x.bin")
+    torch.save(parity.hollow("medclip_resnet", FOLDER), tmp_path / "x.bin")
     model = files.built("medclip", tmp_path / "x.bin", tokenizer, prompts="own")
     own = model.sentences("Pleural effusion", ("There is pleural effusion",))
     assert own == chexpert_prompts.combinations()["pleural effusion"]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from baselines import published
 from baselines.base import Baseline, load, restore, save
+from baselines.unfilled import Unfilled
 from tests import parity
 
 ENCODERS: dict[str, dict[str, Any]] = {"image": {"kind": "conv"}, "text": {"kind": "words"}}
@@ -58,7 +59,8 @@ def _load(content: dict[str, Any], tokenizer: str, tmp_path: Path) -> Baseline:
     path = tmp_path / "model.ckpt"
     torch.save(content, path)
     try:
-        return load("published", ENCODERS, {"checkpoint": str(path), "tokenizer": tokenizer}, None).eval()
+        with Unfilled():
+            return load("published", ENCODERS, {"checkpoint": str(path), "tokenizer": tokenizer}, None).eval()
     finally:
         path.unlink()
 

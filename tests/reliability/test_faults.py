@@ -150,9 +150,10 @@ def test_a_clock_that_runs_backwards_changes_no_weight_and_no_duration(
 
 
 @pytest.fixture
-def local(reported_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of a reported run whose MLflow store is the file that params.yaml names."""
+def local(reported_once: Path, empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of a reported run whose MLflow store is the file that params.yaml names, still empty."""
     shutil.copytree(reported_once, tmp_path / "work")
+    shutil.copy(empty_store, tmp_path / "work")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path / "work"
 

@@ -54,11 +54,11 @@ def follow(root: Path, lines: list[dict[str, Any]]) -> str:
 
 
 @pytest.fixture(scope="module")
-def plain(undisturbed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plain(undisturbed: Path, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workplace in which CLIP was trained unwatched, beside an empty store of MLflow's."""
     root = tmp_path_factory.mktemp("plain") / "work"
     shutil.copytree(undisturbed, root)
-    mlflow.MlflowClient(f"sqlite:///{root / 'store.db'}").search_experiments()
+    shutil.copy(empty_store, root / "store.db")
     return root
 
 
@@ -178,9 +178,10 @@ def test_a_loss_that_is_not_a_number_is_a_failed_run(folder: Path, monkeypatch: 
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an MLflow server."""
     root = tmp_path_factory.mktemp("server")
+    shutil.copy(empty_store, root / "served.db")
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{root / 'served.db'}"]
     with served(lambda port: [*command, "--workers", "1", "--port", str(port)], root, store.environment()) as address:
         yield address

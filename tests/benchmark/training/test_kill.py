@@ -15,6 +15,10 @@ from tests.benchmark.training import workplace
 from tests.benchmark.training.workplace import train_there
 
 
+STEPS = 4
+"""After so many steps a process is killed at the latest, however much faster the machine has become meanwhile."""
+
+
 def modified(path: Path) -> int:
     """When a file was last replaced, ns; 0 where it is missing."""
     try:
@@ -51,7 +55,10 @@ def test_a_run_killed_again_and_again_ends_with_the_same_weights(tmp_path: Path,
         # here, so that a quick machine is not at the end before its last kill.
         while life % 4 and process.is_alive() and modified(checkpoint) == before:
             time.sleep(0.001)
-        time.sleep(moments.uniform(0, 4 * step))
+        strikes, replaced, seen = time.monotonic() + moments.uniform(0, 4 * step), 0, modified(checkpoint)
+        while time.monotonic() < strikes and replaced < STEPS:
+            time.sleep(0.001)
+            replaced, seen = replaced + (modified(checkpoint) != seen), modified(checkpoint)
         process.kill()  # SIGKILL
         process.join()
     assert checkpoint.exists(), "the run ended before its last kill: give it more steps"

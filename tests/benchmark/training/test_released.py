@@ -75,7 +75,7 @@ def test_a_checkpoint_that_is_not_there_is_refused_by_the_plan(tmp_path: Path) -
 def test_a_cache_that_is_too_small_is_refused_before_anything_is_scored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weights = released_files.without_values(parity.filled("medclip_resnet", parity.RELEASED / "medclip"))
+    weights = parity.hollow("medclip_resnet", parity.RELEASED / "medclip")
     torch.save(weights, tmp_path / "pytorch_model.bin")
     pieces = parity.arrays("arrays.npz", parity.RELEASED / "medclip")["vocab"].tolist()
     options = {"tokenizer": released_files.vocabulary(pieces, tmp_path)}
