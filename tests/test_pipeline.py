@@ -123,6 +123,7 @@ def test_nothing_that_trains_is_evaluated(first):
     assert leaks.found_in(first) == []
 
 
+@pytest.mark.chaos  # `make test` has it stage by stage: each stage's own tests run it twice
 @pytest.mark.slow
 def test_two_runs_from_scratch_give_the_same_bytes(first):
     second = first.parent / "second"

@@ -20,8 +20,10 @@ QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
-"""Nothing is reported to anybody, and an unreachable server is given up soon; the environment wins."""
+"""Nothing is reported to anybody, an unreachable server is given up soon, and a server that only shows pages starts no
+processes for jobs of language models (eight, of 240 MB each); the environment wins."""
 
 
 def tracking_uri(configured: str) -> str:

@@ -17,9 +17,9 @@ CODE = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
 
 
 def project(folder: Path, *names: str) -> None:
-    """Copy the three packages and put the guide's lines for some systems into params.yaml."""
+    """Copy the three packages, compiled as they are, and put the guide's lines for some systems into params.yaml."""
     for package in ("baselines", "benchmark", "offclip"):
-        shutil.copytree(REPOSITORY / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(REPOSITORY / package, folder / package)
     shutil.copy(REPOSITORY / "dvc.yaml", folder)
     params = (REPOSITORY / "params.yaml").read_text()
     for name in names:

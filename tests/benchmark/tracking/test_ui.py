@@ -58,7 +58,9 @@ def test_nothing_is_left_behind(number: signal.Signals, empty_store: Path, tmp_p
                 break  # else somebody else may have taken the port in between
         else:
             raise AssertionError((tmp_path / "log").read_text())
-        assert len(marked(value)) > 1
+        started = [Path(f"/proc/{process}/cmdline").read_text() for process in marked(value)]
+        assert len(started) > 1
+        assert not [command for command in started if "mlflow.server.jobs" in command]
         ui.send_signal(number)
         assert ui.wait(timeout=serving.PATIENCE) == 0
         assert marked(value) == []

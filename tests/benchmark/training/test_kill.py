@@ -14,7 +14,6 @@ from benchmark.pipeline import layout
 from tests.benchmark.training import workplace
 from tests.benchmark.training.workplace import train_there
 
-
 STEPS = 4
 """After so many steps a process is killed at the latest, however much faster the machine has become meanwhile."""
 
