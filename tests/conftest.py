@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests import properties, skips
 
@@ -25,17 +27,32 @@ def _the_same_chance() -> None:
         sys.modules["torch"].manual_seed(0)
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """The folder that ``make`` fills, by one of the processes that share the tests; the others wait for it."""
+    beside = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        beside = beside.parent
+    folder = beside / name
+    with FileLock(beside / f"{name}.lock"):
+        if not folder.is_dir():
+            part = factory.mktemp(name)
+            make(part)
+            part.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def reported_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A measured and reported synthetic run; read it, and copy it before changing it."""
     from benchmark.reporting import report
     from tests.benchmark import measured_run
 
-    root = tmp_path_factory.mktemp("reported")
-    measured_run.write(root)
-    with measured_run.working_in(root):
-        report.run()
-    return root
+    def make(root: Path) -> None:
+        measured_run.write(root)
+        with measured_run.working_in(root):
+            report.run()
+
+    return made_once(tmp_path_factory, "reported", make)
 
 
 @pytest.fixture(scope="session")
@@ -45,11 +62,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.benchmark.measured_run import working_in
     from tests.benchmark.training import workplace
 
-    root = tmp_path_factory.mktemp("undisturbed")
-    workplace.write(root)
-    with working_in(root):
-        train.run("clip", 0)
-    return root
+    def make(root: Path) -> None:
+        workplace.write(root)
+        with working_in(root):
+            train.run("clip", 0)
+
+    return made_once(tmp_path_factory, "undisturbed", make)
 
 
 @pytest.fixture(scope="session")
@@ -57,9 +75,10 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's database with its tables and nothing in them; to make one takes seconds, so copy it."""
     import mlflow
 
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
+    def make(root: Path) -> None:
+        mlflow.MlflowClient(f"sqlite:///{root / 'mlflow.db'}").search_experiments()
+
+    return made_once(tmp_path_factory, "store", make) / "mlflow.db"
 
 
 LONG = ("tests/reliability/", "tests/baselines/", "tests/examples/", "tests/test_", "tests/benchmark/")

@@ -63,10 +63,9 @@ def as_patients(root: Path, *, share_examples: bool) -> None:
 
 
 @pytest.fixture(scope="module")
-def measured(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def measured(reported_once: Path, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("private") / "measured"
-    root.mkdir()
-    measured_run.write(root)
+    shutil.copytree(reported_once, root, ignore=shutil.ignore_patterns("reports"))
     shutil.copy(empty_store, root)
     return root
 
