@@ -28,18 +28,17 @@ def aligned(table: pd.DataFrame, image_ids: pd.Series, path: Path) -> pd.DataFra
     Raises:
         UserError: an image is doubled, unknown or missing; names the file and the image.
     """
-    remedy = f"run {again(path)}"
     if "image_id" not in table:
-        raise UserError(f"{path}: expected a column 'image_id', found {list(table.columns)[:5]}; {remedy}.")
+        raise UserError(f"{path}: expected a column 'image_id', found {list(table.columns)[:5]}; run {again(path)}.")
     if (doubled := table["image_id"].duplicated()).any():
         raise UserError(
             f"{path}, row {int(doubled.argmax())}: image '{table.image_id[doubled.argmax()]}' is listed twice."
         )
     ids = pd.Index(table["image_id"])
     if len(unknown := ids.difference(image_ids)):
-        raise UserError(f"{path}: image '{unknown[0]}' is not in the cohort ({len(unknown)} such); {remedy}.")
+        raise UserError(f"{path}: image '{unknown[0]}' is not in the cohort ({len(unknown)} such); run {again(path)}.")
     if len(missing := pd.Index(image_ids).difference(ids)):
-        raise UserError(f"{path}: image '{missing[0]}' has no score ({len(missing)} such); {remedy}.")
+        raise UserError(f"{path}: image '{missing[0]}' has no score ({len(missing)} such); run {again(path)}.")
     return table.set_index("image_id").loc[image_ids].reset_index()
 
 
@@ -49,15 +48,14 @@ def numbers(table: pd.DataFrame, columns: list[str], path: Path) -> NDArray[np.f
     Raises:
         UserError: a column is missing or holds a value that is no number; names file, row and column.
     """
-    remedy = f"run {again(path)}"
     if missing := [column for column in columns if column not in table]:
-        raise UserError(f"{path}: column '{missing[0]}' is missing; {remedy}.")
+        raise UserError(f"{path}: column '{missing[0]}' is missing; run {again(path)}.")
     values = table[columns].to_numpy(np.float64, na_value=np.nan)
     if not np.isfinite(values).all():
         row, column = (int(k) for k in np.argwhere(~np.isfinite(values))[0])
         raise UserError(
             f"{path}, row {row}, column '{columns[column]}': expected a finite number, "
-            f"found {values[row, column]}; {remedy}."
+            f"found {values[row, column]}; run {again(path)}."
         )
     return values
 
