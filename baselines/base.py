@@ -23,6 +23,8 @@ from baselines.config import overridden
 from baselines.unfilled import Unfilled
 from offclip.names import nearest
 
+NAMED = 3
+"""How many names of one kind an error lists."""
 RECIPE = "baseline"
 """The safetensors metadata key under which the recipe lies."""
 
@@ -226,16 +228,28 @@ def load_exactly(model: nn.Module, weights: Mapping[str, Tensor], source: str) -
     """Load a state dict key by key.
 
     Raises:
-        ValueError: missing, unexpected or misshapen tensors, all of them listed.
+        ValueError: missing, unexpected or misshapen tensors; the first of each kind are named.
     """
-    own = model.state_dict()
-    problems = [f"missing {name}" for name in own if name not in weights]
-    problems += [f"unexpected {name}" for name in weights if name not in own]
-    problems += [
-        f"{name} has shape {list(weights[name].shape)}, expected {list(own[name].shape)}"
-        for name in own
-        if name in weights and weights[name].shape != own[name].shape
-    ]
-    if problems:
-        raise ValueError(f"{source} does not fit the model: {'; '.join(problems)}.")
+    expected = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
+    if problems := differing(expected, {name: list(tensor.shape) for name, tensor in weights.items()}):
+        raise ValueError(f"{source} does not fit the model: {problems}.")
     model.load_state_dict(dict(weights))
+
+
+def differing(expected: Mapping[str, list[int]], found: Mapping[str, list[int]]) -> str:
+    """How the names and shapes of a file differ from those expected, the first of each kind named; "" = not at all."""
+    kinds = {
+        "missing": [name for name in expected if name not in found],
+        "unexpected": [name for name in found if name not in expected],
+        "misshapen": [
+            f"{name} {found[name]} instead of {shape}"
+            for name, shape in expected.items()
+            if found.get(name, shape) != shape
+        ],
+    }
+    return "; ".join(f"{kind} {_first(names)}" for kind, names in kinds.items() if names)
+
+
+def _first(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"

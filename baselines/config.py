@@ -35,6 +35,8 @@ class VitOptions:
     kind: ClassVar[str] = "vit"
     size: Size = 224
     """Side of the square input, pixels; a larger image is cropped about its centre."""
+    scaled: Size | None = None
+    """Side to which a larger image is brought before that crop, pixels; None = it is cropped as it is."""
     patch: Size = 16
     dim: Size = 768
     depth: Size = 12
@@ -50,6 +52,11 @@ class VitOptions:
     def __post_init__(self) -> None:
         divides("heads", self.heads, "dim", self.dim)
         divides("patch", self.patch, "size", self.size)
+        if self.scaled is not None and (self.scaled < self.size or (self.scaled - self.size) % (2 * self.patch)):
+            raise ValueError(
+                f"`scaled` must be `size` ({self.size}) plus a multiple of two patches ({2 * self.patch}), "
+                f"found {self.scaled}."
+            )
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,8 +25,11 @@ from baselines import checkpoints, torchvision_cure
 from baselines.base import Baseline, ImageFeatures, TextBatch, TextFeatures, load_exactly
 from baselines.config import parse
 from baselines.options.open_clip import Options
+from baselines.released import require_size
 
 HUB = "hf-hub:"
+WEIGHTS = (".safetensors", ".bin", ".pth")
+"""Endings of the files in a snapshot that open_clip reads weights from."""
 SIZES = ("input_resolution", "context_length", "vocab_size")
 """Numbers that OpenAI's files keep among the weights."""
 
@@ -58,6 +63,10 @@ class OpenCLIP(Baseline):
         """The model's own tokens."""
         ids = self.tokenizer(texts)
         return TextBatch(ids, ids != 0)
+
+    def require_size(self, size: int) -> None:
+        """See ``Baseline``; asked of released models, which are never given enlarged images."""
+        require_size("this open_clip model", self.size, size)
 
     def encode_images(self, pixels: Tensor) -> ImageFeatures:
         """The whole image, and its patches where the tower has some (else one cell, the whole)."""
@@ -122,12 +131,16 @@ def build(
     snapshot = weights is None and (Path(name).is_dir() or name.startswith(HUB))
     try:
         changes = _local_text_tower(Path(name)) if Path(name).is_dir() else {}
+        if snapshot and Path(name).is_dir():
+            _refuse_unreadable(Path(name))
         place = f"local-dir:{name}" if Path(name).is_dir() else name
         model = open_clip.create_model(
             place, pretrained=own.pretrained, load_weights=weights is None, require_pretrained=snapshot, **changes
         )
         tokenizer = open_clip.get_tokenizer(place)
-    except (RuntimeError, OSError, ValueError) as error:
+    except _Unreadable as error:
+        raise ValueError(str(error)) from None
+    except (RuntimeError, OSError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(
             f"open_clip cannot build '{name}' ({reason}); without a network, give the folder of its snapshot, with the "
@@ -136,6 +149,23 @@ def build(
     if weights:
         load_exactly(model, checkpoints.read(weights), weights)
     return OpenCLIP(model, tokenizer, own)
+
+
+class _Unreadable(Exception):
+    """A file of weights that is damaged, or holds code."""
+
+
+def _refuse_unreadable(folder: Path) -> None:
+    """Read the snapshot's weights as all others are, so that a bad file ends in the same sentence.
+
+    Raises:
+        _Unreadable: a file of weights is damaged, or holds objects of classes that are not allowed.
+    """
+    for file in sorted(path for path in folder.iterdir() if path.suffix in WEIGHTS):
+        try:
+            checkpoints.read(file)
+        except ValueError as error:
+            raise _Unreadable(str(error)) from None
 
 
 def _local_text_tower(folder: Path) -> dict[str, Any]:

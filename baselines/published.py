@@ -23,6 +23,8 @@ from baselines.options.published import Options
 from baselines.towers.bert import read_padded
 
 OWN_PREFIX = {"img_encoder.model.": "image.model.", "text_encoder.model.": "text.model.", "fusion_module.": "fusion."}
+SCALED = 256
+"""Pixels of the longer side before the crop of 224."""
 UNUSED = re.compile(
     r"fusion_module\.(logit_scale|decoder\.norm\.(weight|bias)|decoder\.layers\.\d+\.(self_attn\.|norm1\.).*)$"
     r"|text_encoder\.model\.(pooler\.dense\.(weight|bias)|embeddings\.position_ids)$"
@@ -67,7 +69,7 @@ def build(
     """``options``: those of ``Options``; the architecture is the released one, whatever ``encoders`` says.
 
     Raises:
-        ValueError: a file is missing, or its tensors are not the released ones (all of them listed).
+        ValueError: a file is missing, or its tensors are not the released ones (the first of them named).
     """
     own = parse(Options, options, "model_options")
     weights = to_own_names(checkpoints.read(own.checkpoint), own.checkpoint)
@@ -79,7 +81,7 @@ def build(
     if len(sizes) < 2:
         raise ValueError(f"{own.checkpoint} lacks the text encoder's word or position embeddings.")
     towers: dict[str, dict[str, Any]] = {
-        "image": {"kind": "vit"},
+        "image": {"kind": "vit", "scaled": SCALED},
         "text": {"kind": "bert", "positions": sizes["position"]},
     }
     pieces = read_padded(own.tokenizer, weights["text.model.embeddings.word_embeddings.weight"], own.checkpoint)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines import checkpoints
-from baselines.base import Baseline, Recipe
+from baselines.base import Baseline, Recipe, differing
 from baselines.config import parse
 from baselines.precision import unrounded
 
@@ -26,8 +26,6 @@ IN_RECIPE = "(saved by this harness)"
 """Stands for ``checkpoint`` in the recipe of a saved model: the weights lie beside the recipe."""
 INDEX_BUFFERS = re.compile(r"(^|\.)(position_ids|relative_position_index)$")
 """Integer tables that follow from the architecture; library versions differ in whether they save them."""
-NAMED = 3
-"""How many names of one kind an error lists."""
 
 
 class Released(Baseline):
@@ -63,11 +61,20 @@ class Released(Baseline):
         Raises:
             ValueError: ``size`` (pixels) is below ``input_size``.
         """
-        if size < self.input_size:
-            raise ValueError(
-                f"{self.label} reads images of {self.input_size} pixels, the cache holds {size}; "
-                f"set `cohort.size: {self.input_size}` or more and prepare the cohort again."
-            )
+        require_size(self.label, self.input_size, size)
+
+
+def require_size(who: str, least: int, size: int) -> None:
+    """Refuse a cache of less than ``least`` pixels.
+
+    Raises:
+        ValueError: names the ``cohort.size`` to set.
+    """
+    if size < least:
+        raise ValueError(
+            f"{who} reads images of {least} pixels, the cache holds {size}; "
+            f"set `cohort.size: {least}` or more and prepare the cohort again."
+        )
 
 
 def released_options(options: type[Options], values: Mapping[str, Any], label: str) -> Options:
@@ -115,20 +122,8 @@ def take_weights(
     expected = {name: list(own[mine].shape) for name, mine in released.items()}
     expected |= {name: list(shape) for name, shape in unread.items()}
     found = {name: list(tensor.shape) for name, tensor in weights.items()}
-    problems = [
-        _first("missing", [name for name in expected if name not in found]),
-        _first("unexpected", [name for name in found if name not in expected]),
-        _first(
-            "misshapen",
-            [
-                f"{name} {found[name]} instead of {shape}"
-                for name, shape in expected.items()
-                if found.get(name, shape) != shape
-            ],
-        ),
-    ]
-    if any(problems):
-        raise ValueError(f"{source} is not the released file: {'; '.join(filter(None, problems))}.")
+    if problems := differing(expected, found):
+        raise ValueError(f"{source} is not the released file: {problems}.")
     index = {name: tensor for name, tensor in own.items() if INDEX_BUFFERS.search(name)}
     model.load_state_dict({mine: weights[name] for name, mine in released.items()} | index)
 
@@ -136,11 +131,6 @@ def take_weights(
 def _renamed(name: str, beginnings: Mapping[str, str]) -> str:
     own = max((start for start in beginnings if name.startswith(start)), key=len, default=None)
     return name if own is None else beginnings[own] + name.removeprefix(own)
-
-
-def _first(kind: str, names: list[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{kind} {', '.join(names[:NAMED])}{more}" if names else ""
 
 
 def resized(pixels: Tensor, height: int, width: int, interpolation: str) -> Tensor:

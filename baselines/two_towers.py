@@ -47,6 +47,10 @@ class TwoTowers(Baseline):
         """See ``Baseline``."""
         return self.text.tokenize(texts)
 
+    def require_size(self, size: int) -> None:
+        """See ``Baseline``: as the image tower says."""
+        self.image.require_size(size)
+
     def encode_images(self, pixels: Tensor) -> ImageFeatures:
         """The whole image and its cells in the shared space."""
         features: ImageFeatures = self.image(pixels)

@@ -14,6 +14,9 @@ class ImageTower(nn.Module):
 
     dim: int
 
+    def require_size(self, size: int) -> None:
+        """Raise a ValueError where a cache of ``size`` pixels holds less than the tower looks at; any will do here."""
+
     @abstractmethod
     def forward(self, pixels: Tensor) -> ImageFeatures:
         """[B, 1, S, S] float in [0, 1] to the whole and its cells."""

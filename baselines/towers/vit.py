@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from baselines import checkpoints, torchvision_cure
 from baselines.base import ImageFeatures, load_exactly
 from baselines.config import VitOptions
+from baselines.released import require_size, resized
 from baselines.towers.base import ImageTower
 
 INIT_PREFIX = "vision_encoder."
@@ -20,7 +21,7 @@ INIT_PREFIX = "vision_encoder."
 
 
 class VitTower(ImageTower):
-    """[B, 1, S, S] in [0, 1] to ``ImageFeatures``; S >= size, cropped about its centre to size."""
+    """[B, 1, S, S] in [0, 1] to ``ImageFeatures``; a larger one is brought to ``scaled``, then cropped to size."""
 
     def __init__(self, options: VitOptions) -> None:
         super().__init__()
@@ -46,9 +47,20 @@ class VitTower(ImageTower):
             own = self.model.state_dict()
             load_exactly(self.model, {k: v for k, v in found.items() if k in own}, options.init)
 
+    def require_size(self, size: int) -> None:
+        """Refuse a cache whose images would have to be enlarged.
+
+        Raises:
+            ValueError: ``size`` (pixels) is below ``scaled``.
+        """
+        if self.options.scaled is not None:
+            require_size("this vision transformer", self.options.scaled, size)
+
     def forward(self, pixels: Tensor) -> ImageFeatures:
         """The class token, the patch tokens, and the cells that the crop cut off."""
         size, patch = self.options.size, self.options.patch
+        if self.options.scaled is not None and min(pixels.shape[2:]) > self.options.scaled:
+            pixels = resized(pixels, self.options.scaled, self.options.scaled, "area")
         height, width = pixels.shape[2:]
         border, rest = divmod(height - size, 2 * patch)
         if height != width or border < 0 or rest:

@@ -15,6 +15,7 @@ COLUMNS = {
     "grounding": "dataset system seed finding measure size estimate low high chance n kind seeds seed_sd note",
     "operating": "dataset system seed score rule quantity estimate low high threshold n seeds seed_sd note",
     "differences": "dataset quantity score rule a b estimate low high detectable p p_holm p_delong seeds seed_sd note",
+    "ranking": "dataset quantity score a b estimate low high level detectable p p_holm pairs seeds seed_sd note",
     "effects": (
         "dataset kind effect quantity score rule added removed estimate low high detectable p seeds seed_sd note"
     ),

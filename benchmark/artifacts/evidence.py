@@ -5,21 +5,26 @@ Missing optional files give empty tables, so a report says "not measured" where 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from baselines import releases
+from baselines.releases import Release
 from benchmark.artifacts import captions, cohort, reading
-from benchmark.artifacts.columns import COLUMNS, columns
-from benchmark.artifacts.run import Run, listed
+from benchmark.artifacts.columns import COLUMNS, OVERALL, columns
+from benchmark.artifacts.run import Run, left_out, listed, without_absent
 from benchmark.artifacts.stages import again
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout
 from benchmark.pipeline.settings import Settings
 
 PHANTOM = "PHANTOM"
+SEEN = {"seen": "seen", "chosen": "chosen on it", "reports": "reports seen", "unknown": "seen?"}
+SEEN_IN_PART = {"seen": "seen in part", "chosen": "chosen in part", "reports": "reports in part", "unknown": "seen?"}
+"""How tables mark what a released model knows of a dataset, and of the datasets together (baselines/releases.py)."""
 
 
 class Results:
@@ -58,6 +63,8 @@ class Evidence:
     runs: tuple[Run, ...]
     cards: dict[str, dict[str, Any]]
     quality: dict[str, Any]
+    absent: dict[str, list[str]] = field(default_factory=dict)
+    """Systems that were left out because released files are not there -> those files."""
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -80,10 +87,37 @@ class Evidence:
         """What the brackets hold, at the level that was measured: ``95 % interval``."""
         return f"{100 * self.settings.statistics.level:.6g} % interval"
 
-    def label(self, system: str) -> str:
-        """The name printed for a system."""
+    def label(self, system: str, dataset: str = "") -> str:
+        """The name printed for a system; beside numbers of a dataset, with a mark of what the model knows of it."""
         known = self.settings.systems.get(system)
-        return known.label if known else system
+        return (known.label if known else system) + self.seen_mark(system, dataset)
+
+    def release(self, system: str) -> Release | None:
+        """What is known of a released system; None of any other."""
+        known = self.settings.systems.get(system)
+        return releases.read().get(known.release or "") if known else None
+
+    def seen(self, system: str, dataset: str) -> str:
+        """What a system knows of a dataset (baselines/releases.py), of ``overall`` the gravest of all; "" = nothing."""
+        release = self.release(system)
+        if release is None or not dataset:
+            return ""
+        of_each = {release.seen[each] for each in (self.datasets if dataset == OVERALL else [dataset])}
+        return next((status for status in releases.SEEN if status in of_each), "")
+
+    def seen_mark(self, system: str, dataset: str) -> str:
+        """`` (seen)`` and the like; "" where a system knows nothing of a dataset."""
+        words = SEEN_IN_PART if dataset == OVERALL else SEEN
+        status = self.seen(system, dataset)
+        return f" ({words[status]})" if status else ""
+
+    def prompts(self, system: str) -> str:
+        """Whose sentences asked a system for its findings: ``common`` or ``own``."""
+        return str(next((run.card.get("prompts", "common") for run in self.runs_of(system)), "common"))
+
+    def publishes_heatmaps(self, system: str) -> bool:
+        """False where the model says nothing of places."""
+        return bool(next((run.card.get("heatmaps", True) for run in self.runs_of(system)), True))
 
     def may_show(self, dataset: str) -> bool:
         """Whether images and report text of a dataset may appear: phantom, or ``share_examples``."""
@@ -122,10 +156,12 @@ def load(settings: Settings) -> Evidence:
         found = "holds no row" if path.exists() else "is missing"
         raise UserError(f"{path} {found}; run {again(path)}.")
     prepared = [name for name in layout.DATASETS if (layout.cohort(name) / "card.json").exists()]
+    present = without_absent(settings)
     return Evidence(
-        settings=settings,
+        settings=present,
         results=results,
-        runs=listed(settings),
+        runs=listed(present),
         cards={name: cohort.read_card(name) for name in prepared},
         quality=captions.quality(),
+        absent=left_out(settings),
     )

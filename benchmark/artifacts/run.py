@@ -16,9 +16,15 @@ from benchmark.artifacts.cohort import Cohort
 from benchmark.artifacts.pairs import Pairs
 from benchmark.artifacts.scores import aligned, check_cohort
 from benchmark.artifacts.stages import again
+from benchmark.common import files
 from benchmark.common.errors import UserError
+from benchmark.common.progress import say
 from benchmark.pipeline import layout
 from benchmark.pipeline.settings import Settings
+
+
+ABSENT = "absent.json"
+"""Stands in a run's folders instead of everything else where an optional released system lacks files: their paths."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,12 @@ class Run:
     def scores_folder(self) -> Path:
         """scores/<system>-<seed>/, what scoring left."""
         return layout.scores(self.system, self.seed)
+
+    @cached_property
+    def absent(self) -> list[str]:
+        """The released files that were missing, so that there is nothing to compare; [] where the run is there."""
+        path = self.folder / ABSENT
+        return list(reading.read_json(path)) if path.exists() else []
 
     @cached_property
     def ledger(self) -> dict[str, Any]:
@@ -117,6 +129,26 @@ class Run:
 def listed(settings: Settings) -> tuple[Run, ...]:
     """The runs of a comparison and its ablation, in the order of params.yaml."""
     return tuple(Run(*pair) for pair in settings.runs())
+
+
+def leave_out(folder: Path, absent: list[str]) -> None:
+    """Leave a note of the missing files in place of what a run would hold."""
+    with files.replacing(folder) as part:
+        part.mkdir(parents=True)
+        files.write_json(part / ABSENT, absent)
+    say(f"{folder.name}: left out, {' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not there.")
+
+
+def left_out(settings: Settings) -> dict[str, list[str]]:
+    """Systems that are listed and lack released files -> those files."""
+    return {run.system: run.absent for run in listed(settings) if run.absent}
+
+
+def without_absent(settings: Settings) -> Settings:
+    """The settings with those systems alone that there is something of (the plan refuses to compare none)."""
+    missing = left_out(settings)
+    present = {name: [each for each in getattr(settings, name) if each not in missing] for name in ("compare", "ablation")}
+    return settings.model_copy(update=present)
 
 
 def check_comparable(runs: list[Run], cohorts: list[Cohort]) -> None:

@@ -18,6 +18,7 @@ import torch
 from benchmark.artifacts import cohort as cohorts
 from benchmark.artifacts import reading
 from benchmark.artifacts.cohort import Cohort
+from benchmark.artifacts.run import Run, leave_out
 from benchmark.common import files
 from benchmark.common.progress import with_progress
 from benchmark.evaluation import examples, pointing, prompts, regions
@@ -82,6 +83,9 @@ def run(system: str, seed: int) -> None:
     Raises:
         UserError: an input is missing or does not fit, or a score is not finite.
     """
+    if absent := Run(system, seed).absent:
+        leave_out(layout.scores(system, seed), absent)
+        return
     chosen = settings.load()
     plans = layout.plan(system), layout.stage_plan("score")
     code_hashes = [reading.read_json(path)["code_hash"] for path in plans]
@@ -125,6 +129,7 @@ def run(system: str, seed: int) -> None:
                 "code_hash": files.sha256_json(code_hashes),
                 "precision": chosen.scoring.precision,
                 "prompts": scorer.model.prompts,
+                "heatmaps": scorer.model.publishes_heatmaps,
             },
         )
 

@@ -18,6 +18,8 @@ from benchmark.common.errors import UserError, nearest
 from benchmark.pipeline import layout
 
 PHANTOM_ROOT = "phantom"
+ON_HUB = "hf-hub:"
+"""How a checkpoint begins that is no file but a name on the hub."""
 PUBLISHED_CROP = 224 / 256
 """Side of the image that ``training.augment: published`` leaves, part of ``cohort.size``."""
 
@@ -187,6 +189,10 @@ class SystemSettings(Strict):
     """Overrides of ``encoders`` and the model's own options."""
     checkpoint: str | None = None
     """Released weights: the system is evaluated only."""
+    release: str | None = None
+    """Which release it is, a name of baselines/releases.toml: what it has seen in training, and where it comes from."""
+    optional: bool = False
+    """A released system whose files are not there is left out of the comparison, instead of stopping the run."""
 
     @property
     def options(self) -> dict[str, Any]:

@@ -6,12 +6,12 @@ import re
 from itertools import combinations
 from pathlib import Path
 
-from baselines import listing, options
+from baselines import listing, options, releases
 from baselines.config import encoder_options
 from benchmark.captions.prompters import prompter
 from benchmark.common.errors import UserError, nearest
 from benchmark.evaluation import prompts
-from benchmark.pipeline import layout, settings
+from benchmark.pipeline import layout, released, settings
 from benchmark.planning.code import ROOT
 from offclip import objective_options
 
@@ -72,6 +72,25 @@ def _needs_checkpoint(declared: type[options.ModelOptions]) -> bool:
     return "checkpoint" in declared.names() and not hasattr(declared, "checkpoint")
 
 
+def _check_release(name: str, system: settings.SystemSettings) -> None:
+    """Refuse a release that is not known, or is another model's."""
+    if system.optional and system.checkpoint is None:
+        raise UserError(f"`systems.{name}.optional` is for released models; give its file as `systems.{name}.checkpoint`.")
+    if system.release is None:
+        return
+    known = releases.read()
+    if system.release not in known:
+        raise UserError(
+            f"`systems.{name}.release`: '{system.release}' is not in baselines/releases.toml"
+            f"{nearest(system.release, known)}; known: {', '.join(known)}."
+        )
+    if known[system.release].model != system.model:
+        raise UserError(
+            f"`systems.{name}.release`: '{system.release}' is read by the model '{known[system.release].model}', "
+            f"found '{system.model}'."
+        )
+
+
 def _check_system(name: str, chosen: settings.Settings) -> None:
     """Refuse a system that names what does not exist."""
     system = chosen.systems[name]
@@ -82,8 +101,9 @@ def _check_system(name: str, chosen: settings.Settings) -> None:
             f"`systems.{name}.model`: baselines/{system.model}.py is not a baseline{nearest(system.model, known)}; "
             f"known: {', '.join(known)}."
         )
-    on_hub = system.checkpoint is not None and system.checkpoint.startswith("hf-hub:")
-    if system.checkpoint is not None and not on_hub and not Path(system.checkpoint).exists():
+    _check_release(name, system)
+    on_hub = system.checkpoint is not None and system.checkpoint.startswith(settings.ON_HUB)
+    if system.checkpoint is not None and not on_hub and not released.absent(system) and not Path(system.checkpoint).exists():
         raise UserError(
             f"`systems.{name}.checkpoint`: {system.checkpoint} does not exist; put the released file there."
         )
@@ -126,6 +146,12 @@ def check(chosen: settings.Settings) -> None:
         encoder_options(chosen.encoders)
     except ValueError as error:
         raise UserError(f"params.yaml: {error}") from None
+    missing = {name: released.absent(chosen.systems[name]) for name in chosen.compare}
+    if all(missing.values()):
+        raise UserError(
+            f"`compare`: none of its systems has its files ({', '.join(sorted({*sum(missing.values(), [])}))}); put those "
+            "of at least one there, `python -m benchmark doctor` says where they come from."
+        )
     init = chosen.encoders.get("image", {}).get("init")
     if init and Path(init).parent != layout.PRETRAINED and not Path(init).is_file():
         raise UserError(

@@ -20,7 +20,7 @@ import yaml
 
 from benchmark.common import files
 from benchmark.common.progress import say
-from benchmark.pipeline import layout, settings
+from benchmark.pipeline import layout, released, settings
 from benchmark.planning import code, outside
 from benchmark.planning.checks import check
 
@@ -39,7 +39,8 @@ def of_system(name: str, chosen: settings.Settings) -> dict[str, Any]:
     reached = code.hashes([f"baselines/{system.model}.py", *TRAINING], {"model": None})
     return {
         "system": name,
-        **system.model_dump(mode="json", exclude={"label"}),
+        **system.model_dump(mode="json", exclude={"label", "release", "optional"}),
+        **({"absent": missing} if (missing := released.absent(system)) else {}),
         "encoders": chosen.encoders_of(name),
         "training": chosen.training.model_dump(mode="json"),
         "budget": chosen.budget.model_dump(mode="json"),

@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark.artifacts import quantities, select
 from benchmark.artifacts.columns import OVERALL
 from benchmark.artifacts.evidence import Evidence
-from benchmark.reporting import budget, names, tables
+from benchmark.reporting import budget, names, releases, tables
 from benchmark.reporting.tables import Cell, Column, Table
 
 CHALLENGER, REFERENCE = "offclip", "carzero"
@@ -58,7 +58,8 @@ def compose(found: Evidence) -> dict[str, Any]:
         "headline": _headline(found),
         "price": _price(found),
         "budget": _budget(found),
-        "banner": _banner(found),
+        "released": " ".join(filter(None, (releases.prompts(found), releases.absent(found)))),
+        "banner": banner(found),
         "verdicts": _verdict_counts(found),
     }
 
@@ -209,18 +210,19 @@ def _value(found: Evidence, dataset: str, system: str) -> str:
     if dataset == OVERALL:
         return tables.number(quantities.over_datasets(found, system, "normal_auc", "prompt"))
     row = quantities.macro(found, dataset, system, "normal_auc", "prompt")
-    return tables.estimate(row) if row else tables.MISSING
+    return f"{tables.estimate(row)}{found.seen_mark(system, dataset)}" if row else tables.MISSING
 
 
-def _banner(found: Evidence) -> str:
+def banner(found: Evidence) -> str:
+    """Which images were scored: published releases, or phantoms."""
     phantom = [names.dataset(name) for name, card in found.cards.items() if card["phantom"]]
     if not phantom:
         return "PUBLISHED DATASETS: every number was measured on the published releases named in the data cards."
     if len(phantom) < len(found.cards):
         return f"PARTLY PHANTOM: the images of {names.join(phantom)} are rendered; the others are published releases."
     return (
-        "PHANTOM: every image was rendered from one public CT with simulated findings. The numbers compare methods "
-        "under a controlled budget; they say nothing about performance on patients."
+        "PHANTOM: every image was rendered from one public CT with simulated findings. The numbers compare methods"
+        f"{' under a controlled budget' if found.trained else ''}; they say nothing about performance on patients."
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.artifacts.evidence import Evidence
-from benchmark.reporting import answer, budget, cohorts, detail, headline, promises, provenance, text_filter
+from benchmark.reporting import answer, budget, cohorts, detail, headline, promises, provenance, ranking, releases, text_filter
 from benchmark.reporting.document import Document, drawn
 from benchmark.reporting.figures import examples, forest, histograms, prompts, roc, similarity, training
 from benchmark.reporting.tables import Table
@@ -30,6 +30,8 @@ TABLES: tuple[Callable[[Evidence], Table], ...] = (
     promises.seed_promises,
     detail.undefined,
     budget.ledger,
+    releases.facts,
+    releases.knowledge,
     cohorts.counts,
     cohorts.exclusions,
     cohorts.prevalence,
@@ -40,6 +42,8 @@ TABLES: tuple[Callable[[Evidence], Table], ...] = (
 
 def build(found: Evidence, figures: Path) -> Document:
     """Make the tables, draw the figures into ``figures`` and compose the first page."""
+    if not found.trained:
+        return ranking.build(found, figures)
     asked = answer.pair(found)
     shown = asked[::-1] if asked else found.systems[:2]
     return Document(

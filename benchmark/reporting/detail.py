@@ -7,13 +7,15 @@ from typing import Any
 import pandas as pd
 
 from benchmark.artifacts import select
-from benchmark.artifacts.columns import NORMALITY_SCORES, THRESHOLD_RULES
+from benchmark.artifacts.columns import NORMALITY_SCORES, OVERALL, THRESHOLD_RULES
 from benchmark.artifacts.evidence import Evidence
-from benchmark.reporting import names, tables
+from benchmark.reporting import names, releases, tables
 from benchmark.reporting.tables import Column, Table
 
 DATASET, SYSTEM = Column("Dataset", "left"), Column("System", "left")
 ERRORS = ("false_positive_rate", "false_negative_rate")
+MOST_WITH_INTERVALS = 4
+"""Systems that have a column each with intervals in it."""
 QUALITY = ("average_precision", "brier", "ece")
 
 
@@ -22,7 +24,7 @@ def operating(found: Evidence) -> Table:
     data = select.rows(found.results["operating"], seed="all", score="prompt", system=found.systems, quantity=ERRORS)
     cells = []
     for (dataset, system), group in _grouped(found, data, ["dataset", "system"]):
-        shown = [names.dataset(dataset), found.label(system)]
+        shown = [names.dataset(dataset), found.label(system, dataset)]
         for rule in THRESHOLD_RULES:
             for quantity in ERRORS:
                 row = select.one(group, rule=rule, quantity=quantity)
@@ -59,7 +61,7 @@ def wordings(found: Evidence) -> Table:
         shown = [names.dataset(dataset), f"{names.score(score)}{' (published)' if score == 'prompt' else ''}"]
         for system in found.systems:
             row = select.one(group, system=system)
-            shown.append(tables.estimate(row) if row else tables.MISSING)
+            shown.append(f"{_short(found, row)}{found.seen_mark(system, dataset)}" if row else tables.MISSING)
         cells.append(shown)
     return tables.table(
         "prompt_sensitivity",
@@ -85,19 +87,24 @@ def per_finding(found: Evidence) -> Table:
         for system in found.systems:
             row = select.one(group, system=system)
             hit = select.one(pointing, dataset=dataset, finding=finding, system=system)
-            shown += [tables.estimate(row, 2) if row else tables.MISSING]
-            shown += [tables.number(hit["estimate"], 2) if hit else tables.MISSING]
+            mark = found.seen_mark(system, dataset)
+            shown += [f"{_short(found, row, 2)}{mark}" if row else tables.MISSING]
+            if not _is_wide(found):
+                shown += [tables.number(hit["estimate"], 2) if hit else releases.no_heatmap(found, system)]
         chance = select.one(pointing, dataset=dataset, finding=finding)
         shown += [
             tables.number(chance["chance"], 2) if chance else tables.MISSING,
             tables.number(ceiling["estimate"], 2) if ceiling else tables.MISSING,
         ]
         cells.append(shown)
-    heads = [Column(t) for s in found.systems for t in (f"{found.label(s)} AUC", "point")]
+    titles = {s: (found.label(s),) if _is_wide(found) else (f"{found.label(s)} AUC", "point") for s in found.systems}
+    heads = [Column(title) for each in titles.values() for title in each]
     data = pd.concat([auc, pointing[pointing["finding"] != ""] if not pointing.empty else pointing], ignore_index=True)
     return tables.table(
         "per_finding",
-        "Each finding: AUC, pointing game (point), its chance level, and the AUC of the supervised reference.",
+        "Each finding: AUC, its chance level in the pointing game, and the AUC of the supervised reference."
+        if _is_wide(found)
+        else "Each finding: AUC, pointing game (point), its chance level, and the AUC of the supervised reference.",
         [DATASET, Column("Finding", "left"), Column("Positives"), *heads, Column("chance"), Column("reference")],
         cells,
         data,
@@ -129,7 +136,7 @@ def grounding(found: Evidence) -> Table:
     cells = []
     for (dataset, system), group in _grouped(found, data, ["dataset", "system"]):
         pointing = select.one(group, measure="pointing", size="all")
-        shown = [names.dataset(dataset), found.label(system)]
+        shown = [names.dataset(dataset), found.label(system, dataset)]
         for measure in ("pointing", "cnr", "miou"):
             row = select.one(group, measure=measure, size="all")
             shown.append(tables.estimate(row, 2) if row else tables.MISSING)
@@ -139,6 +146,16 @@ def grounding(found: Evidence) -> Table:
         shown.append(tables.number(pointing["chance"], 2) if pointing else tables.MISSING)
         shown.append(names.TRUTHS.get(str(pointing["kind"]), str(pointing["kind"])) if pointing else "")
         cells.append(shown)
+    measured = set(data["dataset"]) if not data.empty else set()
+    for system in found.systems:
+        if not found.publishes_heatmaps(system):
+            cells += [
+                [names.dataset(d), found.label(system, d), releases.NO_HEATMAP, *[tables.MISSING] * 6, ""]
+                for d in (*found.datasets, OVERALL)
+                if d in measured
+            ]
+    place = [names.dataset(d) for d in (*found.datasets, OVERALL)]
+    cells.sort(key=lambda row: place.index(row[0]))
     return tables.table(
         "grounding",
         "Grounding, macro over findings.",
@@ -166,7 +183,7 @@ def embedding(found: Evidence) -> Table:
     for measure in measures:
         rows = [select.one(data, measure=measure, system=system) for system in found.systems]
         cells.append(
-            [names.GEOMETRY.get(measure, measure), *[tables.estimate(r, 2) if r else tables.MISSING for r in rows]]
+            [names.GEOMETRY.get(measure, measure), *[_short(found, r, 2) if r else tables.MISSING for r in rows]]
         )
     return tables.table(
         "embedding",
@@ -187,7 +204,7 @@ def calibration(found: Evidence) -> Table:
     for (dataset, system, score), group in _grouped(found, data, ["dataset", "system", "score"]):
         rows = [select.one(group, quantity=quantity) for quantity in QUALITY]
         shown = [tables.estimate(row, 2) if row else tables.MISSING for row in rows]
-        cells.append([names.dataset(dataset), found.label(system), names.score(score), *shown])
+        cells.append([names.dataset(dataset), found.label(system, dataset), names.score(score), *shown])
     return tables.table(
         "calibration",
         "Calibration of the normality scores.",
@@ -206,7 +223,7 @@ def seeds(found: Evidence, systems: tuple[str, ...] = (), name: str = "seeds") -
         data = data[(data["seed"] != "all") & data["quantity"].isin(["normal_auc", "abnormal_auc"])]
     cells = []
     for (dataset, system, seed), group in _grouped(found, data, ["dataset", "system", "seed"]):
-        shown = [names.dataset(dataset), found.label(system), str(seed)]
+        shown = [names.dataset(dataset), found.label(system, dataset), str(seed)]
         for quantity in ("normal_auc", "abnormal_auc"):
             row = select.one(group, quantity=quantity)
             shown.append(tables.estimate(row) if row else tables.MISSING)
@@ -219,6 +236,16 @@ def seeds(found: Evidence, systems: tuple[str, ...] = (), name: str = "seeds") -
         data,
         group_by=0,
     )
+
+
+def _is_wide(found: Evidence) -> bool:
+    """Whether a column a system, each with its intervals, would not fit the page."""
+    return len(found.systems) > MOST_WITH_INTERVALS
+
+
+def _short(found: Evidence, row: select.Row, digits: int = 3) -> str:
+    """An estimate with its interval; in wide tables without, which the .csv has."""
+    return tables.number(row["estimate"], digits) if _is_wide(found) else tables.estimate(row, digits)
 
 
 def _grouped(found: Evidence, data: pd.DataFrame, keys: list[str]) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:

@@ -16,11 +16,13 @@ class Document:
     """What one PDF is made of."""
 
     name: str
-    """The Typst file and the PDF, without suffix."""
+    """The PDF, without suffix, and the Typst file unless ``template`` names it."""
     tables: tuple[Table, ...]
     images: dict[str, Plot]
     words: dict[str, Any] = field(default_factory=dict)
     """Sentences composed from the numbers."""
+    template: str = ""
+    """The Typst file where it is not named like the PDF."""
 
 
 def content(found: Evidence, document: Document) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pandas as pd
 from benchmark.artifacts import quantities, select
 from benchmark.artifacts.columns import NORMALITY_SCORES, OVERALL
 from benchmark.artifacts.evidence import Evidence
-from benchmark.reporting import names, tables
+from benchmark.reporting import names, releases, tables
 from benchmark.reporting.tables import Cell, Column, Table
 
 REFERENCES = Path(__file__).parent / "references.csv"
@@ -122,10 +122,11 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
             for q, k in quantities.HEADLINE
         }
         for system in systems:
-            shown: list[Cell | str] = [names.dataset(dataset), found.label(system)]
+            shown: list[Cell | str] = [names.dataset(dataset), found.label(system, dataset)]
             for q, _ in quantities.HEADLINE:
                 row = measured[system, q]
-                shown.append(_cell(row, bold=leaders[q] == system))
+                missing = releases.no_heatmap(found, system) if q == "pointing" else tables.MISSING
+                shown.append(_cell(row, bold=leaders[q] == system, missing=missing))
                 if row is not None:
                     records.append(_record(dataset, system, q, row))
             pointing = measured[system, "pointing"]
@@ -163,9 +164,11 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
     )
 
 
-def differences(found: Evidence) -> Table:
-    """Paired differences between the compared systems."""
+def differences(found: Evidence, best: str = "") -> Table:
+    """Paired differences between the compared systems; of a ranking, whose pairs are many, those with the best."""
     data = found.results["differences"]
+    if best and not data.empty:
+        data = data[(data["a"] == best) | (data["b"] == best)]
     if not data.empty:
         # Each pair is stored in one direction; it is shown with the later system of `compare` first.
         place = {system: i for i, system in enumerate(found.systems)}
@@ -181,7 +184,7 @@ def differences(found: Evidence) -> Table:
             [
                 f"{found.label(row['a'])} − {found.label(row['b'])}",
                 f"{names.quantity(row['quantity'])}, {detail}" if detail else names.quantity(row["quantity"]),
-                names.dataset(row["dataset"]),
+                f"{names.dataset(row['dataset'])}{releases.marks_of_pair(found, row)}",
                 Cell(
                     tables.estimate(row, sign=True),
                     bold=select.is_significant(row, found.settings.statistics.level),
@@ -216,7 +219,7 @@ def normality(found: Evidence) -> Table:
     cells, records = [], []
     for dataset in found.datasets:
         for system in found.systems:
-            shown = [names.dataset(dataset), found.label(system)]
+            shown = [names.dataset(dataset), found.label(system, dataset)]
             for score in NORMALITY_SCORES:
                 row = quantities.macro(found, dataset, system, "normal_auc", score)
                 mark = " (inverted)" if row is not None and row["high"] < 0.5 else ""
@@ -240,8 +243,8 @@ def normality(found: Evidence) -> Table:
     )
 
 
-def _cell(row: select.Row | None, bold: bool = False) -> Cell:
-    return Cell(tables.estimate(row) if row is not None else tables.MISSING, bold)
+def _cell(row: select.Row | None, bold: bool = False, missing: str = tables.MISSING) -> Cell:
+    return Cell(tables.estimate(row) if row is not None else missing, bold)
 
 
 def _record(dataset: str, system: str, quantity: str, row: select.Row) -> dict[str, Any]:

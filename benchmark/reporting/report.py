@@ -6,7 +6,7 @@ from benchmark.artifacts import evidence, quantities
 from benchmark.common import files
 from benchmark.common.progress import say
 from benchmark.pipeline import layout, settings
-from benchmark.reporting import ablation, comparison, document, pdf, tables
+from benchmark.reporting import ablation, comparison, document, pdf, releases, tables
 
 
 def run() -> None:
@@ -26,7 +26,7 @@ def run() -> None:
             made = build(found, figure_folder)
             target = layout.REPORTS / f"{made.name}.pdf"
             for table in made.tables:
-                tables.write(table, table_folder, found.mark)
-            pdf.build(made.name, document.content(found, made), figure_folder, target)
+                tables.write(releases.marked(found, table), table_folder, found.mark)
+            pdf.build(made.template or made.name, document.content(found, made), figure_folder, target)
             say(f"{target}: {len(made.tables)} tables, {len(made.images)} figures")
     files.write_json(layout.REPORTS / "metrics.json", quantities.metrics(found))

@@ -18,14 +18,14 @@ from benchmark.artifacts.cohort import SPLITS, Cohort
 from benchmark.artifacts.cohort import read as read_cohort
 from benchmark.artifacts.columns import COLUMNS, NORMALITY_SCORES, OVERALL, PRIMARY_RULES, THRESHOLD_RULES, columns
 from benchmark.artifacts.reading import read_json, read_table
-from benchmark.artifacts.run import Run, check_comparable
+from benchmark.artifacts.run import Run, check_comparable, without_absent
 from benchmark.artifacts.scores import FINDING, aligned, check_cohort, numbers
 from benchmark.common import files
 from benchmark.common.progress import with_progress
 from benchmark.pipeline import layout
 from benchmark.pipeline.effects import Effect, Interaction, Sides, effects, interactions
 from benchmark.pipeline.settings import Settings, StatisticsSettings, load
-from benchmark.statistics import claims, coverage, curves, embedding, operating, tables
+from benchmark.statistics import claims, coverage, curves, embedding, operating, ranking, tables
 from benchmark.statistics.bootstrap import Draws, draw, mean, resampled_aucs
 from benchmark.statistics.comparison import delong_p, holm
 from benchmark.statistics.intervals import SHARE, interval
@@ -77,7 +77,7 @@ def run() -> None:
 
     With one BLAS thread: the products are many and small, and their last digits must not depend on the machine's load.
     """
-    settings = load()
+    settings = without_absent(load())
     chosen = settings.statistics
     cohorts = {dataset: read_cohort(dataset, split) for dataset, split in SPLITS.items()}
     runs = {pair: Run(*pair) for pair in settings.runs()}
@@ -116,6 +116,7 @@ def run() -> None:
     add_systems(whole, runs, OVERALL, seeds, chosen, results)
     contrasts = tables.with_overall(contrasts, seeds)
     results.add("differences", difference_rows(contrasts, pairs, delong, runs, settings))
+    results.add("ranking", ranking.rows(contrasts, runs, settings))
     results.add("effects", tables.effect_rows(named, contrasts, runs, chosen))
     results.add("embedding", embedding.rows(list(runs.values()), cohorts[layout.TRAINING_DATASET], chosen))
     write(results, listed, runs, settings)
@@ -136,7 +137,7 @@ def effects_of(settings: Settings) -> list[Effect | Interaction]:
 def compared_pairs(
     settings: Settings, asked: list[tuple[str, str]], named: list[Effect | Interaction]
 ) -> list[tuple[str, str]]:
-    """(a, b) of every difference: systems against references, ablation rows against theirs, claims' pairs, effects.
+    """(a, b) of every difference: systems against references, ablation rows against theirs, ranked pairs, claims, effects.
 
     A pair is stored in one direction, that in which it is named first; readers turn it (`select.difference`).
     """
@@ -144,6 +145,7 @@ def compared_pairs(
     wanted = [(a, b) for b in chosen.references for a in settings.compare]
     wanted += [(a, b) for b in chosen.ablation_references for a in settings.ablation]
     wanted += [(a, b) for b, a in combinations(settings.scratch, 2)]
+    wanted += ranking.pairs(settings)
     wanted += asked + [(one.a, one.b) for one in named if isinstance(one, Effect)]
     known = {system for system, _ in settings.runs()}
     first = {frozenset(pair): pair for pair in reversed(wanted)}

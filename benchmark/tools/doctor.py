@@ -21,6 +21,7 @@ from benchmark.cohort.losses import list_privately
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout, settings
 from benchmark.pipeline.settings import DatasetSettings, Settings
+from benchmark.tools import weights
 from benchmark.tools.disk import HOW_TO_LINK, DvcCache, dvc_cache
 
 LOOKED_UP = 200
@@ -53,6 +54,8 @@ def run() -> int:
     values = settings.load()
     diagnoses = [examine(dataset, values) for dataset in layout.DATASETS]
     print(render(diagnoses, values, shutil.disk_usage(".").free, dvc_cache()))
+    for block in weights.lines(values):
+        print(f"\n{block}")
     return 0 if all(diagnosis.ready for diagnosis in diagnoses) else 1
 
 

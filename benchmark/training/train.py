@@ -15,6 +15,7 @@ import torch
 from baselines import base
 from benchmark.artifacts import captions, reading
 from benchmark.artifacts import cohort as cohorts
+from benchmark.artifacts.run import leave_out
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.compute import determinism, distributed
@@ -123,6 +124,9 @@ def run(system: str, seed: int, max_minutes: float | None = None, watcher: Watch
         UserError: something to fix, or the run was stopped and can be resumed.
     """
     plan = Plan.read(system)
+    if absent := plan.values.get("absent"):
+        leave_out(layout.run(system, seed), absent)
+        return
     device, training = computing.setup(plan.training)
     world = distributed.start(device)
     # torchrun sends SIGTERM to the others when it loses a process: what happened is said first.

@@ -9,6 +9,7 @@ systems differ in skill alone (OFF-CLIP ranks normals best), so a test knows wha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,7 @@ def write(
     scratch: tuple[str, ...] = (),
     released: tuple[str, ...] = (),
     snapshots: tuple[float, ...] = SNAPSHOTS,
+    profile: Mapping[str, Any] | None = None,
 ) -> settings.Settings:
     """Write params.yaml, data/cohort, plan, runs, scores and probe below ``root``; return the settings.
 
@@ -140,12 +142,14 @@ def write(
         scratch: systems that start from random weights.
         released: those of ``systems`` that come from a checkpoint, as ``train`` and ``score`` leave such a run.
         snapshots: ``training.snapshots``.
+        profile: definitions of systems that params.yaml does not have.
     """
     values = params(replicates, list(seeds), list(systems), list(ablation), list(scratch))
     values["training"] |= {"snapshots": list(snapshots)}
     for name in released:
         label = f"{values['systems'].get(name, {'label': name})['label']} (released)"
         values["systems"][name] = {"label": label, "model": "published", "checkpoint": f"{name}.ckpt"}
+    values["systems"] |= profile or {}
     (root / layout.PARAMS).write_text(yaml.safe_dump(values, sort_keys=False))
     generator = np.random.default_rng(0)
     indices, sizes = {}, {}

@@ -20,7 +20,8 @@ def draw(found: Evidence, folder: Path) -> Plot | None:
     if len(wordings) < 2:
         return None
     look = looks(found.systems)
-    height = 1.1 + 0.22 * len(wordings)
+    step = min(0.18, 0.8 / len(found.systems))
+    height = 1.1 + (0.22 if len(found.systems) <= 4 else 0.055 * len(found.systems)) * len(wordings)
     shape = {"sharex": True, "sharey": True}
     with drawing(folder / "prompts.svg", 1, len(found.datasets), height=height, mark=found.mark, **shape) as (
         figure,
@@ -29,7 +30,7 @@ def draw(found: Evidence, folder: Path) -> Plot | None:
         for axis, dataset in zip(axes[0], found.datasets, strict=True):
             axis.axvline(0.5, color=GREY, linewidth=0.6)
             for shift, system in enumerate(found.systems):
-                one, offset = look[system], 0.18 * (shift - (len(found.systems) - 1) / 2)
+                one, offset = look[system], step * (shift - (len(found.systems) - 1) / 2)
                 for y, wording in enumerate(wordings):
                     if (row := select.one(table, dataset=dataset, system=system, score=wording)) is None:
                         continue

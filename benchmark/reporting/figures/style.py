@@ -23,9 +23,9 @@ TEXT_WIDTH = 6.7
 INK = "#222222"
 GREY = "#777777"
 NORMAL, ABNORMAL = "#0072B2", "#D55E00"
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#B8A800")
-_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 2)))
-_MARKERS = "os^DvPX*"
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#B8A800", "#8C564B")
+_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 2)), (0, (5, 1, 1, 1)))
+_MARKERS = "os^DvPX*h"
 RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
@@ -52,6 +52,10 @@ RC: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
     "image.interpolation": "nearest",
 }
+
+
+MOST_IN_A_LINE = 5
+"""Names in one line of a legend."""
 
 
 @dataclass(frozen=True)
@@ -112,4 +116,4 @@ def drawing(
 def legend_above(figure: Figure, axes: Axes, columns: int) -> None:
     """One legend for the whole figure, above it."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(columns, MOST_IN_A_LINE))
