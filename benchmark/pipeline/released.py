@@ -28,8 +28,8 @@ def _place(file: File, system: SystemSettings) -> Path | None:
     path, name = Path(given), Path(file.path).name
     if not path.is_dir() and path.suffix:
         return path
-    other = path / (file.instead or name)
-    return other if other.is_file() and not (path / name).is_file() else path / name
+    # Where a snapshot holds both, the models read that one.
+    return path / (file.instead if file.instead and (path / file.instead).is_file() else name)
 
 
 def _is_on_hub(given: str, system: SystemSettings) -> bool:
