@@ -31,7 +31,7 @@ class File:
     path: str
     """Below ``FOLDER``."""
     option: str
-    """The option that names this file or the folder that holds it: ``checkpoint``, ``tokenizer`` or ``text``."""
+    """The option that names this file or the folder that holds it: ``checkpoint``, ``tokenizer`` or ``text_model``."""
     page: str
     """The page that names it."""
     instead: str = ""
@@ -65,9 +65,9 @@ class Release:
 
 
 @cache
-def read(path: Path = Path(__file__).with_suffix(".toml")) -> dict[str, Release]:
+def read() -> dict[str, Release]:
     """Every known release, by its key."""
-    with path.open("rb") as file:
+    with (Path(__file__).parent / "releases.toml").open("rb") as file:
         return {key: _release(key, values) for key, values in tomllib.load(file).items()}
 
 

@@ -106,9 +106,11 @@ def test_the_model_without_its_files_is_left_out_with_a_line(compared: Path) -> 
 
 def test_the_pair_is_tested_once_and_its_p_is_that_of_a_family_of_one(compared: Path) -> None:
     (row,) = pd.read_csv(compared / "results/ranking.csv").to_dict("records")
-    (same,) = pd.read_csv(compared / "results/differences.csv").query(
-        "dataset == 'overall' and quantity == 'normal_auc' and score == 'prompt'"
-    ).to_dict("records")
+    (same,) = (
+        pd.read_csv(compared / "results/differences.csv")
+        .query("dataset == 'overall' and quantity == 'normal_auc' and score == 'prompt'")
+        .to_dict("records")
+    )
     assert (row["a"], row["b"], row["pairs"]) == ("chexzero", "biomedclip", 1)
     assert row["level"] == 0.95
     for key in ("estimate", "low", "high", "p"):

@@ -15,11 +15,11 @@ class Options(ModelOptions):
 
     checkpoint: str
     """``biovil_t_image_model_proj_size_128.pt`` or ``biovil_image_resnet50_proj_size_128.pt``."""
-    text: str
+    text_model: str
     """Folder of the text model's snapshot: microsoft/BiomedVLP-BioViL-T for the former,
     microsoft/BiomedVLP-CXR-BERT-specialized for the latter; which one it is cannot be seen from its tensors."""
     tokenizer: str | None = None
-    """``vocab.txt`` or a folder with one; None = that in ``text``."""
+    """``vocab.txt`` or a folder with one; None = that in ``text_model``."""
     vision: Literal["biovil_t", "biovil"] | None = None
     """``biovil_t`` or ``biovil``; None = whichever the file holds."""
     prompts: Literal["common", "own"] = "common"

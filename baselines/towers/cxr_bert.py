@@ -43,7 +43,7 @@ def weights_file(folder: str) -> Path:
     found = [path for name in FILES if (path := Path(folder) / name).is_file()]
     if not found:
         raise ValueError(
-            f"`model_options.text` must be the folder of the text model's snapshot with {' or '.join(FILES)}, "
+            f"`model_options.text_model` must be the folder of the text model's snapshot with {' or '.join(FILES)}, "
             f"found none in {folder}."
         )
     return found[0]

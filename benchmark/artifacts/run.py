@@ -22,7 +22,6 @@ from benchmark.common.progress import say
 from benchmark.pipeline import layout
 from benchmark.pipeline.settings import Settings
 
-
 ABSENT = "absent.json"
 """Stands in a run's folders instead of everything else where an optional released system lacks files: their paths."""
 
@@ -147,7 +146,9 @@ def left_out(settings: Settings) -> dict[str, list[str]]:
 def without_absent(settings: Settings) -> Settings:
     """The settings with those systems alone that there is something of (the plan refuses to compare none)."""
     missing = left_out(settings)
-    present = {name: [each for each in getattr(settings, name) if each not in missing] for name in ("compare", "ablation")}
+    present = {
+        name: [each for each in getattr(settings, name) if each not in missing] for name in ("compare", "ablation")
+    }
     return settings.model_copy(update=present)
 
 

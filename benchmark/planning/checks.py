@@ -75,7 +75,7 @@ def _needs_checkpoint(declared: type[options.ModelOptions]) -> bool:
 def _check_release(name: str, system: settings.SystemSettings) -> None:
     """Refuse a release that is not known, or is another model's."""
     if system.optional and system.checkpoint is None:
-        raise UserError(f"`systems.{name}.optional` is for released models; give its file as `systems.{name}.checkpoint`.")
+        raise UserError(f"`systems.{name}.optional` is for released models; give `systems.{name}.checkpoint`.")
     if system.release is None:
         return
     known = releases.read()
@@ -102,8 +102,9 @@ def _check_system(name: str, chosen: settings.Settings) -> None:
             f"known: {', '.join(known)}."
         )
     _check_release(name, system)
+    is_left_out = bool(released.absent(system))
     on_hub = system.checkpoint is not None and system.checkpoint.startswith(settings.ON_HUB)
-    if system.checkpoint is not None and not on_hub and not released.absent(system) and not Path(system.checkpoint).exists():
+    if system.checkpoint is not None and not (on_hub or is_left_out or Path(system.checkpoint).exists()):
         raise UserError(
             f"`systems.{name}.checkpoint`: {system.checkpoint} does not exist; put the released file there."
         )
@@ -146,11 +147,11 @@ def check(chosen: settings.Settings) -> None:
         encoder_options(chosen.encoders)
     except ValueError as error:
         raise UserError(f"params.yaml: {error}") from None
-    missing = {name: released.absent(chosen.systems[name]) for name in chosen.compare}
-    if all(missing.values()):
+    missing = [released.absent(chosen.systems[name]) for name in chosen.compare]
+    if all(missing):
         raise UserError(
-            f"`compare`: none of its systems has its files ({', '.join(sorted({*sum(missing.values(), [])}))}); put those "
-            "of at least one there, `python -m benchmark doctor` says where they come from."
+            f"`compare`: no system has its files, {missing[0][0]} and others are not there; put those of at least one "
+            "there, `python -m benchmark doctor` says which they are and where they come from."
         )
     init = chosen.encoders.get("image", {}).get("init")
     if init and Path(init).parent != layout.PRETRAINED and not Path(init).is_file():

@@ -6,7 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.artifacts.evidence import Evidence
-from benchmark.reporting import answer, budget, cohorts, detail, headline, promises, provenance, ranking, releases, text_filter
+from benchmark.reporting import (
+    answer,
+    budget,
+    cohorts,
+    detail,
+    headline,
+    promises,
+    provenance,
+    ranking,
+    releases,
+    text_filter,
+)
 from benchmark.reporting.document import Document, drawn
 from benchmark.reporting.figures import examples, forest, histograms, prompts, roc, similarity, training
 from benchmark.reporting.tables import Table

@@ -120,8 +120,8 @@ def compose(found: Evidence, order: list[str]) -> dict[str, Any]:
         "headline": _headline(found, order),
         "unseen": _unseen(found, order),
         "nature": (
-            "Nothing was trained here: there is no budget and no training seed. Weights are scored as released, whatever "
-            "data they took; intervals are over patients."
+            "Nothing was trained here: there is no budget and no training seed. Weights are scored as released, "
+            "whatever data they took; intervals are over patients."
         ),
         "prompts": releases.prompts(found),
         "absent": releases.absent(found),
@@ -218,7 +218,8 @@ def beside(found: Evidence, order: list[str]) -> Table:
         shown = [found.label(system)]
         for dataset in found.datasets:
             row = quantities.macro(found, dataset, system, *RANKED)
-            shown.append(f"{tables.number(row['estimate'])}{found.seen_mark(system, dataset)}" if row else tables.MISSING)
+            mark = found.seen_mark(system, dataset)
+            shown.append(f"{tables.number(row['estimate'])}{mark}" if row else tables.MISSING)
             records.append(_record(system, dataset, *RANKED, row))
         for quantity, score, _ in BESIDE:
             row = quantities.macro(found, OVERALL, system, quantity, score)
@@ -255,9 +256,7 @@ def pairs(found: Evidence, order: list[str]) -> Table:
         [
             found.label(row["a"]),
             found.label(row["b"]),
-            Cell(
-                tables.estimate(row, sign=True), bold=select.is_significant(row, found.settings.statistics.level)
-            ),
+            Cell(tables.estimate(row, sign=True), bold=select.is_significant(row, found.settings.statistics.level)),
             tables.number(row["detectable"]),
             tables.p_value(row["p"]),
             tables.p_value(row["p_holm"]),

@@ -104,8 +104,9 @@ def prompts(found: Evidence) -> str:
         return ""
     if not own:
         return "Every model was asked in the common words (prompts: common)."
+    were, their = ("was", "its") if len(own) == 1 else ("were", "their")
     return (
-        f"{names.join(own)} {'was' if len(own) == 1 else 'were'} asked in {'its' if len(own) == 1 else 'their'} own words "
+        f"{names.join(own)} {were} asked in {their} own words "
         "(prompts: own), the others in the common ones; normal radiographs were asked for in the common words."
     )
 

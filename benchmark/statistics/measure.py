@@ -137,7 +137,7 @@ def effects_of(settings: Settings) -> list[Effect | Interaction]:
 def compared_pairs(
     settings: Settings, asked: list[tuple[str, str]], named: list[Effect | Interaction]
 ) -> list[tuple[str, str]]:
-    """(a, b) of every difference: systems against references, ablation rows against theirs, ranked pairs, claims, effects.
+    """(a, b) of every difference: systems and ablation rows against references, ranked pairs, claims, effects.
 
     A pair is stored in one direction, that in which it is named first; readers turn it (`select.difference`).
     """

@@ -28,12 +28,13 @@ def lines(values: Settings) -> list[str]:
         blocks.append("\n".join([f"{system.label} ({release.source}): {state}", *told]))
     if not blocks:
         return []
-    total = f"{complete} of {len(blocks)} released models have their files. Pages may have moved, and none publishes a checksum."
-    return [*blocks, total]
+    total = f"{complete} of {len(blocks)} released models have their files."
+    return [*blocks, f"{total} Pages may have moved, and none publishes a checksum."]
 
 
 def _line(path: Path, file: File, is_there: bool) -> str:
     """A file: its size and SHA-256, or the page to look at."""
     if is_there:
-        return f"  {'there':<11}{path}: {path.stat().st_size:,} bytes, SHA-256 {files.sha256_file(path)}; from {file.page}"
+        size, digest = path.stat().st_size, files.sha256_file(path)
+        return f"  {'there':<11}{path}: {size:,} bytes, SHA-256 {digest}; from {file.page}"
     return f"  {'missing' if file.needed else 'none':<11}{path}; {'' if file.needed else 'not needed, '}see {file.page}"

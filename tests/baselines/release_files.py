@@ -156,13 +156,15 @@ def _kad(folder: Path, change: Change, small: bool) -> Path:
             content[part][own] = tensor
         else:
             content[name] = tensor
-    return _saved(content | {"optimizer": {"param_groups": [{"lr": 1e-4}]}, "epoch": 42}, folder / "KAD_512" / "best_valid.pt")
+    beside = {"optimizer": {"param_groups": [{"lr": 1e-4}]}, "epoch": 42}
+    return _saved(content | beside, folder / "KAD_512" / "best_valid.pt")
 
 
 def _biovil_t(folder: Path, change: Change, small: bool) -> Path:
     source = parity.RELEASED / "biovil"
     _vocabulary(folder / "BiomedVLP-BioViL-T", parity.arrays("arrays.npz", source))
-    _saved(_listed("cxr_bert", source, same if change is same else zeros), folder / "BiomedVLP-BioViL-T" / "pytorch_model.bin")
+    text = _listed("cxr_bert", source, same if change is same else zeros)
+    _saved(text, folder / "BiomedVLP-BioViL-T" / "pytorch_model.bin")
     return _saved(_listed("biovil_t_image", source, change), folder / "biovil_t_image_model_proj_size_128.pt")
 
 

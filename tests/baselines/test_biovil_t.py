@@ -51,7 +51,7 @@ def model(request: Any, text: str, tmp_path_factory: pytest.TempPathFactory) -> 
     """Read from a file of the released structure, which is gone by the time the tests run."""
     path = tmp_path_factory.mktemp("biovil") / "image.pt"
     torch.save(parity.filled(f"{request.param}_image", FOLDER), path)
-    built = files.built("biovil_t", path, text, text=text)
+    built = files.built("biovil_t", path, text, text_model=text)
     path.unlink()
     assert isinstance(built, BioViLT)
     assert built.options.vision == request.param
@@ -232,17 +232,17 @@ def _refusing(text: str, folder: Path, vision: str) -> dict[str, Tensor]:
 def test_wrong_truncated_and_malicious_files_are_refused(vision: str, text: str, tmp_path: Path) -> None:
     weights = _refusing(text, tmp_path, vision)
     assert len(weights) == {"biovil_t": 372, "biovil": 328}[vision]
-    files.refused("biovil_t", text, tmp_path, dict, weights, text=text)
+    files.refused("biovil_t", text, tmp_path, dict, weights, text_model=text)
     other = {"biovil_t": "biovil", "biovil": "biovil_t"}[vision]
     with pytest.raises(ValueError, match=r"image\.pt is not the released file: .*encoder\."):
-        files.built("biovil_t", tmp_path / "image.pt", text, text=text, vision=other)
+        files.built("biovil_t", tmp_path / "image.pt", text, text_model=text, vision=other)
 
 
 def test_a_text_model_that_is_absent_or_wrong_is_refused(arrays: dict[str, Any], text: str, tmp_path: Path) -> None:
     _refusing(text, tmp_path, "biovil")
 
     def built(folder: Path, **options: Any) -> BioViLT:
-        return files.built("biovil_t", tmp_path / "image.pt", text, text=str(folder), **options)  # type: ignore
+        return files.built("biovil_t", tmp_path / "image.pt", text, text_model=str(folder), **options)  # type: ignore
 
     with pytest.raises(ValueError, match=r"must be the folder .* with model\.safetensors or pytorch_model\.bin"):
         built(tmp_path / "absent")
@@ -270,7 +270,7 @@ def test_own_prompts_are_one_text_of_the_published_sentences(text: str, tmp_path
     _refusing(text, tmp_path, "biovil_t")
 
     def sentences(**options: Any) -> tuple[str, ...]:
-        built = files.built("biovil_t", tmp_path / "image.pt", text, text=text, **options)
+        built = files.built("biovil_t", tmp_path / "image.pt", text, text_model=text, **options)
         return built.sentences("Pleural effusion", ("There is pleural effusion",))
 
     assert sentences() == ("There is pleural effusion",)

@@ -155,3 +155,10 @@ def test_what_cannot_be_made_is_refused_with_what_to_give(tmp_path: Path, monkey
     torch.save(weights, tmp_path / "y.pt")
     with pytest.raises(ValueError, match=r"y\.pt.*visual\.ln_post\.bias"):
         _load(checkpoint=str(tmp_path / "y.pt"))
+
+
+def test_a_cache_of_fewer_pixels_than_the_model_sees_is_refused(tmp_path: Path) -> None:
+    model = _load(checkpoint=_folder(tmp_path, SMALL))
+    model.require_size(32)
+    with pytest.raises(ValueError, match=r"reads images of 32 pixels, the cache holds 31; set `cohort\.size: 32`"):
+        model.require_size(31)

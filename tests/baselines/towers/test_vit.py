@@ -75,3 +75,21 @@ def test_it_starts_from_a_file_of_the_released_initial_checkpoints_structure(tmp
     torch.save({"state_dict": {f"vision_encoder.{k}": v for k, v in source.items() if "cls" not in k}}, path)
     with pytest.raises(ValueError, match="does not fit the model: missing cls_token"):
         VitTower(VitOptions(**{**vars(TINY), "init": str(path)}))
+
+
+def test_a_larger_image_is_scaled_before_the_crop_and_a_smaller_cache_refused() -> None:
+    options = {"size": 16, "patch": 4, "dim": 8, "depth": 1, "heads": 2, "positions": "learnt"}
+    torch.manual_seed(0)
+    tower = VitTower(VitOptions(**options, scaled=24)).eval()
+    pixels = torch.rand(2, 1, 48, 48).mul(255).round() / 255
+    halved = torch.nn.functional.avg_pool2d(pixels, 2).mul(255).add(0.5).floor() / 255
+    with torch.no_grad():
+        larger, fitting = tower(pixels), tower(halved)
+        torch.testing.assert_close(larger.grid, fitting.grid, atol=1e-5, rtol=0)
+        assert larger.border == fitting.border == 1
+        assert tower(halved[:, :, 4:20, 4:20]).border == 0
+    with pytest.raises(ValueError, match=r"reads images of 24 pixels, the cache holds 16; set `cohort\.size: 24`"):
+        tower.require_size(16)
+    tower.require_size(24)
+    with pytest.raises(ValueError, match=r"`scaled` must be `size` \(16\) plus a multiple of .* \(8\), found 20"):
+        VitOptions(**options, scaled=20)
