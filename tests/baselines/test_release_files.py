@@ -15,7 +15,7 @@ from torch import Tensor
 
 from baselines import base, options, releases
 from tests import parity
-from tests.baselines import files, release_files
+from tests.baselines import files, release_files, releases_table
 from tests.repository import REPOSITORY
 
 PROFILE = yaml.safe_load((REPOSITORY / "profiles" / "released.yaml").read_text())
@@ -121,3 +121,8 @@ def test_a_malicious_file_runs_nothing_and_is_refused_by_the_name_of_what_it_cal
     path = written(release, lambda weights: {**release_files.zeros(weights), "extra": files.Attack(trap)})
     assert f"{path} holds objects of classes that are not allowed: {os.mkdir.__module__}.mkdir" in refusal(release)
     assert not trap.exists()
+
+
+@pytest.mark.parametrize("table", [releases_table.facts, releases_table.sources, releases_table.seen])
+def test_the_document_holds_what_the_file_says(table: Callable[[], str]) -> None:
+    assert table() in (REPOSITORY / "docs" / "released-models.md").read_text(encoding="utf-8")

@@ -85,5 +85,5 @@ def test_the_best_of_equal_models_is_rarely_called_better_than_another() -> None
         adjusted = ranking.holm(p)
         alone += bool((p[with_best] < 0.05).any())
         together += bool((adjusted[with_best] < 0.05).any())
-    assert alone / 2000 > 0.3
+    assert alone / 2000 > 0.5
     assert together / 2000 < 0.06
