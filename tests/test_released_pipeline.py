@@ -57,7 +57,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small.write(root)
     values = yaml.safe_load((root / layout.PARAMS).read_text())
     values["systems"] |= {name: PROFILE["systems"][name] for name in COMPARED}
-    values |= {"compare": list(COMPARED), "ablation": [], "seeds": [0], "ablation_seeds": [0]}
+    values |= {"compare": list(COMPARED), "scratch": [], "ablation": [], "seeds": [0]}
     values["cohort"] |= {"size": small.SIZE}
     values["statistics"] |= {"replicates": 60, "min_positives": 2}
     values["probe"] |= {"samples": 64}

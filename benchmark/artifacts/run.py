@@ -20,7 +20,7 @@ from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.common.progress import say
 from benchmark.pipeline import layout
-from benchmark.pipeline.settings import Settings
+from benchmark.pipeline.settings import GROUPS, Settings
 
 ABSENT = "absent.json"
 """Stands in a run's folders instead of everything else where an optional released system lacks files: their paths."""
@@ -146,9 +146,7 @@ def left_out(settings: Settings) -> dict[str, list[str]]:
 def without_absent(settings: Settings) -> Settings:
     """The settings with those systems alone that there is something of (the plan refuses to compare none)."""
     missing = left_out(settings)
-    present = {
-        name: [each for each in getattr(settings, name) if each not in missing] for name in ("compare", "ablation")
-    }
+    present = {name: [each for each in getattr(settings, name) if each not in missing] for name in GROUPS}
     return settings.model_copy(update=present)
 
 

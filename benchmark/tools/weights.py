@@ -13,7 +13,7 @@ from benchmark.pipeline.settings import Settings
 def lines(values: Settings) -> list[str]:
     """A block for each listed system that names its release, and how many are complete; [] where none does."""
     blocks, complete = [], 0
-    for name in (*values.compare, *values.ablation):
+    for name in values.names():
         system = values.systems[name]
         if (release := released.of(system)) is None:
             continue

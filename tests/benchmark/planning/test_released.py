@@ -21,7 +21,11 @@ GLORIA = {
 def planned(folder: Path, **changed: Any) -> dict[str, Any]:
     """The plan of GLoRIA beside CLIP; ``changed``: keys of its system."""
     system = {key: value for key, value in (GLORIA | changed).items() if value is not None}
-    values = workplace.params(systems={"released": system}) | {"compare": ["clip", "released"], "ablation": []}
+    values = workplace.params(systems={"released": system}) | {
+        "compare": ["clip", "released"],
+        "scratch": [],
+        "ablation": [],
+    }
     workplace.write_params(folder, values)
     plan: dict[str, Any] = files.read_json(folder / layout.plan("released"))
     return plan
@@ -64,6 +68,6 @@ def test_an_unknown_release_and_another_models_are_refused(tmp_path: Path) -> No
 
 
 def test_a_comparison_of_which_nothing_is_there_is_refused_in_the_first_second(tmp_path: Path) -> None:
-    values = workplace.params(systems={"released": GLORIA}) | {"compare": ["released"], "ablation": []}
+    values = workplace.params(systems={"released": GLORIA}) | {"compare": ["released"], "scratch": [], "ablation": []}
     with pytest.raises(UserError, match=r"no system has its files, weights/chexpert_resnet50\.ckpt and others are not"):
         workplace.write_params(tmp_path, values)

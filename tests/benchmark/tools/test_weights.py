@@ -21,7 +21,7 @@ def configured(**changed: object) -> settings.Settings:
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
     values["systems"] |= PROFILE["systems"]
     values["systems"]["gloria_released"] = {**values["systems"]["gloria_released"], **changed}
-    values |= {key: PROFILE[key] for key in ("compare", "ablation", "seeds", "cohort")}
+    values |= {key: PROFILE[key] for key in ("compare", "scratch", "ablation", "seeds", "cohort")}
     return settings.parse(values)
 
 

@@ -56,9 +56,7 @@ def test_every_label_is_as_frequent_as_in_the_table(drawn) -> None:
 
 def test_the_commonest_pairs_come_together_as_often_as_in_the_table(drawn) -> None:
     dataset, names, ours, theirs, _, _ = drawn
-    together = {
-        (a, b): (theirs[:, a] & theirs[:, b]) for a, b in itertools.combinations(range(len(names)), 2)
-    }
+    together = {(a, b): (theirs[:, a] & theirs[:, b]) for a, b in itertools.combinations(range(len(names)), 2)}
     commonest = sorted(together, key=lambda pair: -together[pair].mean())[:PAIRS]
     assert together[commonest[-1]].mean() > 0.002, "pairs that occur"
     for a, b in commonest:
