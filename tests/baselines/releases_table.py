@@ -1,4 +1,4 @@
-"""The tables of docs/released-models.md from releases.toml; ``python -m tests.baselines.releases_table`` prints them."""
+"""The tables of docs/released-models.md, from releases.toml: `python -m tests.baselines.releases_table` prints them."""
 
 from __future__ import annotations
 
