@@ -54,7 +54,9 @@ def test_released_systems_are_compared_alone(tmp_path: Path, monkeypatch: pytest
     both = ("carzero", "offclip")
     page = through(tmp_path, monkeypatch, systems=both, ablation=(), released=both)
     assert measured() == {"carzero": [1.0], "offclip": [1.0]}
-    assert "Nothing was trained here. CARZero (released) and OFF-CLIP (released) were not trained here" in page
+    assert "Nothing was trained here: there is no budget and no training seed." in page
+    assert "1 OFF-CLIP (released) 0." in page
+    assert "2 CARZero (released) 0." in page
     assert "under one budget" not in page
     assert "Under one training budget" not in page
     assert tracked_systems() == set(both)
