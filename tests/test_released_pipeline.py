@@ -123,7 +123,8 @@ def test_what_a_model_has_seen_stands_in_its_tables(compared: Path) -> None:
     main = (tables / "main.md").read_text()
     assert "| CheXzero (chosen on it) |" in main
     assert main.count("BiomedCLIP (seen?)") == 4
-    seen = pd.read_csv(tables / "main.csv", dtype={"seen": object}, keep_default_na=False).set_index(["dataset", "system"])["seen"]
+    rows = pd.read_csv(tables / "main.csv", dtype={"seen": object}, keep_default_na=False)
+    seen = rows.set_index(["dataset", "system"])["seen"]
     assert set(seen["chexpert", "chexzero"]) == {"chexzero: chosen"}
     assert set(seen["open_i", "chexzero"]) == {""}
 
