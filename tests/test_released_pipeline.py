@@ -145,7 +145,7 @@ def test_files_that_arrive_later_are_compared_without_another_setting(compared: 
 
 @pytest.mark.chaos
 def test_all_nine_at_full_size_go_through_dvc_to_the_pdf(tmp_path: Path) -> None:
-    """profiles/released.yaml on the phantom, files of pseudo-random values in every released structure."""
+    """The profile on the phantom, files of pseudo-random values in every released structure (15 GB of disk)."""
     if not (parity.FOLDER.is_dir() and parity.RELEASED.is_dir()):
         pytest.skip(parity.ABSENT)
     folder = tmp_path / "workspace"
