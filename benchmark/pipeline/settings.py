@@ -181,7 +181,7 @@ class SystemSettings(Strict):
     objective: str = "info_nce"
     objective_options: dict[str, Any] = {}
     captions: Literal["raw", "filtered"] = "raw"
-    prompted_share: float = Field(HALF, ge=0, le=1)
+    prompted_share: float = Field(default=HALF, ge=0, le=1)
     """Share of sampled training captions taken in the prompted form, the rest as dictated."""
     start: Literal["pretrained", "scratch"] = "pretrained"
     """Of the image tower: as ``encoders`` say (``init``), or from random weights."""
