@@ -15,7 +15,6 @@ import pandas as pd
 from benchmark.artifacts import reading
 from benchmark.cohort import contract, indexed, losses, pointer, protocol, schema
 from benchmark.cohort.contract import Exclusion, Release
-from benchmark.cohort.decoding.cache import link_or_copy
 from benchmark.cohort.decoding.decode import REMARKS
 from benchmark.common import files
 from benchmark.common.errors import UserError
@@ -57,7 +56,7 @@ def run(dataset: str) -> None:
         folder.mkdir()
         files.write_parquet(folder / "index.parquet", table)
         files.write_parquet(folder / "regions.parquet", regions)
-        link_or_copy(layout.images(dataset) / "images.npy", folder / "images.npy")
+        files.link_or_copy(layout.images(dataset) / "images.npy", folder / "images.npy")
         card = make_card(
             dataset, release, table, regions, exclusions, values.cohort, _fingerprint(folder), phantom, share_examples
         )

@@ -55,6 +55,14 @@ def replacing(path: Path) -> Iterator[Path]:
         _remove(part)
 
 
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Give a file that nobody writes in place a second name; a copy where the file system cannot link."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def temporary(path: Path) -> Path:
     """The hidden neighbour of ``path`` that this process writes before it renames it."""
     return path.parent / f".{path.name}.{MACHINE}.{os.getpid()}.part"

@@ -14,12 +14,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.numpy import load_file
 
+from baselines import base
 from benchmark.artifacts import cohort as cohorts
-from benchmark.artifacts import reading
+from benchmark.artifacts import reading, snapshots
 from benchmark.artifacts.cohort import Cohort
 from benchmark.artifacts.run import Run, leave_out
+from benchmark.artifacts.stages import again
 from benchmark.common import files
+from benchmark.common.errors import UserError
 from benchmark.common.progress import with_progress
 from benchmark.evaluation import examples, pointing, prompts, regions
 from benchmark.evaluation.pairs import validation_pairs
@@ -29,7 +33,7 @@ from benchmark.evaluation.regions import Region
 from benchmark.evaluation.zero_shot import Scorer, require_finite
 from benchmark.pipeline import layout, settings
 
-SNAPSHOT = re.compile(r"snapshot-\d+\.safetensors")
+SNAPSHOT = re.compile(r"snapshot-\d+(?:\.safetensors|\.parquet)")
 
 
 def score(
@@ -141,10 +145,28 @@ def _curve(
     tables = []
     snapshots = [path for path in sorted(trained.iterdir()) if SNAPSHOT.fullmatch(path.name)]
     for path in with_progress(snapshots, f"scoring the snapshots of {name}"):
-        scorer = Scorer.restore(path, chosen.scoring)
+        scorer = _restored(path, chosen.scoring)
         progress = int(path.stem.removeprefix("snapshot-")) / 100
         for test in tests:
             columns = prompts.resolve(book, test.dataset, test.findings, primary_only=True)
             table, _ = score(scorer, test, columns, f"{name} ({path.stem}) on {test.dataset}")
             tables.append(table.assign(dataset=test.dataset, progress=progress))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["image_id", "dataset", "progress"])
+
+
+def _restored(snapshot: Path, scoring: settings.ScoringSettings) -> Scorer:
+    """The model of a snapshot, exact or compact.
+
+    Raises:
+        UserError: the file is damaged, or is not of its run.
+    """
+    if snapshot.suffix != snapshots.SUFFIX:
+        return Scorer.restore(snapshot, scoring)
+    result = snapshot.with_name("model.safetensors")
+    scorer = Scorer.restore(result, scoring)
+    weights = snapshots.read(snapshot, load_file(result))
+    try:
+        base.load_exactly(scorer.model, {n: torch.from_numpy(v) for n, v in weights.items()}, str(snapshot))
+    except ValueError as error:
+        raise UserError(f"{error} Run {again(snapshot)}.") from None
+    return scorer

@@ -169,6 +169,8 @@ class TrainingSettings(Strict):
     """Between two checkpoints; None: as their cost allows, at most 2 % of the time and at most 10 minutes apart."""
     snapshots: list[float] = [0.25, 0.5]
     """Budget fractions at which weights are kept for the budget curve (1.0 always is)."""
+    snapshot_weights: Literal["exact", "compact"] = "exact"
+    """``compact``: a seventh of the room, and the budget curve rounded (benchmark/artifacts/snapshots.py)."""
 
 
 class SystemSettings(Strict):

@@ -7,6 +7,7 @@ A record's hash is that of its content, so the same results are the same runs wh
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,8 @@ from benchmark.common import files
 from benchmark.pipeline import layout
 from benchmark.tracking import metrics
 
+LARGE = 4 << 20
+"""Bytes; of larger weights a store is told where they lie and what they are, and gets no copy."""
 PARAM_LENGTH = 6000
 """MLflow's limit for a parameter's value, characters."""
 ROLES = {"compare": "compared", "scratch": "from scratch", "ablation": "ablation"}
@@ -128,7 +131,7 @@ def _system(found: Evidence, system: str) -> Record:
 def _seed(found: Evidence, run: Run) -> Record:
     ledger = run.ledger
     model = run.folder / "model.safetensors"
-    kept = [Artifact("model", model, str(ledger.get("weights_hash", "")))] if model.exists() else []
+    kept = [_weights(model, str(ledger.get("weights_hash", "")))] if model.exists() else []
     kept += [
         Artifact("ledger", path)
         for path in (run.folder / "ledger.json", run.folder / "history.parquet", run.scores_folder / "score.json")
@@ -146,6 +149,20 @@ def _seed(found: Evidence, run: Run) -> Record:
         artifacts=(*kept, *_tables(found, run.system, str(run.seed))),
         seconds=seconds,
     )
+
+
+def _weights(model: Path, digest: str) -> Artifact:
+    """The weights of a run, or where they lie: DVC keeps them, and a store need not keep gigabytes once more."""
+    size = model.stat().st_size
+    if size <= LARGE:
+        return Artifact("model", model, digest)
+    reference = {
+        "path": model.as_posix(),
+        "bytes": size,
+        "sha256": digest or files.sha256_file(model),
+        "load": f"baselines.base.restore('{model.as_posix()}')",
+    }
+    return Artifact("model/reference.json", json.dumps(reference, indent=2) + "\n")
 
 
 def _report(found: Evidence) -> Record:

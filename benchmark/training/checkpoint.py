@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from benchmark.artifacts import snapshots
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.common.progress import say
@@ -75,6 +76,16 @@ def room_on_disk(path: Path) -> Iterator[None]:
         ) from error
 
 
+def _make_compact(folder: Path) -> None:
+    """Replace each snapshot by its difference from the result."""
+    from safetensors.numpy import load_file
+
+    result = load_file(folder / "model.safetensors")
+    for exact in sorted(folder.glob("snapshot-*.safetensors")):
+        snapshots.write(exact.with_suffix(snapshots.SUFFIX), load_file(exact), result)
+        exact.unlink()
+
+
 @dataclass(frozen=True)
 class StateFolder:
     """Where one run keeps its state, and what it must match."""
@@ -122,13 +133,19 @@ class StateFolder:
             return None
         return state
 
-    def finish(self) -> None:
-        """Move the outputs into place, then forget the state."""
+    def finish(self, compact: bool = False) -> None:
+        """Move the outputs into place, then forget the state.
+
+        Args:
+            compact: keep the snapshots in little space.
+        """
         final = layout.run(self.system, self.seed)
         for unfinished in final.parent.glob(f".{final.name}.*.part"):  # of a process killed right here
             shutil.rmtree(unfinished)
         with room_on_disk(final), files.replacing(final) as part:
-            shutil.copytree(self.outputs, part)
+            shutil.copytree(self.outputs, part, copy_function=files.link_or_copy)
+            if compact:
+                _make_compact(part)
         shutil.rmtree(self.root)
         if not any(self.root.parent.iterdir()):
             self.root.parent.rmdir()

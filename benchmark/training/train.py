@@ -141,7 +141,7 @@ def run(system: str, seed: int, max_minutes: float | None = None, watcher: Watch
                 account = current.finish()
                 if world.is_main:
                     _write_ledger(current.folder, plan, training, seed, device, world, account)
-                    current.folder.finish()
+                    current.folder.finish(compact=training.snapshot_weights == "compact")
         finally:
             distributed.stop()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -200,17 +199,9 @@ def keep_rows(images: Path, kept: NDArray[np.int64], target: Path) -> None:
     """
     source = np.load(images, mmap_mode="r")
     if len(kept) == len(source):
-        link_or_copy(images, target)
+        files.link_or_copy(images, target)
         return
     chosen = _allocated(target, np.dtype(np.uint8), (len(kept), *source.shape[1:]))
     for at in range(0, len(kept), 1024):
         chosen[at : at + 1024] = source[kept[at : at + 1024]]
     chosen.flush()
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file that nobody writes in place a second name; a copy where the file system cannot link."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -246,3 +247,21 @@ def test_the_hash_of_a_record_is_that_of_its_content(reported):
     after = records.collect(evidence.load(settings.load()))
     differing = [a.name for a, b in zip(first, after, strict=True) if a.content_hash != b.content_hash]
     assert differing == ["OFF-CLIP"]
+
+
+def test_large_weights_are_named_and_not_copied(reported, monkeypatch):
+    """A store gets where they lie, their size and hash; small ones are attached."""
+    model = layout.run("clip", 0) / "model.safetensors"
+    model.write_bytes(b"x" * 1000)
+    found = evidence.load(settings.load())
+
+    def attached() -> records.Artifact:
+        clip = next(record for record in records.collect(found) if record.tags.get("system") == "clip")
+        (weights,) = [a for a in clip.children[0].artifacts if a.place.startswith("model")]
+        return weights
+
+    assert attached().source == model
+    monkeypatch.setattr(records, "LARGE", 999)
+    reference = json.loads(attached().source)
+    assert (reference["path"], reference["bytes"]) == ("runs/clip-0/model.safetensors", 1000)
+    assert reference["sha256"] == found.runs_of("clip")[0].ledger["weights_hash"]
