@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,8 +20,9 @@ from benchmark.cohort.losses import list_privately
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout, settings
 from benchmark.pipeline.settings import DatasetSettings, Settings
-from benchmark.tools import weights
-from benchmark.tools.disk import HOW_TO_LINK, DvcCache, dvc_cache
+from benchmark.tools import needs, weights
+from benchmark.tools.disk import dvc_cache
+from benchmark.tools.needs import size_in_words
 
 LOOKED_UP = 200
 """Images of which the existence is checked, evenly spread over the index."""
@@ -32,6 +32,9 @@ MEASURED_SECONDS = 1.0
 """Decoding is timed for so long, on images spread over the index."""
 MANY_WORKERS = 16
 """For comparison: what a node of a cluster would take."""
+NOTHING = needs.Scored(0, 0)
+PHANTOM_FINDINGS = 30
+"""Findings of a phantom dataset, about."""
 PHANTOM_SECONDS = 0.06
 """Rendering and preparing one phantom study on one core."""
 Clock = Callable[[], float]
@@ -45,7 +48,8 @@ class Diagnosis:
     ready: bool
     lines: dict[str, str] = field(default_factory=dict)
     """Heading -> sentence."""
-    needed_bytes: int = 0
+    size: needs.Scored = NOTHING
+    """Where it is ready: what its size on the disk follows from."""
     needed_seconds: float = 0.0
 
 
@@ -53,10 +57,15 @@ def run() -> int:
     """Print a diagnosis of every dataset; the exit status."""
     values = settings.load()
     diagnoses = [examine(dataset, values) for dataset in layout.DATASETS]
-    print(render(diagnoses, values, shutil.disk_usage(".").free, dvc_cache()))
+    print(f"{render(diagnoses, values)}\n\n{needs.render(needed(diagnoses, values), dvc_cache())}")
     for block in weights.lines(values):
         print(f"\n{block}")
     return 0 if all(diagnosis.ready for diagnosis in diagnoses) else 1
+
+
+def needed(diagnoses: list[Diagnosis], values: Settings) -> list[needs.Need]:
+    """What a whole run on the datasets that are ready leaves on the disk."""
+    return needs.of(values, {diagnosis.dataset: diagnosis.size for diagnosis in diagnoses if diagnosis.ready})
 
 
 def examine(dataset: str, values: Settings, clock: Clock = time.perf_counter) -> Diagnosis:
@@ -88,7 +97,7 @@ def _phantom(dataset: str, values: Settings) -> Diagnosis:
         dataset,
         studies > 0,
         {"root": "phantom: rendered here, no images of patients", "uses": f"{studies:,} studies"},
-        studies * values.cohort.size**2,
+        needs.Scored(studies, PHANTOM_FINDINGS, studies * 2 * values.phantom.image_size**2),
         studies * PHANTOM_SECONDS / values.cohort.workers,
     )
 
@@ -137,7 +146,7 @@ def _real(
             f"too many images or reports are missing or unreadable (allowed are {values.cohort.max_missing:.1%}); "
             f"complete the download, or correct datasets.{dataset}.root in params.yaml."
         )
-    return Diagnosis(dataset, ready, lines, len(index) * values.cohort.size**2, seconds)
+    return Diagnosis(dataset, ready, lines, needs.Scored(len(index), len(release.findings)), seconds)
 
 
 def _decoded(root: Path, paths: list[str], values: Settings, clock: Clock) -> tuple[list[str], int, float]:
@@ -164,48 +173,29 @@ def _without_report(dataset: str, root: Path, chosen: DatasetSettings, sample: l
     return adapter.without_report(root, chosen, sample) if hasattr(adapter, "without_report") else None
 
 
-def render(diagnoses: list[Diagnosis], values: Settings, free_bytes: int, kept: DvcCache | None = None) -> str:
+def render(diagnoses: list[Diagnosis], values: Settings) -> str:
     """The diagnoses as text.
 
     Args:
         diagnoses: one a dataset.
         values: settings.
-        free_bytes: free where the pipeline writes.
-        kept: DVC's cache, where there is one.
     """
     blocks = []
     for diagnosis in diagnoses:
         lines = dict(diagnosis.lines)
         if diagnosis.ready:
-            lines["needs"] = f"{_bytes(diagnosis.needed_bytes)} of cache, {_duration(diagnosis.needed_seconds)}"
+            cache = size_in_words(diagnosis.size.images * values.cohort.size**2)
+            lines["needs"] = f"{cache} of cache, {_duration(diagnosis.needed_seconds)}"
         state = "ready" if diagnosis.ready else "NOT READY"
         body = "\n".join(f"  {heading:<11}{sentence}" for heading, sentence in lines.items())
         blocks.append(f"{diagnosis.dataset}: {state}\n{body}")
-    needed = sum(diagnosis.needed_bytes for diagnosis in diagnoses)
     seconds = sum(diagnosis.needed_seconds for diagnosis in diagnoses)
     count = sum(diagnosis.ready for diagnosis in diagnoses)
     total = (
-        f"{count} of {len(diagnoses)} datasets are ready; the cache at {values.cohort.size} px needs {_bytes(needed)} "
-        f"({_bytes(free_bytes)} free) and {_duration(seconds)} with {values.cohort.workers} workers."
+        f"{count} of {len(diagnoses)} datasets are ready; the cache at {values.cohort.size} px takes "
+        f"{_duration(seconds)} with {values.cohort.workers} workers."
     )
-    here, there = needed, 0
-    if kept is not None and kept.copies:
-        here, there = (needed, needed) if kept.is_elsewhere else (2 * needed, 0)
-        total += f" DVC copies it into {kept.place}: once more {_bytes(needed)}"
-        total += f" ({_bytes(kept.free_bytes)} free there)" if kept.is_elsewhere else f", {_bytes(here)} in all"
-        total += f"; {HOW_TO_LINK}."
-    if here > free_bytes or (kept is not None and there > kept.free_bytes):
-        total += " There is NOT ENOUGH DISK."
     return "\n\n".join([*blocks, total])
-
-
-def _bytes(count: float) -> str:
-    """A size in words."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
 
 
 def _duration(seconds: float) -> str:

@@ -120,7 +120,7 @@ def params(
 def write(
     root: Path,
     *,
-    images: int = 240,
+    images: int | Mapping[str, int] = 240,
     replicates: int = 200,
     seeds: tuple[int, ...] = (0, 1),
     systems: tuple[str, ...] = ("clip", "carzero", "offclip"),
@@ -134,7 +134,7 @@ def write(
 
     Args:
         root: an empty directory.
-        images: per dataset.
+        images: per dataset, the same number or each its own.
         replicates: of the bootstrap.
         seeds: of every system.
         systems: what is compared.
@@ -154,8 +154,9 @@ def write(
     generator = np.random.default_rng(0)
     indices, sizes = {}, {}
     for dataset in layout.DATASETS:
-        indices[dataset] = index = cohort(dataset, images, generator)
-        sizes[dataset] = generator.uniform(0.01, 0.3, images)
+        count = images if isinstance(images, int) else images[dataset]
+        indices[dataset] = index = cohort(dataset, count, generator)
+        sizes[dataset] = generator.uniform(0.01, 0.3, count)
         _write_cohort(root / layout.cohort(dataset), dataset, index)
     _write_captions(root / layout.CAPTIONS, indices[layout.TRAINING_DATASET])
     for system in (*systems, *scratch, *ablation):

@@ -11,8 +11,7 @@ import yaml
 
 from benchmark import cli
 from benchmark.pipeline import layout, settings
-from benchmark.tools import doctor
-from benchmark.tools.disk import DvcCache
+from benchmark.tools import doctor, needs
 from tests.benchmark.cohort import miniatures
 from tests.repository import REPOSITORY
 
@@ -47,7 +46,7 @@ def test_golden_output(here: Path) -> None:
     values = configure(here, roots)
     ticks = itertools.count(step=0.5)
     diagnoses = [doctor.examine(dataset, values, clock=lambda: next(ticks)) for dataset in layout.DATASETS]
-    assert doctor.render(diagnoses, values, free_bytes=82_000_000_000) + "\n" == GOLDEN.read_text()
+    assert doctor.render(diagnoses, values) + "\n" == GOLDEN.read_text()
 
 
 def test_exit_status_tells(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,22 +92,17 @@ def test_the_phantom_needs_no_root(here: Path, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.count("phantom: rendered here") == 5
 
 
-def test_too_small_a_disk_is_said(here: Path) -> None:
-    values = configure(here, {})
+def test_the_disk_that_datasets_need_follows_from_what_was_found(here: Path) -> None:
+    """Images, their findings; a dataset that is not ready counts nothing."""
+    miniatures.padchest(here / "padchest")
+    values = configure(here, {"padchest": "padchest", "chexpert": "nowhere"})
     diagnoses = [doctor.examine(dataset, values) for dataset in layout.DATASETS]
-    assert doctor.render(diagnoses, values, free_bytes=1000).endswith("There is NOT ENOUGH DISK.")
-
-
-def test_a_cache_that_copies_needs_the_disk_twice(here: Path) -> None:
-    values = configure(here, {})
-    diagnoses = [doctor.examine(dataset, values) for dataset in layout.DATASETS]
-    needed = sum(diagnosis.needed_bytes for diagnosis in diagnoses)
-    copied, linked = DvcCache(here, "copy"), DvcCache(here, "hardlink")
-    told = doctor.render(diagnoses, values, free_bytes=2 * needed - 1, kept=copied)
-    assert "once more 16 MB, 32 MB in all; `dvc config --local cache.type reflink,hardlink,symlink`" in told
-    assert told.endswith("There is NOT ENOUGH DISK.")
-    assert "NOT ENOUGH" not in doctor.render(diagnoses, values, free_bytes=2 * needed, kept=copied)
-    assert "DVC" not in doctor.render(diagnoses, values, free_bytes=needed, kept=linked)
+    found = {need.what: need for need in doctor.needed(diagnoses, values)}
+    assert found["images"].size == (3 * 500 + 3) * 80**2
+    assert found["phantom"].size == 3 * 500 * 2 * values.phantom.image_size**2
+    runs, snapshots = 3 * 3 + 6 * 2, 2
+    columns = 2 * 500 * (doctor.PHANTOM_FINDINGS + needs.WORDINGS) + 3 * (3 + needs.WORDINGS)
+    assert found["scores"].size == 4 * columns * runs * (1 + snapshots)
 
 
 def test_a_root_below_the_home_folder_is_found_as_the_stage_finds_it(

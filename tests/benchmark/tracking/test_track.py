@@ -17,6 +17,8 @@ from benchmark.artifacts import evidence
 from benchmark.common import files
 from benchmark.pipeline import layout, settings
 from benchmark.tracking import database, records, store, track
+from benchmark.training import train
+from tests.benchmark.training import workplace
 
 mlflow = pytest.importorskip("mlflow")
 SYSTEMS, SEEDS = 5, 10
@@ -265,3 +267,44 @@ def test_large_weights_are_named_and_not_copied(reported, monkeypatch):
     reference = json.loads(attached().source)
     assert (reference["path"], reference["bytes"]) == ("runs/clip-0/model.safetensors", 1000)
     assert reference["sha256"] == found.runs_of("clip")[0].ledger["weights_hash"]
+
+
+def dvc(*words: str) -> None:
+    subprocess.run([sys.executable, "-m", "dvc", *words, "--quiet"], check=True, capture_output=True)
+
+
+def bytes_below(*folders: Path) -> int:
+    """Of distinct files: one with many names counts once."""
+    states = [path.stat() for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return sum({(state.st_dev, state.st_ino): state.st_size for state in states}.values())
+
+
+@pytest.mark.slow
+def test_a_run_takes_at_most_1_3_sets_of_weights_where_dvc_links(tracked, tmp_path, monkeypatch):
+    """A run in runs/, in DVC's cache and in MLflow, all copies together, its two snapshots among them."""
+    values = workplace.params(training={"snapshot_weights": "compact"}, budget={"amount": 48})
+    values["encoders"] = {
+        "image": {"kind": "conv", "width": 8, "dim": 384},
+        "text": {"kind": "words", "dim": 384, "layers": 2},
+    }
+    workplace.write(tmp_path / "trained", values)
+    with monkeypatch.context() as there:
+        there.chdir(tmp_path / "trained")
+        train.run("clip", 0)
+    run = layout.run("clip", 0)
+    shutil.rmtree(run)
+    (tmp_path / "trained" / run).rename(run)
+    weights = (run / "model.safetensors").stat().st_size
+    assert weights > records.LARGE
+    assert {path.name for path in run.glob("snapshot-*")} == {"snapshot-25.parquet", "snapshot-50.parquet"}
+
+    dvc("init", "--no-scm")
+    dvc("config", "cache.type", "hardlink")
+    dvc("add", str(run))
+    track.run()
+
+    newest = max(logged(tracked, kind="seed", system="clip", seed="0"), key=lambda found: found.info.start_time)
+    attached = Path(newest.info.artifact_uri.removeprefix("file://"))
+    assert json.loads((attached / "model/reference.json").read_text())["bytes"] == weights
+    assert bytes_below(Path(".dvc/cache")) > weights
+    assert bytes_below(run, Path(".dvc/cache"), attached) <= 1.3 * weights
