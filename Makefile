@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
 STAMP := .venv/.installed
 
-.PHONY: help reproduce quick test chaos audit check format bench coverage ui clean
+.PHONY: help reproduce quick test chaos audit check format bench rehearsal coverage ui clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -63,6 +63,10 @@ bench: $(STAMP)  ## benchmarks, ratios against plain references in one run (unde
 	python -m pytest tests/benchmarks --benchmark-only --benchmark-quiet --benchmark-json=.benchmarks/latest.json
 	@python -m tests.benchmarks.table .benchmarks/latest.json
 
+rehearsal: $(STAMP)  ## stages at the published number of rows, with tiny images: time and memory (under 15 minutes; 3 GB)
+	@python -m benchmark materials
+	python -m tests.rehearsal
+
 coverage: $(STAMP)  ## do the intervals cover what they promise? (minutes)
 	python -m benchmark coverage
 
@@ -70,4 +74,4 @@ ui: $(STAMP)  ## browse the runs in MLflow, at the address that it prints
 	python -m benchmark ui
 
 clean:  ## remove what the pipeline made (not the virtual environment)
-	rm -rf .site plan data runs scores probe results reports/*.pdf reports/tables reports/figures reports/metrics.json mlflow.db mlartifacts tracked.json .quick .*.part reports/.*.part
+	rm -rf .site plan data runs scores probe results reports/*.pdf reports/tables reports/figures reports/metrics.json mlflow.db mlartifacts tracked.json .quick .rehearsal .*.part reports/.*.part

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,7 @@ def scores(place: Path) -> None:
     """What nine runs said of every image, PadChest's 39,053 against 193 classes among them."""
     folder = place / "scores"
     folder.mkdir()
+    warnings.simplefilter("ignore", pd.errors.PerformanceWarning)  # of 193 columns that are added one by one
     names = [name for name in padchest.vocabulary() if name != padchest.NORMAL]
     synthetic_run.FINDINGS["padchest"] = names
     synthetic_run.write(folder, images=IMAGES, replicates=2000, seeds=SEEDS, ablation=())

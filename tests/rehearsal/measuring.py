@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+CROWD = 1.5
+"""Processes that want to compute, for each processor, above which a machine is called busy (mean over a minute)."""
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -31,12 +34,25 @@ class Measured:
     """Largest resident memory of one process, 10^9 bytes."""
     limit: Limit
     status: int = 0
+    busy: bool = False
+    """Whether more processes wanted to compute than there are processors."""
 
     @property
     def is_within(self) -> bool:
-        """Whether it succeeded within its limit."""
-        pairs = ((self.seconds, self.limit.seconds), (self.gigabytes, self.limit.gigabytes))
+        """Whether it succeeded within its limit: by the clock, or on a busy machine by its processor time."""
+        spent = min(self.seconds, self.processor_seconds) if self.busy else self.seconds
+        pairs = ((spent, self.limit.seconds), (self.gigabytes, self.limit.gigabytes))
         return self.status == 0 and all(most is None or found <= most for found, most in pairs)
+
+    @property
+    def verdict(self) -> str:
+        """A word on the limit, where there is one."""
+        if self.status:
+            return f"FAILED ({self.status})"
+        if self.limit == Limit():
+            return ""
+        over = self.limit.seconds is not None and self.seconds > self.limit.seconds
+        return "OVER" if not self.is_within else "within, by processor time (busy machine)" if over else "within"
 
 
 def measured(
@@ -52,7 +68,13 @@ def measured(
         seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     return Measured(
-        stage, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e9, limit, process.returncode
+        stage,
+        seconds,
+        used.ru_utime + used.ru_stime,
+        used.ru_maxrss * 1024 / 1e9,
+        limit,
+        process.returncode,
+        os.getloadavg()[0] > CROWD * (os.cpu_count() or 1),
     )
 
 
@@ -64,9 +86,8 @@ def table(rows: Sequence[Measured]) -> str:
     ]
     for row in rows:
         parts = [f"{most:g} {unit}" for most, unit in ((row.limit.seconds, "s"), (row.limit.gigabytes, "GB")) if most]
-        verdict = f"FAILED ({row.status})" if row.status else "within" if row.is_within else "OVER"
         lines.append(
             f"| {row.stage} | {row.seconds:.1f} | {row.processor_seconds:.1f} | {row.gigabytes:.2f} | "
-            f"{', '.join(parts) or '-'} | {verdict if parts or row.status else ''} |"
+            f"{', '.join(parts) or '-'} | {row.verdict} |"
         )
     return "\n".join(lines)

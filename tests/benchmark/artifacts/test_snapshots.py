@@ -16,7 +16,7 @@ PATH = Path("runs/clip-0/snapshot-25.parquet")
 
 @pytest.fixture
 def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, dict]:
-    """Weights at a quarter of a run and at its end: a matrix, a far mover in it, one that stood still, a vector, counts."""
+    """Weights at a quarter of a run and at its end: a matrix with a far mover, one that stands still, vectors."""
     monkeypatch.chdir(tmp_path)
     generator = np.random.default_rng(3)
     result = {

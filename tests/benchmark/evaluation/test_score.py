@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.numpy import load_file as load_numpy
 from safetensors.torch import save_file
 
 from baselines import base
 from benchmark.artifacts import cohort as cohorts
+from benchmark.artifacts import snapshots
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.evaluation import prompts, score
@@ -100,6 +102,32 @@ def test_snapshots_give_the_curve(here: Path) -> None:
     assert list(early["image_id"]) == list(final["image_id"])
     assert np.abs(early["normal:no_finding"] - final["normal:no_finding"]).max() > 1e-3  # other weights
     assert {"abnormal:abnormality", "finding:Nodule/Mass"} <= set(early.columns)
+
+
+def test_a_compact_snapshot_gives_nearly_the_curve_of_the_exact_one(here: Path) -> None:
+    """And one that belongs to another result is refused."""
+    score.run("carzero", 0)
+    exact = pd.read_parquet(SCORES / "curve.parquet")
+    run = layout.run("carzero", 0)
+    early, result = load_numpy(run / "snapshot-25.safetensors"), load_numpy(run / "model.safetensors")
+    (run / "snapshot-25.safetensors").unlink()
+    # A snapshot near its result, as half a training is, so that the rounding is small beside the weights.
+    near = {name: np.asarray(result[name] + (value - result[name]) / 50, value.dtype) for name, value in early.items()}
+    snapshots.write(run / "snapshot-25.parquet", near, result)
+    score.run("carzero", 0)
+    compact, final = pd.read_parquet(SCORES / "curve.parquet"), pd.read_parquet(SCORES / "vindr_cxr.parquet")
+    assert list(compact["image_id"]) == list(exact["image_id"])
+    assert set(compact["progress"]) == {0.25}
+    rounded = compact.loc[compact["dataset"] == "vindr_cxr", "normal:no_finding"].to_numpy()
+    moved = np.abs(rounded - final["normal:no_finding"].to_numpy()).max()
+    assert 0 < moved < np.abs(exact["normal:no_finding"].iloc[: len(final)] - final["normal:no_finding"]).max()
+
+    save_file({"other": torch.zeros(2, 2)}, run / "other.safetensors")
+    snapshots.write(
+        run / "snapshot-25.parquet", {"other": np.ones((2, 2), "f4")}, load_numpy(run / "other.safetensors")
+    )
+    with pytest.raises(UserError, match=r"'other' does not fit .*run `dvc repro train@carzero-0`"):
+        score.run("carzero", 0)
 
 
 def test_a_released_checkpoint_without_snapshots_has_an_empty_curve(here: Path) -> None:

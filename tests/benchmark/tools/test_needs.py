@@ -1,4 +1,4 @@
-"""What a whole run takes on the disk: the sizes of real models, what DVC adds, and whether each file system has room."""
+"""What a whole run takes on the disk: sizes of real models, what DVC adds, and whether each file system has room."""
 
 from __future__ import annotations
 

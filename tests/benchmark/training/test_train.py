@@ -16,9 +16,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.numpy import load_file as load_numpy
 from safetensors.torch import load_file
 
 from baselines import base
+from benchmark.artifacts import snapshots
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout
@@ -67,6 +69,22 @@ def test_a_run_leaves_weights_snapshots_history_and_ledger(folder: Path) -> None
     weight = "image.stem.weight" if "image.stem.weight" in last else next(iter(last))
     assert not torch.equal(quarter[weight], half[weight])
     assert not torch.equal(half[weight], last[weight])
+
+
+def test_compact_snapshots_are_the_exact_ones_rounded_and_the_result_is_the_same(
+    folder: Path, undisturbed: Path
+) -> None:
+    workplace.write_params(folder, workplace.params(training={"snapshot_weights": "compact"}))
+    train.run("clip", 0)
+    run, exact = layout.run("clip", 0), undisturbed / layout.run("clip", 0)
+    assert {path.name for path in run.glob("snapshot-*")} == {"snapshot-25.parquet", "snapshot-50.parquet"}
+    result, same = (load_numpy(place / "model.safetensors") for place in (run, exact))
+    assert all(np.array_equal(result[name], same[name]) for name in same)
+    for part in (25, 50):
+        read = snapshots.read(run / f"snapshot-{part}.parquet", result)
+        for name, value in load_numpy(exact / f"snapshot-{part}.safetensors").items():
+            far = np.abs(value - result[name]).max()
+            assert np.abs(read[name] - value).max() <= max(snapshots.STEP / 2 * far, 1e-6), name
 
 
 def test_the_losses_are_those_of_an_independent_loop(folder: Path) -> None:
