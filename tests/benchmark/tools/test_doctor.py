@@ -100,7 +100,7 @@ def test_the_disk_that_datasets_need_follows_from_what_was_found(here: Path) -> 
     found = {need.what: need for need in doctor.needed(diagnoses, values)}
     assert found["images"].size == (3 * 500 + 3) * 80**2
     assert found["phantom"].size == 3 * 500 * 2 * values.phantom.image_size**2
-    runs, snapshots = 3 * 3 + 6 * 2, 2
+    runs, snapshots = len(values.runs()), 2
     columns = 2 * 500 * (doctor.PHANTOM_FINDINGS + needs.WORDINGS) + 3 * (3 + needs.WORDINGS)
     assert found["scores"].size == 4 * columns * runs * (1 + snapshots)
 
