@@ -40,8 +40,9 @@ class Reports:
         if place.name == "files":
             place = place.parent
         self.place = place
-        self.folders = [] if place.is_file() else [place / folder for folder in FOLDERS]
-        archives = [place] if place.is_file() else [folder / ARCHIVE for folder in self.folders]
+        places = [] if place.is_file() else [place / folder for folder in FOLDERS]
+        self.folders = [folder for folder in places if (folder / "files").is_dir()]
+        archives = [place] if place.is_file() else [folder / ARCHIVE for folder in places]
         self._archive: zipfile.ZipFile | None = None
         self._members: dict[str, str] = {}
         for path in filter(Path.is_file, archives):
