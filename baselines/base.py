@@ -159,6 +159,25 @@ class Baseline(nn.Module):
         raise NotImplementedError
 
     @property
+    def answers_for_cells(self) -> bool:
+        """True where ``cell_scores`` says something: a cell's features are those of an image made of it alone."""
+        return False
+
+    def cell_scores(self, images: ImageFeatures, texts: TextFeatures) -> Tensor:
+        """What ``similarity`` says of images that are made of one cell alone: [B_images, B_texts, h, w].
+
+        Beside ``heatmaps``, which a model was published with, the one heatmap that means the same for every model:
+        how much of the text it sees in each cell. A border that the tower cropped away gets the lowest score.
+        """
+        batch, rows, columns = images.grid.shape[:3]
+        cells = images.grid.flatten(0, 2)  # (B h w, D)
+        scores = self.similarity(ImageFeatures(cells, cells[:, None, None]), texts)
+        maps = scores.unflatten(0, (batch, rows, columns)).permute(0, 3, 1, 2)
+        if not images.border:
+            return maps
+        return torch.nn.functional.pad(maps, [images.border] * 4, value=float(maps.min()))
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.parameters()).device

@@ -43,6 +43,11 @@ class TwoTowers(Baseline):
         self.image_projection = _projection(self.image.dim, projection, hidden)
         self.text_projection = _projection(self.text.dim, projection, hidden)
 
+    @property
+    def answers_for_cells(self) -> bool:
+        """See ``Baseline``; a projection serves the whole and its cells alike."""
+        return self.image.cells_are_images
+
     def tokenize(self, texts: list[str]) -> TextBatch:
         """See ``Baseline``."""
         return self.text.tokenize(texts)

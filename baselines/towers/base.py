@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -13,6 +14,8 @@ class ImageTower(nn.Module):
     """Images to features of width ``dim``."""
 
     dim: int
+    cells_are_images: ClassVar[bool] = False
+    """True where the features of a cell are those of an image made of this cell alone."""
 
     def require_size(self, size: int) -> None:
         """Raise a ValueError where a cache of ``size`` pixels holds less than the tower looks at; any will do here."""

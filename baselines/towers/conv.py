@@ -67,6 +67,8 @@ def _standardised(pixels: Tensor) -> Tensor:
 class ConvTower(ImageTower):
     """[B, 1, S, S] in [0, 1] to ``ImageFeatures`` with an S/8 grid."""
 
+    cells_are_images = True  # MeanMaxHead
+
     def __init__(self, options: ConvOptions) -> None:
         super().__init__()
         width = options.width

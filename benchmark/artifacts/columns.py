@@ -4,6 +4,10 @@ from __future__ import annotations
 
 OVERALL = "overall"
 """In the column ``dataset``: the mean over the evaluation datasets."""
+SUPERVISED = "probe"
+"""In the column ``system`` of grounding.csv: the supervised reference."""
+PUBLISHED, CELL = "published", "cell"
+"""In the column ``heatmap``: what the model was published with (judged), and what it says of each cell alone."""
 NORMALITY_SCORES = ("prompt", "one_minus_max", "contrast")
 """In the column ``score``: the three main ways to score normality, the published one first."""
 THRESHOLD_RULES = ("youden", "specificity_95", "sensitivity_95")
@@ -12,7 +16,7 @@ PRIMARY_RULES = ("", THRESHOLD_RULES[0])
 """Where a threshold is used, the rule that is meant unless another is named; "" where there is none."""
 COLUMNS = {
     "auc": "dataset system seed quantity score finding progress estimate low high positives n seeds seed_sd note",
-    "grounding": "dataset system seed finding measure size estimate low high chance n kind seeds seed_sd note",
+    "grounding": "dataset system seed heatmap finding measure size estimate low high chance n kind seeds seed_sd note",
     "operating": "dataset system seed score rule quantity estimate low high threshold n seeds seed_sd note",
     "differences": "dataset quantity score rule a b estimate low high detectable p p_holm p_delong seeds seed_sd note",
     "ranking": "dataset quantity score a b estimate low high level detectable p p_holm pairs seeds seed_sd note",

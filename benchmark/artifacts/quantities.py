@@ -5,13 +5,16 @@ from __future__ import annotations
 import pandas as pd
 
 from benchmark.artifacts import select
+from benchmark.artifacts.columns import PUBLISHED
 from benchmark.artifacts.evidence import Evidence
 
 HEADLINE = (("normal_auc", "prompt"), ("abnormal_auc", ""), ("abnormal_auc_visible", ""), ("pointing", ""))
 """(quantity, score) that head every comparison."""
 
 
-def macro(found: Evidence, dataset: str, system: str, quantity: str, score: str = "") -> select.Row | None:
+def macro(
+    found: Evidence, dataset: str, system: str, quantity: str, score: str = "", heatmap: str = PUBLISHED
+) -> select.Row | None:
     """A system's headline number on one dataset: mean over seeds, whole budget, macro over findings."""
     if quantity in ("pointing", "cnr", "miou"):
         return select.one(
@@ -19,6 +22,7 @@ def macro(found: Evidence, dataset: str, system: str, quantity: str, score: str 
             dataset=dataset,
             system=system,
             seed="all",
+            heatmap=heatmap,
             finding="",
             measure=quantity,
             size="all",

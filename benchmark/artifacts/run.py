@@ -107,9 +107,7 @@ class Run:
 
     def pointing(self, cohort: Cohort) -> pd.DataFrame:
         """Rows of pointing.parquet of the cohort's images."""
-        rows = reading.read_table(self.scores_folder / "pointing.parquet")
-        rows = rows[(rows["dataset"] == cohort.dataset) & rows["image_id"].isin(cohort.index["image_id"])]
-        return rows.reset_index(drop=True)
+        return pointing(self.scores_folder / "pointing.parquet", cohort)
 
     def pairs(self) -> Pairs:
         """The validation pairs of similarity.npz."""
@@ -123,6 +121,13 @@ class Run:
         return list(
             zip(reading.read_json(described), reading.read_arrays(maps, ("heatmaps",))["heatmaps"], strict=True)
         )
+
+
+def pointing(path: Path, cohort: Cohort) -> pd.DataFrame:
+    """Rows of a pointing.parquet, a run's or the supervised reference's, of the cohort's images."""
+    rows = reading.read_table(path)
+    rows = rows[(rows["dataset"] == cohort.dataset) & rows["image_id"].isin(cohort.index["image_id"])]
+    return rows.reset_index(drop=True)
 
 
 def listed(settings: Settings) -> tuple[Run, ...]:

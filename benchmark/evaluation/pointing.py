@@ -1,31 +1,37 @@
-"""Where a model points in the images of a batch that have ground truth: heatmaps, measured against their regions."""
+"""Where heatmaps point in the images of a batch that have ground truth: measured against their regions.
+
+Whose heatmaps they are, a system's or the supervised reference's, is nothing that this file knows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
-from baselines.base import ImageFeatures, TextFeatures
 from benchmark.artifacts.cohort import Cohort
+from benchmark.artifacts.columns import PUBLISHED
 from benchmark.evaluation import grounding
 from benchmark.evaluation.grounding import Grounding
 from benchmark.evaluation.regions import Region
 from benchmark.evaluation.surface import Placement
-from benchmark.evaluation.zero_shot import Scorer, require_finite
+from benchmark.evaluation.zero_shot import require_finite
 
-KEYS = ["dataset", "image_id", "finding", "kind"]
+KEYS = ["dataset", "image_id", "finding", "heatmap", "kind"]
 TYPES = {"hit": "int8", "chance": "float32", "cnr": "float32", "miou": "float32", "size": "float32"}
+Ask = Callable[[list[int], list[str]], NDArray[np.floating]]
+"""Images, by their place in the batch, and the finding asked of each to heatmaps (pairs, h, w) of the cached square."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pointed:
     """One finding of one image: where it is and where the model points."""
 
+    shown: str
+    """Which heatmap it is: ``columns.PUBLISHED`` or ``CELL``."""
     region: Region
     heatmap: NDArray[np.float32]
     """(h, w) over the cached square."""
@@ -47,46 +53,38 @@ class Pointed:
 class Question:
     """What is asked of the images of one dataset, and the truth."""
 
-    findings: list[str]
-    """Grounded findings, in the order of ``texts``."""
-    texts: TextFeatures
     by_image: dict[str, list[Region]]
     tolerance: float
     """Of the pointing game, pixels of the original."""
+    whole: bool = True
+    """False: the pointing game alone, a fraction of the cost; CNR and mIoU stay NaN."""
 
     @classmethod
-    def of(
-        cls, scorer: Scorer, regions: Sequence[Region], sentence_of: dict[str, str], tolerance: float
-    ) -> Question | None:
-        """Ask for every finding that some image has a region of; None where none has, or where no heatmap exists.
-
-        Args:
-            scorer: the model.
-            regions: the dataset's grounding truth.
-            sentence_of: finding -> its prompt.
-            tolerance: see ``tolerance``.
-        """
-        if not regions or not scorer.model.publishes_heatmaps:
-            return None
-        findings = sorted({region.finding for region in regions})
+    def of(cls, regions: Sequence[Region], tolerance: float) -> Question:
+        """Ask for every finding that some image has a region of."""
         by_image: dict[str, list[Region]] = {}
         for region in regions:
             by_image.setdefault(region.image_id, []).append(region)
-        return cls(findings, scorer.encode([sentence_of[finding] for finding in findings]), by_image, tolerance)
+        return cls(by_image, tolerance)
+
+    @property
+    def findings(self) -> list[str]:
+        """Those that are asked for, sorted."""
+        return sorted({region.finding for regions in self.by_image.values() for region in regions})
 
 
 def point(
-    scorer: Scorer, cohort: Cohort, place: slice, features: ImageFeatures, question: Question, what: str
+    ask: Ask, cohort: Cohort, place: slice, question: Question, what: str, shown: str = PUBLISHED
 ) -> list[Pointed]:
     """Measure the heatmaps of one batch.
 
     Args:
-        scorer: the model.
+        ask: for its heatmaps.
         cohort: the images.
-        place: which of them, by position in the index, ``images`` are.
-        images: their features.
-        question: findings and truth.
+        place: which of them the batch is, by position in the index.
+        question: the truth.
         what: for error messages, e.g. ``carzero-0 on vindr_cxr``.
+        shown: which heatmap ``ask`` gives.
 
     Raises:
         UserError: a heatmap is not finite.
@@ -96,29 +94,27 @@ def point(
     if not grounded:
         return []
     own = [question.by_image[batch["image_id"].iloc[i]] for i in grounded]
-    findings = [
-        finding for finding in question.findings if any(r.finding == finding for regions in own for r in regions)
-    ]
-    device = scorer.model.device
-    asked = torch.tensor([question.findings.index(finding) for finding in findings], device=device)
-    maps = scorer.heatmaps(features[torch.tensor(grounded, device=device)], question.texts[asked])
-    found = []
-    for i, regions, of_image in zip(grounded, own, maps, strict=True):
-        heatmaps = of_image[[findings.index(region.finding) for region in regions]]
-        names = [f"{region.image_id}, {region.finding}" for region in regions]
-        require_finite(heatmaps.reshape(len(regions), -1), f"{what}, heatmaps", names, range(heatmaps[0].size))
+    pairs = [(i, region) for i, regions in zip(grounded, own, strict=True) for region in regions]
+    maps = ask([i for i, _ in pairs], [region.finding for _, region in pairs])
+    names = [f"{region.image_id}, {region.finding}" for _, region in pairs]
+    require_finite(maps.reshape(len(pairs), -1), f"{what}, heatmaps", names, range(maps[0].size))
+    found, first = [], 0
+    for i, regions in zip(grounded, own, strict=True):
+        heatmaps = maps[first : first + len(regions)]
+        first += len(regions)
         height, width = int(batch["height"].iloc[i]), int(batch["width"].iloc[i])
         placement = Placement.of(height, width, cohort.images.shape[1])
-        measured = grounding.measure(heatmaps, regions, placement, question.tolerance)
+        measured = grounding.measure(heatmaps, regions, placement, question.tolerance, question.whole)
         for region, heatmap, result in zip(regions, heatmaps, measured, strict=True):
-            found.append(Pointed(region, heatmap, int(batch.index[i]), placement, result))
+            found.append(Pointed(shown, region, heatmap, int(batch.index[i]), placement, result))
     return found
 
 
 def table(dataset: str, pointed: Sequence[Pointed]) -> pd.DataFrame:
     """Rows of pointing.parquet."""
     rows = [
-        {"dataset": dataset, "image_id": p.region.image_id, "finding": p.region.finding, "kind": p.region.kind}
+        {"dataset": dataset, "image_id": p.region.image_id, "finding": p.region.finding}
+        | {"heatmap": p.shown, "kind": p.region.kind}
         | asdict(p.result)
         for p in pointed
     ]

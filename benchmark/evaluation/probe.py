@@ -4,7 +4,7 @@
 labels (compute/supervised.py), answers for every finding that has a counterpart among them. (b) A linear head on its
 frozen features, cross-fitted within each evaluation set (crossfit.py), answers for every finding with enough positives.
 Both are written, labelled ``transfer:`` and ``crossfit:``; ``finding:`` and ``normal`` are (a) where it exists,
-else (b).
+else (b). The head that answers for a finding also points at it (activation.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from benchmark.common import files
 from benchmark.common.progress import with_progress
 from benchmark.compute import device as computing
 from benchmark.compute import supervised
-from benchmark.evaluation import counterparts, crossfit, labels
+from benchmark.compute.supervised import Supervised
+from benchmark.evaluation import activation, counterparts, crossfit, labels, pointing, regions
+from benchmark.evaluation.activation import Head
+from benchmark.evaluation.crossfit import CrossFitted
 from benchmark.evaluation.zero_shot import require_finite
 from benchmark.pipeline import layout, settings
 
@@ -31,7 +34,7 @@ def ceiling(
     trained: list[str],
     minimum: int,
     seed: int,
-) -> tuple[pd.DataFrame, dict[str, str]]:
+) -> tuple[pd.DataFrame, dict[str, str], dict[str, CrossFitted]]:
     """Both probes on one evaluation set.
 
     Args:
@@ -44,21 +47,23 @@ def ceiling(
 
     Returns:
         The table of probe/<dataset>.parquet, and for each finding and ``normal`` where its score comes from:
-        ``transfer:<training label>``, ``crossfit``, or ``none``: no head can answer, its column is 0 (AUC 0.5).
+        ``transfer:<training label>``, ``crossfit``, or ``none``: no head can answer, its column is 0 (AUC 0.5);
+        and the cross-fitted heads.
     """
     table, names = counterparts.load(), [*trained, "normal"]
     patients = cohort.index["patient_id"].to_numpy(str)
-    transfer, fitted, source = {}, {}, {}
+    transfer, heads, source = {}, {}, {}
     for finding in [*cohort.findings, "normal"]:
         counterpart = counterparts.of(cohort.dataset, finding, names, table)
         truth = cohort.normal if finding == "normal" else cohort.labels([finding])[:, 0]
         if counterpart:
             transfer[finding] = logits[:, names.index(counterpart)]
         if min((truth == 1).sum(), (truth == 0).sum()) >= minimum:
-            scores = crossfit.out_of_fold(features, truth, patients, seed)
-            if np.isfinite(scores).all():
-                fitted[finding] = scores
-        source[finding] = f"transfer:{counterpart}" if counterpart else "crossfit" if finding in fitted else "none"
+            found = crossfit.fit(features, truth, patients, seed)
+            if found is not None:
+                heads[finding] = found
+        source[finding] = f"transfer:{counterpart}" if counterpart else "crossfit" if finding in heads else "none"
+    fitted = {finding: found.scores for finding, found in heads.items()}
     nothing = np.zeros(len(cohort.rows), np.float32)
     columns = {
         "normal" if finding == "normal" else f"finding:{finding}": {**fitted, **transfer}.get(finding, nothing)
@@ -67,7 +72,21 @@ def ceiling(
     columns |= {f"transfer:{finding}": scores for finding, scores in transfer.items()}
     columns |= {f"crossfit:{finding}": scores for finding, scores in fitted.items()}
     require_finite(logits, f"probe on {cohort.dataset}", cohort.image_ids, names)
-    return pd.DataFrame({"image_id": cohort.image_ids, **columns}), source
+    return pd.DataFrame({"image_id": cohort.image_ids, **columns}), source, heads
+
+
+def heads_of(
+    model: Supervised, trained: list[str], source: dict[str, str], fitted: dict[str, CrossFitted], images: int
+) -> dict[str, Head]:
+    """The head that answers for each finding (of ``ceiling``'s ``source``), for the class activation."""
+    names = [*trained, "normal"]
+    heads = {}
+    for finding, where in source.items():
+        if where.startswith("transfer:"):
+            heads[finding] = Head.trained(model, names.index(where.removeprefix("transfer:")), images)
+        elif finding in fitted:
+            heads[finding] = Head.cross_fitted(fitted[finding])
+    return heads
 
 
 def run() -> None:
@@ -84,14 +103,20 @@ def run() -> None:
     model = supervised.train(
         images, targets, chosen.encoders, chosen.probe, training, device, "training the supervised probe"
     )
-    sources, minimum = {}, chosen.statistics.min_positives
+    sources, pointed, minimum = {}, [], chosen.statistics.min_positives
     with files.replacing(layout.PROBE) as folder:
         folder.mkdir(parents=True)
         for dataset in with_progress(layout.EVALUATION_DATASETS, "probing the evaluation sets"):
             cohort = cohorts.read(dataset, cohorts.SPLITS[dataset])
             logits, features = labels.predict(model, cohort, chosen.scoring.batch_size, device)
-            table, sources[dataset] = ceiling(cohort, logits, features, learnt.findings, minimum, chosen.probe.seed)
+            table, source, fitted = ceiling(cohort, logits, features, learnt.findings, minimum, chosen.probe.seed)
             files.write_parquet(folder / f"{dataset}.parquet", table)
+            sources[dataset] = source
+            heads = heads_of(model, learnt.findings, source, fitted, len(cohort.rows))
+            size, tolerance = chosen.scoring.batch_size, chosen.scoring.tolerance_px
+            found = activation.point_at(model, cohort, heads, regions.of(cohort), tolerance, size, device)
+            pointed.append(pointing.table(dataset, found))
+        files.write_parquet(folder / "pointing.parquet", pd.concat(pointed, ignore_index=True))
         files.write_json(
             folder / "probe.json",
             {

@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from baselines import base
+from baselines.base import ImageFeatures, TextFeatures
 from benchmark.artifacts import cohort as cohorts
 from benchmark.artifacts import reading, snapshots
 from benchmark.artifacts.cohort import Cohort
+from benchmark.artifacts.columns import CELL, PUBLISHED
 from benchmark.artifacts.run import Run, leave_out
 from benchmark.artifacts.stages import again
 from benchmark.common import files
@@ -33,6 +38,7 @@ from benchmark.evaluation.regions import Region
 from benchmark.evaluation.zero_shot import Scorer, require_finite
 from benchmark.pipeline import layout, settings
 
+FeaturesOf = TypeVar("FeaturesOf", ImageFeatures, TextFeatures)
 SNAPSHOT = re.compile(r"snapshot-\d+(?:\.safetensors|\.parquet)")
 
 
@@ -64,17 +70,51 @@ def score(
     sentences = prompts.sentences_of(columns)
     texts = scorer.encode(sentences)
     sentence_of = {prompt.column.removeprefix("finding:"): prompt.sentences[0] for prompt in columns}
-    question = Question.of(scorer, truth, sentence_of, tolerance)
+    question = Question.of(truth, tolerance) if scorer.model.publishes_heatmaps else None
+    grounded = question.findings if question else []
+    asked = scorer.encode([sentence_of[finding] for finding in grounded]) if grounded else None
     similarities = np.empty((len(cohort.rows), len(sentences)), np.float32)
     pointed: list[Pointed] = []
     for place, features in scorer.batches(cohort.images, cohort.rows):
         similarities[place] = scorer.similarity(features, texts)
-        if question:
-            pointed += point(scorer, cohort, place, features, question, what)
+        if question and asked is not None:
+            of_batch = (scorer, features, asked, grounded)
+            pointed += point(_published(*of_batch), cohort, place, question, what)
+            if scorer.model.answers_for_cells:
+                pointed += point(_cells(*of_batch), cohort, place, replace(question, whole=False), what, CELL)
     require_finite(similarities, what, cohort.image_ids, sentences)
     scores = scorer.across_images(pd.DataFrame(prompts.fold(similarities, columns)))
     require_finite(scores.to_numpy(), f"{what}, across its images", cohort.image_ids, list(scores))
     return pd.concat([pd.DataFrame({"image_id": cohort.image_ids}), scores], axis=1), pointed
+
+
+def _published(scorer: Scorer, features: ImageFeatures, texts: TextFeatures, findings: list[str]) -> pointing.Ask:
+    """The published heatmaps of a batch's ``features`` by the ``texts`` that ask for ``findings``."""
+
+    def ask(images: list[int], asked: list[str]) -> NDArray[np.float32]:
+        each, wanted = sorted(set(images)), sorted(set(asked))
+        maps = scorer.heatmaps(_chosen(features, each), _chosen(texts, [findings.index(name) for name in wanted]))
+        return maps[[each.index(image) for image in images], [wanted.index(name) for name in asked]]
+
+    return ask
+
+
+def _cells(scorer: Scorer, features: ImageFeatures, texts: TextFeatures, findings: list[str]) -> pointing.Ask:
+    """What the model says of each cell alone; only the pairs that are asked are scored, for each costs h x w scores."""
+
+    def ask(images: list[int], asked: list[str]) -> NDArray[np.float32]:
+        maps: dict[tuple[int, str], NDArray[np.float32]] = {}
+        for name in sorted(set(asked)):
+            own = [image for image, finding in zip(images, asked, strict=True) if finding == name]
+            scores = scorer.cell_scores(_chosen(features, own), _chosen(texts, [findings.index(name)]))
+            maps |= {(image, name): scores[place, 0] for place, image in enumerate(own)}
+        return np.stack([maps[pair] for pair in zip(images, asked, strict=True)])
+
+    return ask
+
+
+def _chosen(features: FeaturesOf, places: list[int]) -> FeaturesOf:
+    return features[torch.tensor(places, device=features.pooled.device)]
 
 
 def run(system: str, seed: int) -> None:
@@ -120,7 +160,8 @@ def run(system: str, seed: int) -> None:
             files.write_parquet(folder / f"{test.dataset}.parquet", table)
         tables = [pointing.table(dataset, found) for dataset, found in pointed.items()]
         files.write_parquet(folder / "pointing.parquet", pd.concat(tables, ignore_index=True))
-        examples.write(folder, pointed)
+        shown = {dataset: [p for p in found if p.shown == PUBLISHED] for dataset, found in pointed.items()}
+        examples.write(folder, shown)
         files.write_parquet(folder / "curve.parquet", _curve(trained, chosen, tests, book, name))
         files.write_json(
             folder / "score.json",

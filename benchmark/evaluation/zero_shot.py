@@ -91,6 +91,13 @@ class Scorer:
             values: NDArray[np.float32] = self.model.heatmaps(features, texts).float().cpu().numpy()
         return values
 
+    @torch.inference_mode()
+    def cell_scores(self, features: ImageFeatures, texts: TextFeatures) -> NDArray[np.float32]:
+        """float32 (images, sentences, h, w): what the model says of each cell alone."""
+        with self._mode():
+            values: NDArray[np.float32] = self.model.cell_scores(features, texts).float().cpu().numpy()
+        return values
+
 
 def require_finite(values: NDArray[np.floating], what: str, rows: Sequence[str], columns: Sequence[object]) -> None:
     """Refuse NaN and infinity before they become a rank.

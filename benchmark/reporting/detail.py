@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.artifacts import select
-from benchmark.artifacts.columns import NORMALITY_SCORES, OVERALL, THRESHOLD_RULES
+from benchmark.artifacts.columns import NORMALITY_SCORES, OVERALL, PUBLISHED, SUPERVISED, THRESHOLD_RULES
 from benchmark.artifacts.evidence import Evidence
 from benchmark.reporting import names, releases, tables
 from benchmark.reporting.tables import Column, Table
@@ -79,6 +79,7 @@ def per_finding(found: Evidence) -> Table:
     auc = select.rows(found.results["auc"], seed="all", progress=1.0, system=found.systems)
     auc = auc[auc["finding"] != ""] if not auc.empty else auc
     pointing = select.rows(found.results["grounding"], seed="all", measure="pointing", size="all", system=found.systems)
+    pointing = select.rows(pointing, heatmap=PUBLISHED)
     cells = []
     for (dataset, finding), group in _grouped(found, auc, ["dataset", "finding"]):
         ceiling = select.one(found.results["ceiling"], dataset=dataset, finding=finding)
@@ -132,11 +133,13 @@ def undefined(found: Evidence) -> Table:
 
 def grounding(found: Evidence) -> Table:
     """Pointing game, contrast-to-noise and IoU, and the pointing game by size of the region."""
-    data = select.rows(found.results["grounding"], seed="all", finding="", system=found.systems)
+    shown_systems = (*found.systems, SUPERVISED)
+    data = select.rows(found.results["grounding"], seed="all", finding="", system=shown_systems)
     cells = []
-    for (dataset, system), group in _grouped(found, data, ["dataset", "system"]):
+    for (dataset, system, heatmap), group in _grouped(found, data, ["dataset", "system", "heatmap"]):
         pointing = select.one(group, measure="pointing", size="all")
-        shown = [names.dataset(dataset), found.label(system, dataset)]
+        shown = [names.dataset(dataset), names.REFERENCE if system == SUPERVISED else found.label(system, dataset)]
+        shown.append(names.HEATMAPS[heatmap])
         for measure in ("pointing", "cnr", "miou"):
             row = select.one(group, measure=measure, size="all")
             shown.append(tables.estimate(row, 2) if row else tables.MISSING)
@@ -150,7 +153,7 @@ def grounding(found: Evidence) -> Table:
     for system in found.systems:
         if not found.publishes_heatmaps(system):
             cells += [
-                [names.dataset(d), found.label(system, d), releases.NO_HEATMAP, *[tables.MISSING] * 6, ""]
+                [names.dataset(d), found.label(system, d), tables.MISSING, releases.NO_HEATMAP, *[tables.MISSING] * 6, ""]
                 for d in (*found.datasets, OVERALL)
                 if d in measured
             ]
@@ -162,6 +165,7 @@ def grounding(found: Evidence) -> Table:
         [
             DATASET,
             SYSTEM,
+            Column("Heatmap", "left"),
             *[Column(names.quantity(m)) for m in ("pointing", "cnr", "miou")],
             *[Column(size) for size in ("small", "medium", "large")],
             Column("chance"),
@@ -170,7 +174,9 @@ def grounding(found: Evidence) -> Table:
         cells,
         data,
         note="Small, medium, large: pointing game by tercile of the region's size. Numbers that rest on different "
-        "kinds of ground truth must not be compared with one another.",
+        "kinds of ground truth must not be compared with one another. Published: the heatmap that the model was "
+        "published with, which is judged. Cell alone: what the model answers to an image made of one cell, the one map "
+        "that means the same for all; of the supervised reference it is the class activation.",
         group_by=0,
     )
 

@@ -9,13 +9,12 @@ from typing import Any
 import pandas as pd
 
 from benchmark.artifacts import quantities, select
-from benchmark.artifacts.columns import NORMALITY_SCORES, OVERALL
+from benchmark.artifacts.columns import CELL, NORMALITY_SCORES, OVERALL, SUPERVISED
 from benchmark.artifacts.evidence import Evidence
 from benchmark.reporting import names, releases, tables
 from benchmark.reporting.tables import Cell, Column, Table
 
 REFERENCES = Path(__file__).parent / "references.csv"
-REFERENCE = "Supervised reference"
 REFERRED = ("normal_auc", "abnormal_auc", "abnormal_auc_visible")
 """Headline quantities that the supervised probe has too."""
 
@@ -136,9 +135,12 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
             cells.append(shown)
         ceiling = {q: select.one(found.results["ceiling"], dataset=dataset, quantity=q, finding="") for q in REFERRED}
         if any(ceiling.values()):
-            reached = [_cell(row) for row in ceiling.values()]
-            cells.append([names.dataset(dataset), REFERENCE, *reached, *[tables.MISSING] * 3])
-            records += [_record(dataset, "probe", q, row) for q, row in ceiling.items() if row is not None]
+            pointing = quantities.macro(found, dataset, SUPERVISED, "pointing", heatmap=CELL)
+            reached = {**ceiling, "pointing": pointing}
+            chance = tables.number(pointing["chance"]) if pointing else tables.MISSING
+            known = [_cell(row) for row in reached.values()]
+            cells.append([names.dataset(dataset), names.REFERENCE, *known, chance, tables.MISSING])
+            records += [_record(dataset, SUPERVISED, q, row) for q, row in reached.items() if row is not None]
     columns = [
         Column("Dataset", "left"),
         Column("System", "left"),

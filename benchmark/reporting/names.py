@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from benchmark.artifacts.columns import OVERALL
+from benchmark.artifacts.columns import CELL, OVERALL, PUBLISHED
 
+REFERENCE = "Supervised reference"
 DATASETS = {
     "mimic_cxr": "MIMIC-CXR",
     "vindr_cxr": "VinDr-CXR",
@@ -48,6 +49,7 @@ GEOMETRY = {
     "logit_abnormal_abnormal": "Logit of an abnormal image and another abnormal caption",
     "logit_diagonal": "Logit of an image and its own caption",
 }
+HEATMAPS = {PUBLISHED: "published", CELL: "cell alone"}
 PARTS = {
     "info_nce": "InfoNCE",
     "info_nce_off_diagonal": "InfoNCE + off-diagonal term",

@@ -16,7 +16,15 @@ from threadpoolctl import threadpool_limits
 
 from benchmark.artifacts.cohort import SPLITS, Cohort
 from benchmark.artifacts.cohort import read as read_cohort
-from benchmark.artifacts.columns import COLUMNS, NORMALITY_SCORES, OVERALL, PRIMARY_RULES, THRESHOLD_RULES, columns
+from benchmark.artifacts.columns import (
+    COLUMNS,
+    NORMALITY_SCORES,
+    OVERALL,
+    PRIMARY_RULES,
+    PUBLISHED,
+    THRESHOLD_RULES,
+    columns,
+)
 from benchmark.artifacts.reading import read_json, read_table
 from benchmark.artifacts.run import Run, check_comparable, without_absent
 from benchmark.artifacts.scores import FINDING, aligned, check_cohort, numbers
@@ -25,7 +33,7 @@ from benchmark.common.progress import with_progress
 from benchmark.pipeline import layout
 from benchmark.pipeline.effects import Effect, Interaction, Sides, effects, interactions
 from benchmark.pipeline.settings import Settings, StatisticsSettings, load
-from benchmark.statistics import claims, coverage, curves, embedding, operating, ranking, tables
+from benchmark.statistics import claims, coverage, curves, embedding, operating, ranking, reference, tables
 from benchmark.statistics.bootstrap import Draws, draw, mean, resampled_aucs
 from benchmark.statistics.comparison import delong_p, holm
 from benchmark.statistics.intervals import SHARE, interval
@@ -37,7 +45,7 @@ COMPARED = (
     *[Quantity("auc", "normal_auc", score=score) for score in NORMALITY_SCORES],
     Quantity("auc", "abnormal_auc"),
     Quantity("auc", "abnormal_auc_visible"),
-    Quantity("grounding", "pointing", size="all"),
+    Quantity("grounding", "pointing", size="all", heatmap=PUBLISHED),
     *[
         Quantity("operating", error, score="prompt", rule=rule)
         for rule in THRESHOLD_RULES
@@ -49,7 +57,7 @@ Pair = tuple[str, int]
 FAMILY = (
     Quantity("auc", "normal_auc", score="prompt"),
     Quantity("auc", "abnormal_auc"),
-    Quantity("grounding", "pointing", size="all"),
+    Quantity("grounding", "pointing", size="all", heatmap=PUBLISHED),
 )
 """The declared family of tests: these, of every compared system against the first reference, on every dataset and on
 their mean. The primary endpoint is the first, on the mean over datasets."""
@@ -95,6 +103,7 @@ def run() -> None:
         cohort = cohorts[dataset]
         draws = draw(cohort.index["patient_id"], chosen.replicates, chosen.seed, dataset)
         findings = with_subsets(ceiling(cohort, draws, chosen, results), claims.subsets(listed, dataset))
+        results.add("grounding", reference.grounding_rows(cohort, draws, chosen))
         scored = {pair: Scored.read(one, cohort, findings.defined) for pair, one in runs.items()}
         measured: dict[Pair, Measurements] = {
             pair: of_run(scored[pair], fitted[pair], findings, draws, chosen.min_positives)
@@ -266,7 +275,9 @@ def summary(values: pd.DataFrame, grounding: pd.DataFrame, errors: pd.DataFrame)
     result: dict[str, Any] = {}
     frames = [
         values[(values["finding"] == "") & (values["progress"] == 1.0)],
-        grounding[(grounding["finding"] == "") & (grounding["size"] == "all")].rename(columns={"measure": "quantity"}),
+        grounding[
+            (grounding["finding"] == "") & (grounding["size"] == "all") & (grounding["heatmap"] == PUBLISHED)
+        ].rename(columns={"measure": "quantity"}),
         errors[(errors["score"] == "prompt") & errors["rule"].isin(PRIMARY_RULES)],
     ]
     for frame in frames:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.artifacts.cohort import Cohort
-from benchmark.artifacts.columns import NORMALITY_SCORES
+from benchmark.artifacts.columns import CELL, NORMALITY_SCORES, PUBLISHED
 from benchmark.artifacts.run import Run
 from benchmark.artifacts.scores import FINDING, numbers
 from benchmark.statistics import normality, operating, reliability
@@ -32,6 +32,7 @@ class Quantity:
     finding: str = ""
     rule: str = ""
     size: str = ""
+    heatmap: str = ""
     progress: float = 1.0
 
 
@@ -147,7 +148,7 @@ def of_run(scored: Scored, fitted: Scored, findings: Findings, draws: Draws, lea
         early = aucs(cohort, main, numbers(snapshot, columns, run.curve_path), findings, draws)
         result |= {replace(key, progress=progress): value for key, value in early.items() if not key.finding}
     result |= _operating(scored, fitted, draws)
-    return result | _grounding(run, cohort, draws, least)
+    return result | pointed(run.pointing(cohort), cohort, draws, least)
 
 
 def _operating(scored: Scored, fitted: Scored, draws: Draws) -> Measurements:
@@ -173,15 +174,16 @@ def _operating(scored: Scored, fitted: Scored, draws: Draws) -> Measurements:
     return result
 
 
-def _grounding(run: Run, cohort: Cohort, draws: Draws, least: int) -> Measurements:
-    """Pointing game, CNR and mIoU where the dataset offers regions."""
-    rows = run.pointing(cohort)
-    if rows.empty:
-        return {}
-    kind = "+".join(sorted(rows["kind"].unique()))
-    return {
-        Quantity("grounding", line.measure, finding=line.finding, size=line.size): Measured(
-            line.statistic, within=None if line.measure == "cnr" else SHARE, n=line.n, chance=line.chance, kind=kind
-        )
-        for line in grounded(rows, cohort.index["image_id"], draws, least)
-    }
+def pointed(rows: pd.DataFrame, cohort: Cohort, draws: Draws, least: int) -> Measurements:
+    """Pointing game, CNR and mIoU from a cohort's rows of pointing.parquet; nothing where there are none."""
+    result: Measurements = {}
+    for heatmap in (name for name in (PUBLISHED, CELL) if name in set(rows["heatmap"])):
+        own = rows[rows["heatmap"] == heatmap].reset_index(drop=True)
+        kind = "+".join(sorted(own["kind"].unique()))
+        result |= {
+            Quantity("grounding", line.measure, finding=line.finding, size=line.size, heatmap=heatmap): Measured(
+                line.statistic, within=None if line.measure == "cnr" else SHARE, n=line.n, chance=line.chance, kind=kind
+            )
+            for line in grounded(own, cohort.index["image_id"], draws, least)
+        }
+    return result

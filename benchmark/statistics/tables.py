@@ -138,16 +138,16 @@ def of_system(
         for run, part in parts:
             row = bounds(part.statistic, chosen, part.within, 1, key.table == "auc")
             row |= {"seed": run.seed, "seeds": 1, "threshold": part.threshold} | hashes([run], dataset)
-            rows[key.table].append(_named(key, part, dataset, run.system) | row)
+            rows[key.table].append(named(key, part, dataset, run.system) | row)
         run, part = parts[0]
         statistic, spread = combined([part.statistic for _, part in parts], {run.system: 1.0}, seeds[key], chosen)
         row = bounds(statistic, chosen, part.within, len(parts), key.table == "auc")
         row |= {"seed": "all"} | spread | hashes([run for run, _ in parts], dataset)
-        rows[key.table].append(_named(key, part, dataset, run.system) | row)
+        rows[key.table].append(named(key, part, dataset, run.system) | row)
     return rows
 
 
-def _named(key: Quantity, part: Measured, dataset: str, system: str) -> Row:
+def named(key: Quantity, part: Measured, dataset: str, system: str) -> Row:
     """The columns that name a row and count what it rests on."""
     return {
         "dataset": dataset,
@@ -158,6 +158,7 @@ def _named(key: Quantity, part: Measured, dataset: str, system: str) -> Row:
         "finding": key.finding,
         "rule": key.rule,
         "size": key.size,
+        "heatmap": key.heatmap,
         "progress": key.progress,
         "n": part.n,
         "positives": part.positives,

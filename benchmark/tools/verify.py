@@ -45,7 +45,7 @@ class Compared:
 
 TABLES: dict[str, Compared] = {
     "auc": Compared(("dataset", "system", "quantity", "score"), {"seed": "all", "finding": "", "progress": 1.0}),
-    "grounding": Compared(("dataset", "system", "measure"), {"seed": "all", "finding": "", "size": "all"}),
+    "grounding": Compared(("dataset", "system", "heatmap", "measure"), {"seed": "all", "finding": "", "size": "all"}),
     "differences": Compared(("dataset", "quantity", "score", "rule", "a", "b"), {}),
     "operating": Compared(("dataset", "system", "rule", "quantity"), {"seed": "all", "score": "prompt"}),
     "ceiling": Compared(("dataset", "quantity"), {"finding": ""}),

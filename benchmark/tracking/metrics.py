@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.artifacts import quantities, select
-from benchmark.artifacts.columns import OVERALL
+from benchmark.artifacts.columns import OVERALL, PUBLISHED
 from benchmark.artifacts.evidence import Evidence
 
 CURVES = ("loss", "validation_loss", "learning_rate")
@@ -35,6 +35,7 @@ def of_system(found: Evidence, system: str, seed: str) -> dict[str, float]:
     auc = select.rows(found.results["auc"], system=system, seed=seed, finding="", progress=1.0)
     rows += [(row["dataset"], _named(row["quantity"], row["score"]), row) for row in auc.to_dict("records")]
     grounding = select.rows(found.results["grounding"], system=system, seed=seed, finding="", size="all")
+    grounding = select.rows(grounding, heatmap=PUBLISHED)
     rows += [(row["dataset"], row["measure"], row) for row in grounding.to_dict("records")]
     errors = select.rows(found.results["operating"], system=system, seed=seed, score="prompt")
     rows += [(row["dataset"], _named(row["quantity"], rule=row["rule"]), row) for row in errors.to_dict("records")]

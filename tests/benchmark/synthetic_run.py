@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from benchmark.artifacts.columns import CELL, PUBLISHED
 from benchmark.common import files
 from benchmark.pipeline import layout, settings
 from tests.repository import REPOSITORY
@@ -33,6 +34,8 @@ KIND = {"mimic_cxr": "zone", "vindr_cxr": "box", "open_i": "zone", "chexpert": "
 NORMAL_WORDINGS = ("no_finding", "clear_lungs", "ensemble")
 ABNORMAL_WORDINGS = ("abnormality", "disease", "ensemble")
 SNAPSHOTS = (0.25, 0.5)
+REFERENCE_HITS = 0.7
+"""How often the supervised reference points right."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +92,19 @@ def scored(index: pd.DataFrame, skill: Skill, strength: float, generator: np.ran
 
 
 def pointing(
-    dataset: str, index: pd.DataFrame, hit_rate: float, generator: np.random.Generator, sizes: np.ndarray
+    dataset: str,
+    index: pd.DataFrame,
+    hit_rate: float,
+    generator: np.random.Generator,
+    sizes: np.ndarray,
+    heatmap: str = PUBLISHED,
 ) -> pd.DataFrame:
     """Rows of pointing.parquet: one per image and positive finding; ``sizes`` are those of the regions."""
     tables = []
     for finding in FINDINGS[dataset]:
         chosen = (index[f"label:{finding}"] == 1).to_numpy()
-        columns = {"dataset": dataset, "image_id": index.image_id[chosen], "finding": finding, "kind": KIND[dataset]}
+        columns = {"dataset": dataset, "image_id": index.image_id[chosen], "finding": finding}
+        columns |= {"heatmap": heatmap, "kind": KIND[dataset]}
         tables.append(pd.DataFrame(columns | {"size": sizes[chosen]}))
     table = pd.concat(tables, ignore_index=True)
     table["chance"] = table["size"].astype(np.float32)
@@ -103,7 +112,7 @@ def pointing(
     table["cnr"] = generator.normal(hit_rate, 0.5, len(table)).astype(np.float32)
     table["miou"] = np.clip(generator.normal(hit_rate / 3, 0.1, len(table)), 0, 1).astype(np.float32)
     table["size"] = table["size"].astype(np.float32)
-    return table[["dataset", "image_id", "finding", "kind", "hit", "chance", "cnr", "miou", "size"]]
+    return table[["dataset", "image_id", "finding", "heatmap", "kind", "hit", "chance", "cnr", "miou", "size"]]
 
 
 def params(
@@ -165,8 +174,11 @@ def write(
             _write_run(root / layout.run(system, seed), system, seed, values)
             kept = () if system in released else snapshots
             _write_scores(root / layout.scores(system, seed), system, seed, indices, sizes, kept)
+    hits = []
     for dataset in layout.EVALUATION_DATASETS:
         _write_probe(root / layout.PROBE, dataset, indices[dataset])
+        hits.append(pointing(dataset, indices[dataset], REFERENCE_HITS, generator, sizes[dataset], CELL))
+    files.write_parquet(root / layout.PROBE / "pointing.parquet", pd.concat(hits, ignore_index=True))
     hashes = {dataset: f"cohort-{dataset}" for dataset in layout.DATASETS}
     files.write_json(root / layout.PROBE / "probe.json", {"samples": 60000, "cohort_hash": hashes})
     return settings.parse(values)

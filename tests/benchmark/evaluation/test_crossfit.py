@@ -4,12 +4,18 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmark.evaluation.crossfit import out_of_fold
+from benchmark.evaluation import crossfit
 
 GENERATOR = np.random.default_rng(0)
 N = 400
 PATIENTS = np.repeat(np.arange(N // 4), 4).astype(str)
 LABELS = np.tile([0, 0, 1, 0, 1, 0, 0, 0], N // 8).astype(np.float32)
+
+
+def out_of_fold(features: np.ndarray, labels: np.ndarray, patients: np.ndarray, seed: int) -> np.ndarray:
+    found = crossfit.fit(features, labels, patients, seed)
+    assert found is not None
+    return found.scores
 
 
 def test_a_visible_finding_is_found() -> None:
@@ -42,13 +48,13 @@ def test_unknown_labels_are_scored_but_teach_nothing() -> None:
 
 
 @pytest.mark.parametrize("case", ["one class in a fold", "too few patients"])
-def test_what_cannot_be_cross_fitted_is_not_a_number(case: str) -> None:
+def test_what_cannot_be_cross_fitted_has_no_heads(case: str) -> None:
     features = GENERATOR.normal(size=(N, 5)).astype(np.float32)
     labels, patients = np.zeros(N, np.float32), PATIENTS
     labels[:4] = 1  # all positives are one patient
     if case == "too few patients":
         patients, labels = np.array(["a", "b"]).repeat(N // 2), LABELS
-    assert np.isnan(out_of_fold(features, labels, patients, 0)).all()
+    assert crossfit.fit(features, labels, patients, 0) is None
 
 
 def test_the_folds_follow_the_seed() -> None:
@@ -56,3 +62,15 @@ def test_the_folds_follow_the_seed() -> None:
     first, again, other = (out_of_fold(features, LABELS, PATIENTS, seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_the_heads_are_what_scored_the_images() -> None:
+    features = (3 + 5 * GENERATOR.normal(size=(N, 10))).astype(np.float32)
+    features[:, 0] += 4 * LABELS
+    found = crossfit.fit(features, LABELS, PATIENTS, 1)
+    assert found is not None
+    for k, weight in enumerate(found.weight):  # the same but for the constant, in each fold
+        constant = found.scores[found.fold == k] - features[found.fold == k] @ weight
+        assert np.ptp(constant) < 1e-4
+    for patient in np.unique(PATIENTS)[:20]:  # a patient's images share a fold
+        assert len(np.unique(found.fold[patient == PATIENTS])) == 1

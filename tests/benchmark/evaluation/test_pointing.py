@@ -7,16 +7,29 @@ import numpy as np
 import pytest
 import torch
 
+from baselines.base import ImageFeatures
 from benchmark.artifacts import cohort
 from benchmark.common.errors import UserError
 from benchmark.evaluation import grounding, pointing, prompts, regions, score
-from benchmark.evaluation.pointing import Question
+from benchmark.evaluation.pointing import Ask, Question
 from benchmark.evaluation.surface import Placement
 from benchmark.evaluation.zero_shot import Scorer
 from benchmark.pipeline import layout, settings
 from tests.benchmark.evaluation.workspace import FINDINGS
 
 SENTENCES = {name: f"There is {name.lower()}" for name in FINDINGS["chexpert"]}
+
+
+def asked(scorer: Scorer, features: ImageFeatures) -> Ask:
+    """A trained model's heatmaps of a batch."""
+
+    def ask(images: list[int], findings: list[str]) -> np.ndarray:
+        pairs = zip(images, findings, strict=True)
+        return np.stack(
+            [scorer.heatmaps(features[torch.tensor([i])], scorer.encode([SENTENCES[f]]))[0, 0] for i, f in pairs]
+        )
+
+    return ask
 
 
 @pytest.fixture
@@ -26,12 +39,11 @@ def scorer(here: Path) -> Scorer:
 
 def test_a_batch_gives_what_each_image_gives_alone(scorer: Scorer) -> None:
     chexpert = cohort.read("chexpert", "test")
-    question = Question.of(scorer, regions.of(chexpert), SENTENCES, 0.0)
-    assert question is not None
+    question = Question.of(regions.of(chexpert), 0.0)
     pointed = [
         p
         for place, features in scorer.batches(chexpert.images, chexpert.rows)
-        for p in pointing.point(scorer, chexpert, place, features, question, "x")
+        for p in pointing.point(asked(scorer, features), chexpert, place, question, "x")
     ]
     assert [(p.region.image_id, p.region.finding) for p in pointed] == [
         (r.image_id, r.finding) for r in regions.of(chexpert)
@@ -51,12 +63,11 @@ def test_a_batch_gives_what_each_image_gives_alone(scorer: Scorer) -> None:
 
 def test_the_bounds_frame_the_region_in_the_cached_square(scorer: Scorer) -> None:
     chexpert = cohort.read("chexpert", "test")
-    question = Question.of(scorer, regions.of(chexpert), SENTENCES, 0.0)
-    assert question is not None
+    question = Question.of(regions.of(chexpert), 0.0)
     ((place, features),) = Scorer(scorer.model, batch_size=40).batches(chexpert.images, chexpert.rows)
     p = next(
         p
-        for p in pointing.point(scorer, chexpert, place, features, question, "x")
+        for p in pointing.point(asked(scorer, features), chexpert, place, question, "x")
         if p.region.finding == "Cardiomegaly"
     )
     top, left, bottom, right = p.bounds  # workspace.py: a disc of radius 25 about (0.55, 0.55) of the original
@@ -67,7 +78,12 @@ def test_the_bounds_frame_the_region_in_the_cached_square(scorer: Scorer) -> Non
 
 
 def test_a_dataset_without_regions_asks_nothing(scorer: Scorer) -> None:
-    assert Question.of(scorer, [], SENTENCES, 0.0) is None
+    chexpert = cohort.read("chexpert", "test")
+
+    def ask(images: list[int], findings: list[str]) -> np.ndarray:
+        raise AssertionError("nothing is to be asked")
+
+    assert pointing.point(ask, chexpert, slice(0, 40), Question.of([], 0.0), "x") == []
     empty = pointing.table("vindr_cxr", [])
     assert len(empty) == 0
     assert list(empty.columns) == [*pointing.KEYS, *pointing.TYPES]
@@ -85,9 +101,8 @@ def test_a_model_without_heatmaps_is_asked_for_none(scorer: Scorer, monkeypatch:
 
 def test_a_heatmap_that_is_not_a_number_is_refused(scorer: Scorer) -> None:
     chexpert = cohort.read("chexpert", "test")
-    question = Question.of(scorer, regions.of(chexpert), SENTENCES, 0.0)
-    assert question is not None
+    question = Question.of(regions.of(chexpert), 0.0)
     ((place, features),) = Scorer(scorer.model, batch_size=40).batches(chexpert.images, chexpert.rows)
     features = replace(features, grid=torch.full(features.grid.shape, torch.nan))
     with pytest.raises(UserError, match=r"x, heatmaps: image '.*, .*' and '0' give nan"):
-        pointing.point(scorer, chexpert, place, features, question, "x")
+        pointing.point(asked(scorer, features), chexpert, place, question, "x")

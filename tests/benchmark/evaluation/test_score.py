@@ -11,11 +11,14 @@ from safetensors.numpy import load_file as load_numpy
 from safetensors.torch import save_file
 
 from baselines import base
+from baselines.base import ImageFeatures
+from baselines.towers.conv import ConvTower
 from benchmark.artifacts import cohort as cohorts
 from benchmark.artifacts import snapshots
 from benchmark.common import files
 from benchmark.common.errors import UserError
-from benchmark.evaluation import prompts, score
+from benchmark.evaluation import grounding, prompts, regions, score
+from benchmark.evaluation.surface import Placement
 from benchmark.evaluation.zero_shot import Scorer
 from benchmark.pipeline import layout
 from tests.benchmark.evaluation.workspace import FINDINGS, KIND
@@ -58,6 +61,7 @@ def test_every_dataset_is_scored_row_by_row_and_prompt_by_prompt(here: Path) -> 
 def test_pointing_follows_the_heatmap_of_the_images_own_finding(here: Path) -> None:
     score.run("carzero", 0)
     pointing = pd.read_parquet(SCORES / "pointing.parquet")
+    pointing = pointing[pointing["heatmap"] == "published"]
     for dataset in layout.EVALUATION_DATASETS:
         own = pointing[pointing["dataset"] == dataset]
         truth = pd.read_parquet(layout.cohort(dataset) / "regions.parquet")
@@ -90,6 +94,42 @@ def test_pointing_follows_the_heatmap_of_the_images_own_finding(here: Path) -> N
         hit = ((boxes.x_min <= x) & (x < boxes.x_max) & (boxes.y_min <= y) & (y < boxes.y_max)).any()
         agreed += int(hit == row.hit)
     assert agreed >= 0.97 * len(own)  # the coarser search above may step over an edge
+
+
+@pytest.mark.parametrize("system", ["carzero", "clip"])
+def test_the_second_heatmap_is_the_models_own_score_of_each_cell(here: Path, system: str) -> None:
+    vindr = cohorts.read("vindr_cxr", "test")
+    model = base.restore(layout.run(system, 0) / "model.safetensors")
+    scorer = Scorer(model, batch_size=9)
+    columns = prompts.resolve(prompts.load(), "vindr_cxr", vindr.findings)
+    _, pointed = score.score(scorer, vindr, columns, "x", regions.of(vindr))
+    of_cells = {(p.region.image_id, p.region.finding): p for p in pointed if p.shown == "cell"}
+    published = {(p.region.image_id, p.region.finding): p for p in pointed if p.shown == "published"}
+    assert set(of_cells) == set(published)
+    for (_, finding), p in list(of_cells.items())[::6]:
+        pixels = torch.from_numpy(vindr.images[p.row][None, None].astype(np.float32) / 255)
+        with torch.no_grad():
+            texts = model.encode_texts(model.tokenize([f"There is {finding.lower()}"]))
+            cells = model.encode_images(pixels).grid[0]
+            for row, column in ((0, 0), (1, 3), (3, 2)):
+                cell = cells[row, column]
+                alone = ImageFeatures(cell[None], cell[None, None, None])  # an image of one place
+                assert p.heatmap[row, column] == pytest.approx(model.similarity(alone, texts).item(), abs=1e-5)
+        size = vindr.index.set_index("image_id").loc[p.region.image_id]
+        (full,) = grounding.measure(p.heatmap[None], [p.region], Placement.of(size["height"], size["width"], 32))
+        assert (p.result.hit, p.result.chance) == (full.hit, full.chance)
+        assert np.isnan([p.result.cnr, p.result.miou]).all()  # not worth their time
+    # CLIP's own heatmap is the same up to its temperature, CARZero's attention is another.
+    agree = [np.argmax(p.heatmap) == np.argmax(published[key].heatmap) for key, p in of_cells.items()]
+    assert all(agree) if system == "clip" else not all(agree)
+
+
+def test_a_tower_whose_cells_are_no_images_is_asked_for_its_own_heatmap_alone(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ConvTower, "cells_are_images", False)
+    score.run("carzero", 0)
+    assert set(pd.read_parquet(SCORES / "pointing.parquet")["heatmap"]) == {"published"}
 
 
 def test_snapshots_give_the_curve(here: Path) -> None:
@@ -146,7 +186,8 @@ def test_examples_are_the_same_images_for_every_system(here: Path) -> None:
     assert len(heatmaps) == len(ours) == 12
     index = pd.read_parquet(layout.cohort(ours[0]["dataset"]) / "index.parquet")
     assert index["image_id"][ours[0]["row"]] == ours[0]["image_id"]
-    hits = pd.read_parquet(SCORES / "pointing.parquet").set_index(["dataset", "image_id", "finding"])["hit"]
+    hits = pd.read_parquet(SCORES / "pointing.parquet")
+    hits = hits[hits["heatmap"] == "published"].set_index(["dataset", "image_id", "finding"])["hit"]
     for example in ours:
         top, left, bottom, right = example["bounds"]
         assert 0 <= top < bottom <= 32

@@ -145,6 +145,4 @@ def test_systems_without_a_common_seed_have_no_contrast() -> None:
     statistic = resampled_aucs(np.array([[0.0], [1.0]]), np.array([[0.1], [0.2]]), draw(range(2), 10, 1))[0]
     measured = {("a", 0): {KEY: Measured(statistic)}, ("b", 1): {KEY: Measured(statistic)}}
     for other in ("b", "c"):
-        assert (
-            contrast(KEY, (("a",), (other,)), measured, seed_layouts(measured), with_systems(SQUARE).statistics) is None
-        )
+        assert contrast(KEY, (("a",), (other,)), measured, seed_layouts(measured), with_systems(SQUARE).statistics) is None

@@ -222,8 +222,10 @@ def test_probabilities_are_calibrated_on_the_validation_split(folder: Path) -> N
 
 def test_every_row_says_what_it_was_made_from(folder: Path) -> None:
     for name in ("auc", "grounding", "operating", "differences", "effects", "embedding"):
+        table = read(folder, name)
+        assert (table["cohort_hash"] != "").all()
         for column in columns.HASHES:
-            assert (read(folder, name)[column] != "").all()
+            assert (table[column] != "").all() or set(table["system"][table[column] == ""]) == {columns.SUPERVISED}
     assert (read(folder, "ceiling")["cohort_hash"] != "").all()
     row = number(
         read(folder, "auc"), dataset="open_i", system="clip", seed=1, finding="Atelectasis", progress=1.0, score=""
@@ -244,6 +246,25 @@ def test_only_a_pointing_rate_has_a_chance(folder: Path) -> None:
     table = read(folder, "grounding")
     assert (table[table["measure"] == "pointing"]["chance"] != "").all()
     assert (table[table["measure"] != "pointing"]["chance"] == "").all()
+
+
+def test_the_supervised_reference_is_pointed_and_resampled_as_a_system_is(folder: Path) -> None:
+    table = read(folder, "grounding")
+    mine = table[(table["system"] == columns.SUPERVISED) & (table["dataset"] == "vindr_cxr")]
+    theirs = table[(table["system"] == "carzero") & (table["seed"] == "0") & (table["dataset"] == "vindr_cxr")]
+    assert (set(mine["heatmap"]), set(theirs["heatmap"])) == ({columns.CELL}, {columns.PUBLISHED})
+    keys = ["measure", "finding", "size"]
+    assert set(map(tuple, mine[keys].to_numpy())) == set(map(tuple, theirs[keys].to_numpy()))
+    assert set(mine["seed"]) == {"all"}
+    rows = pd.read_parquet(folder / layout.PROBE / "pointing.parquet")
+    rows = rows[rows["dataset"] == "vindr_cxr"]
+    index = pd.read_parquet(folder / layout.cohort("vindr_cxr") / "index.parquet")
+    patients = rows["image_id"].map(index.set_index("image_id")["patient_id"])
+    enough = patients.groupby(rows["finding"]).nunique() >= 10
+    hits = rows.groupby("finding")["hit"].mean()[enough]
+    found = mine[(mine["measure"] == "pointing") & (mine["finding"] == "") & (mine["size"] == "all")].iloc[0]
+    assert float(found["estimate"]) == pytest.approx(hits.mean(), abs=1e-6)
+    assert float(found["low"]) < hits.mean() < float(found["high"])
 
 
 def test_embeddings_are_resampled_by_patient(folder: Path) -> None:
