@@ -153,7 +153,14 @@ def grounding(found: Evidence) -> Table:
     for system in found.systems:
         if not found.publishes_heatmaps(system):
             cells += [
-                [names.dataset(d), found.label(system, d), tables.MISSING, releases.NO_HEATMAP, *[tables.MISSING] * 6, ""]
+                [
+                    names.dataset(d),
+                    found.label(system, d),
+                    tables.MISSING,
+                    releases.NO_HEATMAP,
+                    *[tables.MISSING] * 6,
+                    "",
+                ]
                 for d in (*found.datasets, OVERALL)
                 if d in measured
             ]
