@@ -20,6 +20,8 @@ from benchmark.pipeline import layout
 
 FINDING = "finding:"
 """Prefix of the column of a finding's score."""
+THUMBNAIL = "thumbnail"
+"""Column of probe/<dataset>.parquet: how normal a 16 x 16 thumbnail looks, the floor of a normal AUC."""
 
 
 def aligned(table: pd.DataFrame, image_ids: pd.Series, path: Path) -> pd.DataFrame:

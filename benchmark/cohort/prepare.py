@@ -169,6 +169,7 @@ def make_card(
         findings=release.findings,
         counts=counts,
         prevalence={name: int((table[f"{schema.LABEL}{name}"] == 1).sum()) for name in release.findings},
+        shares=pointer.shares(dataset) if phantom else None,
         views=_counted(table["view"]),
         splits=_counted(table["split"]),
         labels=release.labels,

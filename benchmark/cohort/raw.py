@@ -35,15 +35,14 @@ def render(dataset: str, chosen: settings.Settings) -> None:
     """Render one phantom dataset into data/raw/<dataset>/, whole or not at all."""
     import pandas as pd
 
+    from benchmark.cohort.phantom import beside, studies
     from benchmark.cohort.phantom import rendering as cohort
-    from benchmark.cohort.phantom import studies
-    from benchmark.materials import contents
 
     phantom = chosen.phantom
     if dataset not in phantom.studies:
         raise UserError(f"params.yaml: phantom.studies lacks {dataset}; say how many studies to render.")
     writer = importlib.import_module(f"benchmark.cohort.phantom.layouts.{dataset}")
-    planned = studies.choose(dataset, contents.open_i_reports(), phantom.studies[dataset], phantom.seed)
+    planned = studies.choose(dataset, phantom.studies[dataset], phantom.seed)
     target = layout.raw(dataset)
     with files.replacing(target) as part:
         shutil.rmtree(part, ignore_errors=True)
@@ -60,12 +59,14 @@ def render(dataset: str, chosen: settings.Settings) -> None:
             {
                 "image_id": [image["image_id"] for image in images],
                 "study": [image["number"] for image in images],
-                "report": [planned[image["number"]].report.uid for image in images],
+                "source": [planned[image["number"]].source for image in images],
                 "planned": [[f.kind for f in planned[image["number"]].findings] for image in images],
+                "view": [image["view"] for image in images],
                 "drawn": [image["drawn"] for image in images],
             }
         )
         files.write_parquet(part / "provenance.parquet", provenance)
+        files.write_json(part / pointer.SHARES, beside.compared(dataset, planned, images))
         pointer.write(part, dataset, True, target.as_posix())
 
 

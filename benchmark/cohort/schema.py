@@ -54,6 +54,8 @@ class Card:
     findings: tuple[str, ...]
     counts: Counts
     prevalence: dict[str, int]
+    shares: dict[str, Any] | None
+    """Of a phantom set: how frequent things are in it and in the public table that it was drawn from."""
     views: dict[str, int]
     splits: dict[str, int]
     labels: str

@@ -4,7 +4,8 @@
 labels (compute/supervised.py), answers for every finding that has a counterpart among them. (b) A linear head on its
 frozen features, cross-fitted within each evaluation set (crossfit.py), answers for every finding with enough positives.
 Both are written, labelled ``transfer:`` and ``crossfit:``; ``finding:`` and ``normal`` are (a) where it exists,
-else (b). The head that answers for a finding also points at it (activation.py).
+else (b). The head that answers for a finding also points at it (activation.py). Beside it stands the other end, the
+floor of a normal AUC (thumbnail.py).
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from numpy.typing import NDArray
 
 from benchmark.artifacts import cohort as cohorts
 from benchmark.artifacts.cohort import Cohort
+from benchmark.artifacts.scores import THUMBNAIL
 from benchmark.common import files
 from benchmark.common.progress import with_progress
 from benchmark.compute import device as computing
 from benchmark.compute import supervised
 from benchmark.compute.supervised import Supervised
-from benchmark.evaluation import activation, counterparts, crossfit, labels, pointing, regions
+from benchmark.evaluation import activation, counterparts, crossfit, labels, pointing, regions, thumbnail
 from benchmark.evaluation.activation import Head
 from benchmark.evaluation.crossfit import CrossFitted
 from benchmark.evaluation.zero_shot import require_finite
@@ -103,6 +105,7 @@ def run() -> None:
     model = supervised.train(
         images, targets, chosen.encoders, chosen.probe, training, device, "training the supervised probe"
     )
+    floor = thumbnail.fit(learnt)
     sources, pointed, minimum = {}, [], chosen.statistics.min_positives
     with files.replacing(layout.PROBE) as folder:
         folder.mkdir(parents=True)
@@ -110,6 +113,7 @@ def run() -> None:
             cohort = cohorts.read(dataset, cohorts.SPLITS[dataset])
             logits, features = labels.predict(model, cohort, chosen.scoring.batch_size, device)
             table, source, fitted = ceiling(cohort, logits, features, learnt.findings, minimum, chosen.probe.seed)
+            table[THUMBNAIL] = thumbnail.scores(floor, cohort)
             files.write_parquet(folder / f"{dataset}.parquet", table)
             sources[dataset] = source
             heads = heads_of(model, learnt.findings, source, fitted, len(cohort.rows))

@@ -108,3 +108,49 @@ def prevalence(found: Evidence) -> Table:
         cells,
         pd.DataFrame(records),
     )
+
+
+SIDES = ("phantom", "table")
+SHOWN = 5
+"""Findings of each phantom set whose prevalence stands beside the table's."""
+
+
+def beside(found: Evidence) -> Table:
+    """Each phantom set beside the public table that it was drawn from: AP views, normal images, commonest findings."""
+    records, cells = [], []
+    for name in layout.DATASETS:
+        pair = found.cards.get(name, {}).get("shares") or {}
+        phantom, table = pair.get("phantom"), pair.get("table")
+        if not (phantom and table):
+            continue
+        records += [
+            {"dataset": name, "what": what, **{side: pair[side][what] for side in SIDES}}
+            for what in ("normal", "ap", "ap_normal", "ap_abnormal")
+        ]
+        drawn, real = phantom["prevalence"], table["prevalence"]
+        commonest = sorted(real, key=real.__getitem__, reverse=True)[:SHOWN]
+        records += [
+            {"dataset": name, "what": label, "phantom": drawn.get(label, 0.0), "table": real.get(label, 0.0)}
+            for label in sorted({*drawn, *real})
+        ]
+        listed = ", ".join(f"{label} {_pair(drawn.get(label, 0.0), real[label])}" for label in commonest)
+        shares = [_pair(phantom[what], table[what]) for what in ("normal", "ap", "ap_normal", "ap_abnormal")]
+        cells.append([names.dataset(name), str(table["source"]), *shares, listed])
+    return tables.table(
+        "beside",
+        "Each phantom set beside the public table that it was drawn from (phantom / table, % of the images).",
+        [
+            Column("Dataset", "left"),
+            Column("Table", "left", wide=2),
+            *[Column(head) for head in ("Normal", "AP", "AP if normal", "AP if abnormal")],
+            Column("Commonest findings", "left", wide=4),
+        ],
+        cells,
+        pd.DataFrame(records),
+        note="AP: taken from front to back, mostly in bed. A dash: the table names no views.",
+    )
+
+
+def _pair(phantom: float | None, table: float | None) -> str:
+    """``12.3 / 11.8``, in per cent."""
+    return " / ".join(tables.MISSING if share is None else f"{100 * share:.1f}" for share in (phantom, table))

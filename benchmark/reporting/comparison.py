@@ -44,6 +44,7 @@ TABLES: tuple[Callable[[Evidence], Table], ...] = (
     releases.facts,
     releases.knowledge,
     cohorts.counts,
+    cohorts.beside,
     cohorts.exclusions,
     cohorts.prevalence,
     text_filter.quality,

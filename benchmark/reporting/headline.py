@@ -15,6 +15,12 @@ from benchmark.reporting import names, releases, tables
 from benchmark.reporting.tables import Cell, Column, Table
 
 REFERENCES = Path(__file__).parent / "references.csv"
+<<<<<<< HEAD
+=======
+REFERENCE = "Supervised reference"
+FLOOR = "Thumbnail, 16 px (floor)"
+"""Row of what a linear model on thumbnails reaches: the other end."""
+>>>>>>> 9fdbdcf (Draw each phantom test set from its own public table, and let normals vary)
 REFERRED = ("normal_auc", "abnormal_auc", "abnormal_auc_visible")
 """Headline quantities that the supervised probe has too."""
 
@@ -135,12 +141,21 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
             cells.append(shown)
         ceiling = {q: select.one(found.results["ceiling"], dataset=dataset, quantity=q, finding="") for q in REFERRED}
         if any(ceiling.values()):
+<<<<<<< HEAD
             pointing = quantities.macro(found, dataset, SUPERVISED, "pointing", heatmap=CELL)
             reached = {**ceiling, "pointing": pointing}
             chance = tables.number(pointing["chance"]) if pointing else tables.MISSING
             known = [_cell(row) for row in reached.values()]
             cells.append([names.dataset(dataset), names.REFERENCE, *known, chance, tables.MISSING])
             records += [_record(dataset, SUPERVISED, q, row) for q, row in reached.items() if row is not None]
+=======
+            reached = [_cell(row) for row in ceiling.values()]
+            cells.append([names.dataset(dataset), REFERENCE, *reached, *[tables.MISSING] * 3])
+            records += [_record(dataset, "probe", q, row) for q, row in ceiling.items() if row is not None]
+        if (floor := _floor(found, dataset)) is not None:
+            cells.append([names.dataset(dataset), FLOOR, _cell(floor), *[tables.MISSING] * 5])
+            records.append(_record(dataset, "thumbnail", "normal_auc", floor))
+>>>>>>> 9fdbdcf (Draw each phantom test set from its own public table, and let normals vary)
     columns = [
         Column("Dataset", "left"),
         Column("System", "left"),
@@ -158,7 +173,8 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
         cells,
         pd.DataFrame(records),
         note="Abnormal AUC: macro over all findings; visible findings: over those that the supervised reference "
-        "detects. Bold: significantly better than every other system on that dataset (paired bootstrap, Holm-adjusted "
+        "detects. Floor: a linear model on thumbnails of 16 x 16 pixels, fitted to the training labels. "
+        "Bold: significantly better than every other system on that dataset (paired bootstrap, Holm-adjusted "
         "where declared). Chance: share of the image that the ground-truth regions cover. *Published: macro AUC over "
         "findings that the paper reports on the real dataset (CARZero, arXiv 2402.17417, as reprinted in arXiv "
         "2504.07416; CheXpert over 5 findings).",
@@ -218,10 +234,11 @@ def differences(found: Evidence, best: str = "") -> Table:
 
 def normality(found: Evidence) -> Table:
     """The three normality scores side by side: a ranking that is merely inverted must be seen as such."""
-    cells, records = [], []
+    cells: tables.Cells = []
+    records = []
     for dataset in found.datasets:
         for system in found.systems:
-            shown = [names.dataset(dataset), found.label(system, dataset)]
+            shown: list[Cell | str] = [names.dataset(dataset), found.label(system, dataset)]
             for score in NORMALITY_SCORES:
                 row = quantities.macro(found, dataset, system, "normal_auc", score)
                 mark = " (inverted)" if row is not None and row["high"] < 0.5 else ""
@@ -229,6 +246,9 @@ def normality(found: Evidence) -> Table:
                 if row is not None:
                     records.append({**_record(dataset, system, "normal_auc", row), "score": score})
             cells.append(shown)
+        if (floor := _floor(found, dataset)) is not None:
+            cells.append([names.dataset(dataset), FLOOR, _cell(floor), *[tables.MISSING] * (len(NORMALITY_SCORES) - 1)])
+            records.append({**_record(dataset, "thumbnail", "normal_auc", floor), "score": "thumbnail"})
     return tables.table(
         "normality_scores",
         "Normal AUC by three normality scores.",
@@ -243,6 +263,11 @@ def normality(found: Evidence) -> Table:
         "never counted as a gain.",
         group_by=0,
     )
+
+
+def _floor(found: Evidence, dataset: str) -> select.Row | None:
+    """The normal AUC of thumbnails on a dataset."""
+    return select.one(found.results["ceiling"], dataset=dataset, quantity="thumbnail", finding="")
 
 
 def _cell(row: select.Row | None, bold: bool = False, missing: str = tables.MISSING) -> Cell:

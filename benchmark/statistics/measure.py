@@ -27,7 +27,7 @@ from benchmark.artifacts.columns import (
 )
 from benchmark.artifacts.reading import read_json, read_table
 from benchmark.artifacts.run import Run, check_comparable, without_absent
-from benchmark.artifacts.scores import FINDING, aligned, check_cohort, numbers
+from benchmark.artifacts.scores import FINDING, THUMBNAIL, aligned, check_cohort, numbers
 from benchmark.common import files
 from benchmark.common.progress import with_progress
 from benchmark.pipeline import layout
@@ -162,7 +162,7 @@ def compared_pairs(
 
 
 def ceiling(cohort: Cohort, draws: Draws, chosen: StatisticsSettings, results: Results) -> Findings:
-    """The probe's AUCs as rows of ceiling.csv; which findings are measurable, and which are visible.
+    """The probe's AUCs and the thumbnails' as rows of ceiling.csv; which findings are measurable, and visible.
 
     A finding is visible when the lower bound of the probe's AUC lies above `visible_above`.
     """
@@ -172,13 +172,14 @@ def ceiling(cohort: Cohort, draws: Draws, chosen: StatisticsSettings, results: R
     check_cohort(card, read_json(card), cohort)
     path = layout.PROBE / f"{cohort.dataset}.parquet"
     table = aligned(read_table(path), cohort.index["image_id"], path)
-    names = ["normal", *[FINDING + finding for finding in defined]]
-    labels = np.column_stack([cohort.normal, cohort.labels(defined)])
+    names = ["normal", THUMBNAIL, *[FINDING + finding for finding in defined]]
+    labels = np.column_stack([cohort.normal, cohort.normal, cohort.labels(defined)])
     statistics = resampled_aucs(labels, numbers(table, names, path), draws, names)
     lows = [interval(statistic, chosen.interval, chosen.level).low for statistic in statistics]
-    visible = [finding for finding, low in zip(defined, lows[1:], strict=True) if low > chosen.visible_above]
-    each = dict(zip(defined, statistics[1:], strict=True))
-    entries = [("normal_auc", "", statistics[0], int(np.nansum(labels[:, 0])))]
+    visible = [finding for finding, low in zip(defined, lows[2:], strict=True) if low > chosen.visible_above]
+    each = dict(zip(defined, statistics[2:], strict=True))
+    normal = int(np.nansum(cohort.normal))
+    entries = [("normal_auc", "", statistics[0], normal), ("thumbnail", "", statistics[1], normal)]
     for quantity, group in (("abnormal_auc", defined), ("abnormal_auc_visible", visible)):
         if group:
             entries.append((quantity, "", mean([each[finding] for finding in group]), len(group)))

@@ -56,13 +56,16 @@ def detect(integral: np.ndarray, style: Style, rng: np.random.Generator) -> np.n
     light = primary + rng.uniform(*style.scatter) * veil
     quantum = rng.uniform(*style.noise)
     grain = rng.standard_normal((height, width), dtype=np.float32)
-    shown = -np.log(light) + quantum * np.sqrt(0.15 / np.maximum(light, 0.004)) * grain * 0.5
+    # The beam is not even: heel of the anode, a grid off its focus. The display does not know of it.
+    tilt = rng.normal(0, 0.14, 2)
+    slant = np.add.outer(tilt[0] * np.linspace(-1, 1, height), tilt[1] * np.linspace(-1, 1, width)).astype(np.float32)
+    shown = slant - np.log(light) + quantum * np.sqrt(0.15 / np.maximum(light, 0.004)) * grain * 0.5
     core = shown[height // 8 : -height // 8 : 3, width // 8 : -width // 8 : 3]
     low, high = np.quantile(core, (0.02, 0.985))
-    low, high = low - rng.uniform(0.1, 0.5), high + rng.uniform(-0.05, 0.2)
+    low, high = low - rng.uniform(0.0, 0.7), high + rng.uniform(-0.15, 0.3)
     level = (shown - low) / (high - low)
     slope = rng.uniform(*style.contrast) * 2.9
-    curve = 1 / (1 + np.exp(-slope * (level - rng.uniform(0.46, 0.56))))
+    curve = 1 / (1 + np.exp(-slope * (level - rng.uniform(0.43, 0.59))))
     darkest, brightest = 1 / (1 + np.exp(slope * 0.5)), 1 / (1 + np.exp(-slope * 0.5))
     return np.clip((curve - darkest) / (brightest - darkest), 0, 1).astype(np.float32)
 

@@ -143,6 +143,13 @@ def place(anatomy: Anatomy, side: str, zone: str, rng: np.random.Generator) -> t
     return float(row), float(column)
 
 
+def nearest_place(anatomy: Anatomy, side: str, row: float, column: float) -> tuple[float, float]:
+    """The (row, column) of the aerated field of one lung that lies nearest to a point."""
+    rows, columns = np.divmod(_places(_ById(anatomy), side, ""), WIDTH)
+    best = int(np.argmin((rows - row) ** 2 + (columns - column) ** 2))
+    return float(rows[best]), float(columns[best])
+
+
 @cache
 def _depths(anatomy: _ById, side: str) -> np.ndarray:
     lung = (anatomy.value.lung(side) > 12).astype(np.uint8)

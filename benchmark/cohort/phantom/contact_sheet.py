@@ -17,7 +17,6 @@ from benchmark.cohort.phantom.render import Radiograph
 from benchmark.cohort.phantom.rendering import image_of
 from benchmark.cohort.phantom.studies import Study, choose
 from benchmark.common import files
-from benchmark.materials import contents
 
 CAPTION = 30
 """Height of the caption below an image, pixels."""
@@ -75,7 +74,7 @@ def contact_sheet(
         size: longer side of an image, pixels.
     """
     maps = anatomy.load()
-    planned = choose(dataset, contents.open_i_reports(), studies, seed)
+    planned = choose(dataset, studies, seed)
     tiles = []
     for study in chosen_for_sheet(planned, count):
         image = image_of(maps, study, size, seed)

@@ -7,18 +7,20 @@ drawn, exactly. The patient's anatomy has a generator of its own: two studies of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import cv2
 import numpy as np
 
 from benchmark.cohort.phantom.acquisition import Style, detect, frame
 from benchmark.cohort.phantom.anatomy import WATER, Anatomy
-from benchmark.cohort.phantom.canvas import ROWS, Warp, gaussian
+from benchmark.cohort.phantom.canvas import LUNG, ROWS, Warp, gaussian, smooth_noise
+from benchmark.cohort.phantom.findings import boxed
 from benchmark.cohort.phantom.findings import devices as draw_devices
 from benchmark.cohort.phantom.findings.air import stretched_lungs
 from benchmark.cohort.phantom.findings.drawing import DRAW, to_draw
-from benchmark.cohort.phantom.findings.finding import Finding, with_jitter
+from benchmark.cohort.phantom.findings.finding import Finding, Place, with_jitter
 from benchmark.cohort.phantom.findings.mediastinum import heart_widened
 
 COARSE = 28
@@ -62,40 +64,99 @@ class Build:
     """A patient's own anatomy."""
 
     heart: float
-    """Displacement of the heart's left border, canvas pixels."""
+    """Displacement of the heart's left border, canvas pixels: within what passes for normal."""
     bone: float
     vessels: float
+    air: float
+    """Air in the lungs beyond the CT's, as a share of the lung's attenuation; negative = less."""
     fat: float
     """Tissue before and behind the chest, mm."""
     breast: float
     """Depth of the breasts, mm; 0 for none."""
+    muscle: float
+    """Unevenness of the chest wall, mm."""
     bends: np.ndarray
     """Displacement of a coarse grid, canvas pixels, (2, 5, 5)."""
     width: float
     """Breadth of the chest, 1 = the CT's."""
 
     @classmethod
-    def of(cls, rng: np.random.Generator, female: bool) -> Build:
-        """Draw a patient."""
+    def of(cls, rng: np.random.Generator, female: bool, age: int = 55) -> Build:
+        """Draw a patient; bones lose mineral with age."""
         return cls(
-            heart=float(np.clip(rng.normal(0, 3), -7, 6)),
-            bone=float(np.clip(rng.normal(1.1, 0.18), 0.7, 1.6)),
-            vessels=float(rng.normal(0.1, 0.2)),
-            fat=float(np.clip(rng.gamma(2.0, 9.0), 0, 60)),
-            breast=float(rng.uniform(8, 34)) if female else 0.0,
-            bends=rng.normal(0, 3.2, (2, 5, 5)).astype(np.float32),
-            width=float(np.clip(rng.normal(1.0, 0.045), 0.9, 1.1)),
+            heart=float(np.clip(rng.normal(0, 4.5), -9, 8)),
+            bone=float(np.clip(rng.normal(1.1 - 0.004 * (age - 55), 0.2), 0.6, 1.7)),
+            vessels=float(np.clip(rng.normal(0.15, 0.35), -0.5, 1.0)),
+            air=float(np.clip(rng.normal(0, 0.22), -0.5, 0.5)),
+            fat=float(np.clip(rng.gamma(2.0, 14.0), 0, 90)),
+            breast=float(rng.uniform(6, 44)) if female else 0.0,
+            muscle=float(rng.uniform(3, 10)),
+            bends=rng.normal(0, 4.2, (2, 5, 5)).astype(np.float32),
+            width=float(np.clip(rng.normal(1.0, 0.06), 0.87, 1.13)),
         )
 
 
-def _base(anatomy: Anatomy, build: Build, portable: bool, rng: np.random.Generator) -> np.ndarray:
+@dataclass(frozen=True)
+class Framing:
+    """Which part of the canvas an image shows, before anything is bent."""
+
+    shape: tuple[int, int]
+    """(height, width) of the image, pixels."""
+    scale: float
+    """Canvas pixels per image pixel."""
+    angle: float
+    """Radians."""
+    middle: tuple[float, float]
+    """(row, column) of the canvas at the image's centre."""
+    width: float
+    """Breadth of the chest, 1 = the CT's."""
+
+    @classmethod
+    def of(
+        cls, shape: tuple[int, int], build: Build, style: Style, portable: bool, rng: np.random.Generator
+    ) -> Framing:
+        """Draw how the patient stands before the detector; in bed the tube is nearer and enlarges more."""
+        height, width = shape
+        span = 230 * rng.uniform(*style.zoom) * (0.97 if portable else 1.0)
+        scale = span / max(height, width)
+        # The CT ends at the collar bones: an image may not look above it.
+        row = max(CENTRE[0] + rng.normal(0, 6), height * scale / 2 - 3)
+        angle = np.deg2rad(rng.normal(0, style.rotation))
+        return cls(shape, scale, float(angle), (float(row), CENTRE[1] + float(rng.normal(0, 6))), build.width)
+
+    def on_canvas(self, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(rows, columns) of the canvas at pixels (y, x) of the image."""
+        height, width = self.shape
+        y, x = (y - (height - 1) / 2) * self.scale, (x - (width - 1) / 2) * self.scale / self.width
+        c, s = np.cos(self.angle), np.sin(self.angle)
+        return self.middle[0] + c * y - s * x, self.middle[1] + s * y + c * x
+
+    def place(self, box: tuple[float, float, float, float]) -> Place:
+        """The place on the canvas of a box in shares of the image."""
+        height, width = self.shape
+        x_min, y_min, x_max, y_max = box
+        row, column = self.on_canvas(np.array((y_min + y_max) / 2 * height), np.array((x_min + x_max) / 2 * width))
+        half_height = (y_max - y_min) / 2 * height * self.scale
+        return Place(float(row), float(column), half_height, (x_max - x_min) / 2 * width * self.scale / self.width)
+
+
+def _base(anatomy: Anatomy, build: Build, turn: float, portable: bool, rng: np.random.Generator) -> np.ndarray:
     """The attenuation integral of a patient without findings."""
     integral = anatomy.soft + build.bone * anatomy.bone + build.vessels * anatomy.vessels
     body = np.minimum(anatomy.soft, 1.0)
     integral += WATER * build.fat * body * (0.6 + 0.4 * np.clip(ROWS / 236, 0, 1))
+    integral += WATER * build.muscle * body * smooth_noise(rng, 55)
+    # How deeply the patient breathed in, and which side is turned toward the detector, shows in the lungs' blackness.
+    air = build.air + (0.0 if portable else 0.06) + 0.14 * rng.standard_normal()
+    integral -= LUNG * ((air + 0.1 * turn) * anatomy.right_lung + (air - 0.1 * turn) * anatomy.left_lung)
     if build.breast:
-        for column in (78, 186):
-            integral += WATER * build.breast * gaussian(126, column, 19, 23)
+        low, apart = rng.uniform(118, 138), rng.uniform(48, 60)
+        for column in (128 - apart, 128 + apart):
+            integral += WATER * build.breast * gaussian(low + rng.normal(0, 3), column, 19, 23)
+    for sign in (-1, 1):  # shoulder blades that were not drawn aside
+        if rng.random() < (0.7 if portable else 0.3):
+            blade = gaussian(62 + rng.normal(0, 8), 128 + sign * rng.uniform(66, 84), 34, 9, sign * 0.25)
+            integral += WATER * rng.uniform(5, 16) * blade
     if rng.random() < 0.6:  # gas in the stomach
         integral -= WATER * rng.uniform(10, 45) * gaussian(168 + rng.normal(0, 5), 176 + rng.normal(0, 5), 7, 13)
     if rng.random() < 0.15:
@@ -107,25 +168,31 @@ def _base(anatomy: Anatomy, build: Build, portable: bool, rng: np.random.Generat
     return integral
 
 
+def turned(amount: float) -> Warp:
+    """The patient turned about the long axis: what lies in front moves sideways against the spine; canvas pixels."""
+
+    def warp(rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        near = np.exp(-(((columns - 136) / 42) ** 2)) * np.exp(-np.clip(rows - 150, 0, None) / 30)
+        return np.zeros_like(rows), (amount * near).astype(np.float32)
+
+    return warp
+
+
 def _map(
-    shape: tuple[int, int], build: Build, style: Style, warps: Sequence[Warp], portable: bool, rng: np.random.Generator
+    framing: Framing, build: Build, warps: Sequence[Warp], turn: float, portable: bool, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """For each pixel the (column, row) of the canvas that it shows, float32 (height, width) each."""
-    height, width = shape
-    span = 230 * rng.uniform(*style.zoom)
-    scale = span / max(height, width)
-    angle = np.deg2rad(rng.normal(0, style.rotation))
-    y = (np.linspace(0, height - 1, COARSE, dtype=np.float32) - (height - 1) / 2) * scale
-    x = (np.linspace(0, width - 1, COARSE, dtype=np.float32) - (width - 1) / 2) * scale / build.width
-    y, x = np.meshgrid(y, x, indexing="ij")
-    # The CT ends at the collar bones: an image may not look above it.
-    middle = max(CENTRE[0] + rng.normal(0, 5), height * scale / 2 - 3)
-    rows = middle + np.cos(angle) * y - np.sin(angle) * x
-    columns = CENTRE[1] + rng.normal(0, 5) + np.sin(angle) * y + np.cos(angle) * x
-    breath = stretched_lungs(float(rng.normal(-6 if portable else 1, 4)))
+    height, width = framing.shape
+    y, x = np.meshgrid(
+        np.linspace(0, height - 1, COARSE, dtype=np.float32),
+        np.linspace(0, width - 1, COARSE, dtype=np.float32),
+        indexing="ij",
+    )
+    rows, columns = framing.on_canvas(y, x)
+    breath = stretched_lungs(float(np.clip(rng.normal(-6 if portable else 1, 6.5), -18, 12)))
     down, across = cv2.resize(build.bends[0], (COARSE, COARSE)), cv2.resize(build.bends[1], (COARSE, COARSE))
     heart = heart_widened(build.heart + (4.0 if portable else 0.0))
-    for warp in (*warps, breath, heart):
+    for warp in (*warps, breath, heart, turned(4.0 * turn)):
         shift = warp(rows, columns)
         down, across = down + shift[0], across + shift[1]
     full = (width, height)
@@ -142,30 +209,41 @@ def shape_of(style: Style, size: int, rng: np.random.Generator) -> tuple[int, in
 
 
 def render(
-    anatomy: Anatomy, build: Build, findings: Sequence[Finding], style: Style, size: int, rng: np.random.Generator
+    anatomy: Anatomy,
+    build: Build,
+    findings: Sequence[Finding],
+    style: Style,
+    size: int,
+    rng: np.random.Generator,
+    view: Literal["PA", "AP", ""] = "",
 ) -> Radiograph:
     """Draw one radiograph.
 
     Args:
         anatomy: line integrals of the CT.
         build: the patient.
-        findings: what to draw; sides that a tag leaves open are drawn at random.
+        findings: what to draw; sides that are left open are drawn at random.
         style: the dataset's acquisition.
         size: longer side of the image, pixels.
         rng: the image's generator; the same state gives the same image, byte for byte.
+        view: how it is taken; where empty, the style's share of AP decides.
     """
     shape = shape_of(style, size, rng)
-    portable = bool(rng.random() < style.portable)
-    integral = _base(anatomy, build, portable, rng)
+    portable = bool(rng.random() < style.portable) if not view else view == "AP"
+    turn = float(rng.normal(0, 1.3 if portable else 1.0))
+    framing = Framing.of(shape, build, style, portable, rng)
+    integral = _base(anatomy, build, turn, portable, rng)
     drawings = []
     for finding in findings:
         for single in to_draw(with_jitter(finding, rng), rng):
-            drawing = DRAW[single.kind](anatomy, single, rng)
+            if single.box is not None:
+                single = replace(single, at=framing.place(single.box))
+            drawing = (boxed.DRAW if single.at is not None else DRAW)[single.kind](anatomy, single, rng)
             drawings.append((single, drawing))
             if drawing.integral is not None:
                 integral += drawing.integral
     warps = [drawing.warp for _, drawing in drawings if drawing.warp is not None]
-    columns, rows = _map(shape, build, style, warps, portable, rng)
+    columns, rows = _map(framing, build, warps, turn, portable, rng)
     seen = cv2.remap(np.maximum(integral, 0), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     grey = frame(detect(seen, style, rng), style, portable, rng)
     drawn = []

@@ -27,16 +27,18 @@ class Patient:
 
 
 def patient_of(study: Study, seed: int) -> Patient:
-    """Sex and age of a study's patient."""
+    """Sex and age of a study's patient: the table's where it has them, else drawn."""
     rng = generator(seed, study.dataset, 1, study.patient)
-    return Patient(bool(rng.random() < 0.48), int(np.clip(rng.normal(57, 17), 18, 95)))
+    female, age = bool(rng.random() < 0.48), int(np.clip(rng.normal(57, 17), 18, 95))
+    return Patient(female if study.female is None else study.female, age if study.age is None else study.age)
 
 
 def image_of(anatomy: Anatomy, study: Study, size: int, seed: int, repeat: int = 0) -> Radiograph:
     """Render one frontal image of a study; ``repeat`` numbers further images of the same study."""
-    build = Build.of(generator(seed, study.dataset, 2, study.patient), patient_of(study, seed).female)
+    patient = patient_of(study, seed)
+    build = Build.of(generator(seed, study.dataset, 2, study.patient), patient.female, patient.age)
     rng = generator(seed, study.dataset, 3, study.number, repeat)
-    return render(anatomy, build, study.findings, STYLES[study.dataset], size, rng)
+    return render(anatomy, build, study.findings, STYLES[study.dataset], size, rng, study.view)
 
 
 Write = Callable[[Study, Radiograph, int, Path], dict[str, Any]]

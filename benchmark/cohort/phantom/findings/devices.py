@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -50,20 +52,35 @@ def pacemaker(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> D
     return Drawing(total.astype(np.float32), total > 0.25)
 
 
+def _hose(points: Sequence[tuple[float, float]], width: float) -> Drawing:
+    """A tube with a line that shows on radiographs along it."""
+    path = curve(points)
+    total = np.maximum(0.45 * line(path, width, 0.8), 0.8 * line(path, 1.2, 0.6))
+    return Drawing(total.astype(np.float32), total > 0.2)
+
+
+def endotracheal_tube(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
+    """Down the trachea, to above its branching."""
+    return _hose([(0, 120), (30, 121), (62, 122)], 5.0)
+
+
+def gastric_tube(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
+    """Down the oesophagus into the stomach."""
+    return _hose([(0, 126), (60, 128), (130, 134), (176, 160), (186, 176)], 3.0)
+
+
+def chest_tube(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
+    """A drain from the side between the ribs toward the apex."""
+    sign = -1 if finding.side == "right" else 1
+    return _hose([(132, 128 + sign * 104), (112, 128 + sign * 70), (70, 128 + sign * 60), (44, 128 + sign * 52)], 4.0)
+
+
 def tube(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
     """An endotracheal, a gastric or a chest tube."""
     kind = rng.random()
     if finding.side in ("left", "right") and kind < 0.5:
-        sign = -1 if finding.side == "right" else 1
-        points = [(132, 128 + sign * 104), (112, 128 + sign * 70), (70, 128 + sign * 60), (44, 128 + sign * 52)]
-        width = 4.0
-    elif kind < 0.75:
-        points, width = [(0, 120), (30, 121), (62, 122)], 5.0
-    else:
-        points, width = [(0, 126), (60, 128), (130, 134), (176, 160), (186, 176)], 3.0
-    path = curve(points)
-    total = np.maximum(0.45 * line(path, width, 0.8), 0.8 * line(path, 1.2, 0.6))
-    return Drawing(total.astype(np.float32), total > 0.2)
+        return chest_tube(anatomy, finding, rng)
+    return (endotracheal_tube if kind < 0.75 else gastric_tube)(anatomy, finding, rng)
 
 
 def sternotomy(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:

@@ -18,6 +18,17 @@ Zone = Literal["upper", "middle", "lower", ""]
 
 
 @dataclass(frozen=True)
+class Place:
+    """A box on the canvas, pixels."""
+
+    row: float
+    """Of its centre."""
+    column: float
+    half_height: float
+    half_width: float
+
+
+@dataclass(frozen=True)
 class Finding:
     """One finding of a study."""
 
@@ -31,6 +42,12 @@ class Finding:
     """0 (hardly visible) to 1 (plain)."""
     qualifiers: frozenset[str] = frozenset()
     tag: str = ""
+    labels: tuple[str, ...] = ()
+    """The release's labels that it stands for; empty where a report's tags asked for it."""
+    box: tuple[float, float, float, float] | None = None
+    """x_min, y_min, x_max, y_max of where it is to lie, as shares of the image; None = anywhere in its zone."""
+    at: Place | None = None
+    """The same on the canvas; set by ``render``."""
 
 
 RULES: tuple[tuple[str, str, str], ...] = (

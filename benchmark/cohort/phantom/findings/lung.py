@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -78,7 +80,7 @@ def infiltrate(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> 
     return Drawing(integral, (cloud > 0.45) & (lung > 20))
 
 
-def _reticulum(rng: np.random.Generator) -> np.ndarray:
+def reticulum(rng: np.random.Generator) -> np.ndarray:
     """A net of fine lines: the zero crossings of smooth noise, 0..1."""
     return np.maximum(
         np.exp(-((smooth_noise(rng, 6.5) / 0.22) ** 2)), 0.8 * np.exp(-((smooth_noise(rng, 5) / 0.2) ** 2))
@@ -91,7 +93,7 @@ def interstitial(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -
     weight = step((ROWS - first) / 6 + 1) * step((last - ROWS) / 6 + 2) if finding.zone else step((ROWS - 70) / 18)
     lung = anatomy.lung(finding.side)
     field = np.minimum(lung / 60, 1) * aerated(finding.side) * weight * (0.6 + 0.4 * step(smooth_noise(rng, 30) * 2))
-    integral = np.interp(finding.severity, (0, 1), (0.2, 0.5)) * field * (_reticulum(rng) + 0.25)
+    integral = np.interp(finding.severity, (0, 1), (0.2, 0.5)) * field * (reticulum(rng) + 0.25)
     return Drawing(integral.astype(np.float32), (field > 0.5) & (LUNG_BASE[finding.side] > ROWS))
 
 
@@ -100,7 +102,7 @@ def fibrosis(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Dr
     wall = depth(anatomy, finding.side)
     first, last = zone_rows(finding.side, finding.zone or ("lower" if rng.random() < 0.7 else "upper"))
     weight = step((ROWS - first) / 5 + 2) * step((last - ROWS) / 5 + 2) * np.exp(-wall / 34) * (wall > 0)
-    integral = np.interp(finding.severity, (0, 1), (0.35, 0.75)) * weight * (_reticulum(rng) + 0.35)
+    integral = np.interp(finding.severity, (0, 1), (0.35, 0.75)) * weight * (reticulum(rng) + 0.35)
     return Drawing(integral.astype(np.float32), weight > 0.3)
 
 
@@ -139,7 +141,7 @@ def congestion(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> 
 def vascular_markings(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
     """Vessels and bronchial walls that stand out further than they should."""
     lung = anatomy.lung(finding.side) * aerated(finding.side)
-    net = _reticulum(rng) * np.minimum(lung / 70, 1) * gaussian(100, HILUM[finding.side][1], 40, 34)
+    net = reticulum(rng) * np.minimum(lung / 70, 1) * gaussian(100, HILUM[finding.side][1], 40, 34)
     gain = np.interp(finding.severity, (0, 1), (0.9, 1.8))
     integral = gain * (anatomy.vessels * (lung > 0) * aerated(finding.side) + 0.12 * net)
     return Drawing(integral.astype(np.float32), (net > 0.3) & (LUNG_BASE[finding.side] > ROWS))
@@ -153,6 +155,11 @@ def nodule(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Draw
         radius = np.interp(finding.severity, (0, 1), (5.5, 13.5)) * rng.uniform(0.8, 1.25)
         total += sphere(*place(anatomy, finding.side, finding.zone, rng), radius)
     return Drawing(1.7 * TISSUE_FOR_LUNG * cv2.GaussianBlur(total, (0, 0), 0.8), total > 2)
+
+
+def nodules(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
+    """Several of them."""
+    return nodule(anatomy, replace(finding, qualifiers=finding.qualifiers | {"multiple"}), rng)
 
 
 def mass(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:

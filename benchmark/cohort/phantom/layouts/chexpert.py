@@ -16,7 +16,7 @@ import pandas as pd
 
 from benchmark.cohort.phantom.render import Radiograph
 from benchmark.cohort.phantom.studies import Study
-from benchmark.cohort.phantom.vocabulary import CHEXLOCALIZE, CHEXPERT, CHEXPERT_COLUMNS, with_parents
+from benchmark.cohort.phantom.vocabulary import CHEXLOCALIZE, CHEXPERT_COLUMNS, with_parents
 
 
 def repeats(study: Study, seed: int) -> int:
@@ -39,7 +39,7 @@ def masks(image: Radiograph) -> dict[str, dict[str, Any]]:
 
     total: dict[str, np.ndarray] = {}
     for drawn in image.drawn:
-        for label in with_parents(CHEXPERT.get(drawn.finding.kind, ())):
+        for label in with_parents(drawn.finding.labels):
             if label in CHEXLOCALIZE:
                 name = CHEXLOCALIZE[label]
                 total[name] = total[name] | drawn.region if name in total else drawn.region
@@ -59,6 +59,7 @@ def write_image(study: Study, image: Radiograph, repeat: int, root: Path) -> dic
     return {
         "image_id": f"{_patient(study)}_study1_view1_frontal",
         "number": study.number,
+        "view": image.view,
         "masks": masks(image),
         "drawn": [drawn.finding.kind for drawn in image.drawn],
     }
@@ -68,7 +69,7 @@ def write_tables(studies: Sequence[Study], images: Sequence[dict[str, Any]], roo
     """``test_labels.csv`` and ``gt_segmentations_test.json``."""
     rows = []
     for study in studies:
-        found = with_parents(study.labels) or ({"No Finding"} if study.normal else set())
+        found = study.labels
         rows.append({"Path": _path(study), **{name: float(name in found) for name in CHEXPERT_COLUMNS}})
     pd.DataFrame(rows).to_csv(root / "test_labels.csv", index=False)
     truth = {image["image_id"]: image["masks"] for image in images if image["masks"]}

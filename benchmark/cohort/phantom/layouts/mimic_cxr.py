@@ -58,7 +58,7 @@ def write_image(study: Study, image: Radiograph, repeat: int, root: Path) -> dic
     return {
         "image_id": dicom_id(study, repeat),
         "number": study.number,
-        "ViewPosition": image.view,
+        "view": image.view,
         "Rows": grey.shape[0],
         "Columns": grey.shape[1],
         "drawn": [drawn.finding.kind for drawn in image.drawn],
@@ -67,7 +67,7 @@ def write_image(study: Study, image: Radiograph, repeat: int, root: Path) -> dic
 
 def _report(study: Study) -> str:
     """The report as the release prints it; a heading without text is left out."""
-    report = study.report
+    report = study.text
     parts = [" " * 33 + "FINAL REPORT", " EXAMINATION:  CHEST"]
     if report.indication:
         parts.append(f" INDICATION:  {report.indication}")
@@ -81,7 +81,7 @@ def _report(study: Study) -> str:
 def _labels(study: Study) -> dict[str, float | None]:
     """What a labeler reads: 1 found, 0 negated in the text, -1 borderline, blank not mentioned."""
     row: dict[str, float | None] = dict.fromkeys(CHEXPERT_COLUMNS)
-    text = study.report.text.lower()
+    text = study.text.text.lower()
     for label, word in NEGATED.items():
         if any(part.strip().startswith("no ") and word in part for part in text.split(".")):
             row[label] = 0.0
@@ -102,10 +102,8 @@ def write_tables(studies: Sequence[Study], images: Sequence[dict[str, Any]], roo
             "dicom_id": image["image_id"],
             "subject_id": keys[image["number"]][0],
             "study_id": keys[image["number"]][1],
-            "PerformedProcedureStepDescription": "CHEST (PORTABLE AP)"
-            if image["ViewPosition"] == "AP"
-            else "CHEST (PA)",
-            "ViewPosition": image["ViewPosition"],
+            "PerformedProcedureStepDescription": "CHEST (PORTABLE AP)" if image["view"] == "AP" else "CHEST (PA)",
+            "ViewPosition": image["view"],
             "Rows": image["Rows"],
             "Columns": image["Columns"],
             "StudyDate": 21800101 + image["number"] % 28,

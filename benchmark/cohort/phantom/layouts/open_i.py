@@ -30,7 +30,7 @@ def _views() -> dict[str, str]:
 
 def image_ids(study: Study) -> list[str]:
     """Names of the report's frontal images by the published view list, else the first name."""
-    names = study.report.image_ids
+    names = study.text.image_ids
     return [name for name in names if _views().get(name) in ("PA", "AP")] or list(names[:1])
 
 
@@ -61,11 +61,11 @@ def write_tables(studies: Sequence[Study], images: Sequence[dict[str, Any]], roo
     """
     folder = root / "ecgen-radiology"
     folder.mkdir(parents=True, exist_ok=True)
-    chosen = {study.report.uid for study in studies}
+    chosen = {study.text.uid for study in studies}
     for name, xml in contents.open_i_xml():
         if Path(name).stem in chosen:
             (folder / Path(name).name).write_bytes(xml)
-    views = {name: "LL" for study in studies for name in study.report.image_ids}
+    views = {name: "LL" for study in studies for name in study.text.image_ids}
     views |= {image["image_id"]: image["view"] for image in images}
     table = pd.DataFrame({"imageid": list(views), "View Position": list(views.values())})
     table.to_csv(root / VIEW_TABLE, index=False, compression={"method": "gzip", "mtime": 0})

@@ -18,19 +18,9 @@ from benchmark.cohort.phantom.findings.finding import Finding
 from benchmark.cohort.phantom.render import Radiograph
 from benchmark.cohort.phantom.rendering import patient_of
 from benchmark.cohort.phantom.studies import Study
-from benchmark.cohort.phantom.vocabulary import PADCHEST
 
 TABLE = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
-LOCATIONS = {
-    "apex": "loc apical",
-    "upper lobe": "loc upper lobe",
-    "middle lobe": "loc middle lobe",
-    "lower lobe": "loc lower lobe",
-    "lingula": "loc lingula",
-    "base": "loc basal",
-    "hilum": "loc hilar",
-    "costophrenic angle": "loc costophrenic angle",
-}
+THIRDS = {"upper": "loc upper lung field", "middle": "loc middle lung field", "lower": "loc lower lung field"}
 BLANK = (
     "MethodProjection",
     "Pediatric",
@@ -97,7 +87,7 @@ def write_image(study: Study, image: Radiograph, repeat: int, root: Path) -> dic
 
 def _locations(finding: Finding) -> list[str]:
     """The release's words for where a finding lies."""
-    words = [word for name, word in LOCATIONS.items() if name in finding.qualifiers]
+    words = [THIRDS[finding.zone]] if finding.zone else []
     if finding.side:
         words.append(f"loc {finding.side}")
     return words
@@ -105,13 +95,11 @@ def _locations(finding: Finding) -> list[str]:
 
 def _row(study: Study, image: dict[str, Any], seed: int) -> dict[str, Any]:
     patient = patient_of(study, seed)
-    sentences = [[*PADCHEST[f.kind], *_locations(f)] for f in study.findings if f.kind in PADCHEST]
-    labels = list(dict.fromkeys(label for f in study.findings for label in PADCHEST.get(f.kind, ())))
-    places = list(dict.fromkeys(word for f in study.findings if f.kind in PADCHEST for word in _locations(f)))
+    sentences = [[*finding.labels, *_locations(finding)] for finding in study.findings]
+    places = list(dict.fromkeys(word for finding in study.findings for word in _locations(finding)))
+    labels = sorted(study.labels)
     if study.normal:
-        labels, sentences = ["normal"], [["normal"]]
-    elif not labels:
-        labels, sentences = ["unchanged"], [["unchanged"]]
+        sentences = [labels]
     row = {
         "ImageID": image["image_id"],
         "ImageDir": _folder(study),

@@ -16,7 +16,7 @@ import pandas as pd
 
 from benchmark.cohort.phantom.render import MIN_PIXELS, Drawn, Radiograph
 from benchmark.cohort.phantom.studies import Study, generator
-from benchmark.cohort.phantom.vocabulary import VINDR, VINDR_COLUMNS, VINDR_LOCAL
+from benchmark.cohort.phantom.vocabulary import VINDR_COLUMNS, VINDR_LOCAL
 
 INVERTED = 0.2
 """Share of MONOCHROME1."""
@@ -102,13 +102,14 @@ def write_image(study: Study, image: Radiograph, repeat: int, root: Path) -> dic
     labelled = [
         (label, *box)
         for drawn in image.drawn
-        for label in VINDR.get(drawn.finding.kind, ())
+        for label in drawn.finding.labels
         if label in VINDR_LOCAL
         for box in boxes(drawn)
     ]
     return {
         "image_id": image_id(study),
         "number": study.number,
+        "view": image.view,
         "boxes": labelled,
         "drawn": [drawn.finding.kind for drawn in image.drawn],
     }
@@ -121,8 +122,7 @@ def write_tables(studies: Sequence[Study], images: Sequence[dict[str, Any]], roo
     labels, rows = [], []
     for image in images:
         study = studies[image["number"]]
-        # A boxed label is set where a box was drawn; a global one where the tags say so.
-        found = {label for label, *_ in image["boxes"]} | (study.labels - set(VINDR_LOCAL))
+        found = {label for label, *_ in image["boxes"]}  # a label is set where a box was drawn
         if not found:
             found = {"No finding"} if study.normal else {"Other disease(s)"}
         labels.append({"image_id": image["image_id"], **{name: int(name in found) for name in VINDR_COLUMNS}})
