@@ -33,13 +33,13 @@ class Style:
     """Share with a black frame."""
     marker: float
     """Share with a side marker."""
-    rotation: float = 2.5
+    rotation: float = 3.0
     """Standard deviation, degrees."""
 
 
 STYLES = {
     "mimic_cxr": Style((0.82, 1.22), (0.84, 1.02), 0.45, (0.10, 0.45), (0.015, 0.05), (0.8, 1.25), 0.25, 0.7),
-    "vindr_cxr": Style((1.10, 1.25), (0.86, 0.98), 0.05, (0.05, 0.25), (0.01, 0.03), (0.9, 1.3), 0.10, 0.6),
+    "vindr_cxr": Style((1.05, 1.28), (0.84, 1.02), 0.05, (0.05, 0.25), (0.01, 0.03), (0.9, 1.3), 0.10, 0.6),
     "open_i": Style((0.82, 1.20), (0.88, 1.00), 0.08, (0.10, 0.35), (0.015, 0.045), (0.85, 1.2), 0.20, 0.8),
     "chexpert": Style((0.82, 1.05), (0.86, 1.04), 0.70, (0.20, 0.60), (0.02, 0.06), (0.75, 1.15), 0.35, 0.8),
     "padchest": Style((0.95, 1.20), (0.84, 1.02), 0.15, (0.10, 0.45), (0.015, 0.05), (0.75, 1.3), 0.30, 0.5),
@@ -57,7 +57,7 @@ def detect(integral: np.ndarray, style: Style, rng: np.random.Generator) -> np.n
     quantum = rng.uniform(*style.noise)
     grain = rng.standard_normal((height, width), dtype=np.float32)
     # The beam is not even: heel of the anode, a grid off its focus. The display does not know of it.
-    tilt = rng.normal(0, 0.14, 2)
+    tilt = rng.normal(0, 0.2, 2)
     slant = np.add.outer(tilt[0] * np.linspace(-1, 1, height), tilt[1] * np.linspace(-1, 1, width)).astype(np.float32)
     shown = slant - np.log(light) + quantum * np.sqrt(0.15 / np.maximum(light, 0.004)) * grain * 0.5
     core = shown[height // 8 : -height // 8 : 3, width // 8 : -width // 8 : 3]

@@ -21,7 +21,7 @@ from benchmark.cohort.phantom.findings import devices as draw_devices
 from benchmark.cohort.phantom.findings.air import stretched_lungs
 from benchmark.cohort.phantom.findings.drawing import DRAW, to_draw
 from benchmark.cohort.phantom.findings.finding import Finding, Place, with_jitter
-from benchmark.cohort.phantom.findings.mediastinum import heart_widened
+from benchmark.cohort.phantom.findings.mediastinum import aorta_widened, heart_widened
 
 COARSE = 28
 """Nodes per side of the grid on which displacements are evaluated; they are smooth."""
@@ -65,6 +65,8 @@ class Build:
 
     heart: float
     """Displacement of the heart's left border, canvas pixels: within what passes for normal."""
+    aorta: float
+    """The same of the aortic knob, which widens with age."""
     bone: float
     vessels: float
     air: float
@@ -84,15 +86,16 @@ class Build:
     def of(cls, rng: np.random.Generator, female: bool, age: int = 55) -> Build:
         """Draw a patient; bones lose mineral with age."""
         return cls(
-            heart=float(np.clip(rng.normal(0, 4.5), -9, 8)),
+            heart=float(np.clip(rng.normal(0, 6), -11, 10)),
+            aorta=float(np.clip(rng.normal(0.06 * (age - 55), 3.5), -6, 6)),
             bone=float(np.clip(rng.normal(1.1 - 0.004 * (age - 55), 0.2), 0.6, 1.7)),
             vessels=float(np.clip(rng.normal(0.15, 0.35), -0.5, 1.0)),
-            air=float(np.clip(rng.normal(0, 0.22), -0.5, 0.5)),
+            air=float(np.clip(rng.normal(0, 0.28), -0.6, 0.6)),
             fat=float(np.clip(rng.gamma(2.0, 14.0), 0, 90)),
             breast=float(rng.uniform(6, 44)) if female else 0.0,
-            muscle=float(rng.uniform(3, 10)),
-            bends=rng.normal(0, 4.2, (2, 5, 5)).astype(np.float32),
-            width=float(np.clip(rng.normal(1.0, 0.06), 0.87, 1.13)),
+            muscle=float(rng.uniform(4, 14)),
+            bends=rng.normal(0, 4.3, (2, 5, 5)).astype(np.float32),
+            width=float(np.clip(rng.normal(1.0, 0.07), 0.85, 1.15)),
         )
 
 
@@ -120,9 +123,9 @@ class Framing:
         span = 230 * rng.uniform(*style.zoom) * (0.97 if portable else 1.0)
         scale = span / max(height, width)
         # The CT ends at the collar bones: an image may not look above it.
-        row = max(CENTRE[0] + rng.normal(0, 6), height * scale / 2 - 3)
+        row = max(CENTRE[0] + rng.normal(0, 8), height * scale / 2 - 3)
         angle = np.deg2rad(rng.normal(0, style.rotation))
-        return cls(shape, scale, float(angle), (float(row), CENTRE[1] + float(rng.normal(0, 6))), build.width)
+        return cls(shape, scale, float(angle), (float(row), CENTRE[1] + float(rng.normal(0, 8))), build.width)
 
     def on_canvas(self, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(rows, columns) of the canvas at pixels (y, x) of the image."""
@@ -148,7 +151,7 @@ def _base(anatomy: Anatomy, build: Build, turn: float, portable: bool, rng: np.r
     integral += WATER * build.muscle * body * smooth_noise(rng, 55)
     # How deeply the patient breathed in, and which side is turned toward the detector, shows in the lungs' blackness.
     air = build.air + (0.0 if portable else 0.06) + 0.14 * rng.standard_normal()
-    integral -= LUNG * ((air + 0.1 * turn) * anatomy.right_lung + (air - 0.1 * turn) * anatomy.left_lung)
+    integral -= LUNG * ((air + 0.12 * turn) * anatomy.right_lung + (air - 0.12 * turn) * anatomy.left_lung)
     if build.breast:
         low, apart = rng.uniform(118, 138), rng.uniform(48, 60)
         for column in (128 - apart, 128 + apart):
@@ -192,7 +195,7 @@ def _map(
     breath = stretched_lungs(float(np.clip(rng.normal(-6 if portable else 1, 6.5), -18, 12)))
     down, across = cv2.resize(build.bends[0], (COARSE, COARSE)), cv2.resize(build.bends[1], (COARSE, COARSE))
     heart = heart_widened(build.heart + (4.0 if portable else 0.0))
-    for warp in (*warps, breath, heart, turned(4.0 * turn)):
+    for warp in (*warps, breath, heart, aorta_widened(build.aorta), turned(5.5 * turn)):
         shift = warp(rows, columns)
         down, across = down + shift[0], across + shift[1]
     full = (width, height)

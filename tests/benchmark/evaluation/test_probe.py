@@ -61,7 +61,8 @@ def test_the_stage_writes_every_evaluation_set_the_same_each_time(here: Path) ->
     }
     for dataset in layout.EVALUATION_DATASETS:
         table = pd.read_parquet(layout.PROBE / f"{dataset}.parquet")
-        assert {f"finding:{name}" for name in FINDINGS[dataset]} | {"normal"} <= set(table.columns)
+        assert {f"finding:{name}" for name in FINDINGS[dataset]} | {"normal", "thumbnail"} <= set(table.columns)
+        assert table["thumbnail"].std() > 0
         assert np.isfinite(table.drop(columns="image_id").to_numpy()).all()
     pointed = pd.read_parquet(layout.PROBE / "pointing.parquet")
     asked = pd.concat([pd.read_parquet(layout.cohort(d) / "regions.parquet") for d in layout.EVALUATION_DATASETS])

@@ -36,7 +36,7 @@ LEAST = 3.0
 """Half the side of the smallest box that is drawn, canvas pixels: about 8 mm, two pixels of an image of 160."""
 FILLED = 0.35
 """A box that holds less lung than this share of it moves into the lung."""
-HEART = (62.0, 98.0)
+HEART = (68.0, 116.0)
 """Breadth of the boxed heart, canvas pixels, that is drawn with severity 0 and 1."""
 AORTA = (22.0, 40.0)
 MIDLINE = 128

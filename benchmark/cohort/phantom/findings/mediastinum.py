@@ -55,9 +55,8 @@ def cardiomegaly(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -
     return Drawing(deeper.astype(np.float32), (anatomy.heart > 9) & (ROWS > 72), heart_widened(amount))
 
 
-def aorta_enlarged(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
-    """A wide or tortuous aorta: large knob, descending part bulging to the left, ascending part to the right."""
-    amount = float(np.interp(finding.severity, (0, 1), (8, 18)) * rng.uniform(0.9, 1.1))
+def aorta_widened(amount: float) -> Warp:
+    """Move the aortic knob outward by ``amount`` pixels, the vessel beyond it by half; inward where negative."""
 
     def warp(rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         knob = _bump(rows, 64, 13, 16) * _bump(columns, 152, 14, 12)
@@ -65,11 +64,17 @@ def aorta_enlarged(anatomy: Anatomy, finding: Finding, rng: np.random.Generator)
         ascending = 0.5 * _bump(rows, 84, 18, 18) * _bump(columns, 100, 10, 14)
         return np.zeros_like(rows), (amount * (ascending - knob - descending)).astype(np.float32)
 
+    return warp
+
+
+def aorta_enlarged(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:
+    """A wide or tortuous aorta: large knob, descending part bulging to the left, ascending part to the right."""
+    amount = float(np.interp(finding.severity, (0, 1), (8, 18)) * rng.uniform(0.9, 1.1))
     knob = gaussian(AORTIC_KNOB[0] + 2, AORTIC_KNOB[1] + 1, 12, 10) + 0.6 * gaussian(98, 142, 24, 6)
     integral = TISSUE_FOR_LUNG * np.interp(finding.severity, (0, 1), (16, 42)) * knob
     # What a reader points at is the knob: the vessel beyond it looks as it does in anybody.
     seen = gaussian(AORTIC_KNOB[0] + 2, AORTIC_KNOB[1] + 4, 12, 10) > 0.5
-    return Drawing(integral.astype(np.float32), seen, warp)
+    return Drawing(integral.astype(np.float32), seen, aorta_widened(amount))
 
 
 def aortic_calcification(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -> Drawing:

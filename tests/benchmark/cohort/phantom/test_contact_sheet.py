@@ -22,7 +22,7 @@ def test_a_sheet_shows_the_cohorts_images_in_a_grid_with_yellow_boxes(anatomy, r
     height = SIZE + contact_sheet.CAPTION
     assert shown.shape == (3 * height, COLUMNS * SIZE, 3)
     assert (shown[-height:, SIZE:] == 0).all(), "the sixth place of a sheet of five is black"
-    studies = contact_sheet.chosen_for_sheet(choose("vindr_cxr", reports, 40, 9), COUNT)
+    studies = contact_sheet.chosen_for_sheet(choose("vindr_cxr", 40, 9), COUNT)
     for number, study in enumerate(studies):
         row, column = divmod(number, COLUMNS)
         tile = shown[row * height : (row + 1) * height, column * SIZE : (column + 1) * SIZE]
@@ -41,7 +41,7 @@ def test_a_sheet_shows_the_cohorts_images_in_a_grid_with_yellow_boxes(anatomy, r
 
 
 def test_a_third_is_normal_and_every_abnormal_study_adds_a_kind_while_there_are_such(reports) -> None:
-    studies = choose("padchest", reports, 300, 4)
+    studies = choose("padchest", 300, 4)
     chosen = contact_sheet.chosen_for_sheet(studies, 24)
     assert [study.normal for study in chosen] == [True] * 8 + [False] * 16
     shown: set[str] = set()

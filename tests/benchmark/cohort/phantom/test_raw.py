@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmark.cohort import adapters, contract, raw
+from benchmark.cohort import adapters, contract, pointer, raw
 from benchmark.cohort.decoding import decode
-from benchmark.cohort.phantom.vocabulary import VINDR_LOCAL
+from benchmark.cohort.phantom.vocabulary import CHEXPERT, VINDR_LOCAL
 from benchmark.common import files
 from benchmark.pipeline import layout, settings
 from tests.repository import REPOSITORY
@@ -75,11 +75,13 @@ def test_normal_and_abnormal_studies_occur_and_normal_ones_show_nothing(tree) ->
     _, root, release = tree
     provenance = pd.read_parquet(root / "provenance.parquet")
     planned = dict(zip(provenance["image_id"].str.removesuffix(".png"), provenance["planned"], strict=True))
+    allowed = {kind for kind, labels in CHEXPERT.items() if labels == ("Support Devices",)} | {"sternotomy"}
     names = release.index["image_id"].str.removesuffix(".png")
     normal = release.index["normal"] == 1
     assert normal.any()
     assert (~normal).any()
-    assert all(len(planned[name]) == 0 for name in names[normal])
+    # CheXpert calls a chest with a catheter and nothing else normal.
+    assert all(set(planned[name]) <= allowed for name in names[normal])
 
 
 def test_a_boxed_label_of_vindr_is_set_where_and_only_where_a_box_was_drawn(place) -> None:
@@ -92,6 +94,18 @@ def test_a_boxed_label_of_vindr_is_set_where_and_only_where_a_box_was_drawn(plac
     assert drawn == listed
     assert (boxes[["x_max", "y_max"]].to_numpy() > boxes[["x_min", "y_min"]].to_numpy()).all()
     assert boxes[["x_max", "y_max"]].to_numpy().max() <= SIZE
+
+
+def test_the_shares_of_a_set_and_of_its_table_are_written_beside_it(tree) -> None:
+    name, root, release = tree
+    shares = files.read_json(root / pointer.SHARES)
+    provenance = pd.read_parquet(root / "provenance.parquet")
+    assert shares["phantom"]["ap"] == pytest.approx((provenance["view"] == "AP").mean(), abs=1e-6)
+    assert (shares["table"] is None) == (name == layout.TRAINING_DATASET)
+    if name in ("vindr_cxr", "chexpert"):  # of the other two the adapter leaves images out
+        for label in release.findings:
+            written = (release.index[f"label:{label}"] == 1).mean()
+            assert shares["phantom"]["prevalence"].get(label, 0) == pytest.approx(written, abs=1e-6), label
 
 
 def test_the_number_of_processes_changes_no_byte(place, tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ import pytest
 from benchmark.cohort.phantom.acquisition import STYLES
 from benchmark.cohort.phantom.anatomy import HEIGHT, PIXEL, WATER, WIDTH
 from benchmark.cohort.phantom.canvas import COLUMNS, ROWS, sphere
+from benchmark.cohort.phantom.findings.boxed import DRAW as BOXED
 from benchmark.cohort.phantom.findings.drawing import DRAW, NO_SIDE
 from benchmark.cohort.phantom.findings.finding import Finding
-from benchmark.cohort.phantom.render import Build, render
+from benchmark.cohort.phantom.render import Build, Framing, render
 
 MIDLINE = 128
 SIDED = sorted(set(DRAW) - NO_SIDE)
@@ -110,3 +111,50 @@ def test_grey_values_and_sizes_are_as_promised(anatomy) -> None:
         assert image.grey.min() >= 0
         assert image.grey.max() <= 1
         assert image.grey.std() > 0.1
+
+
+@pytest.mark.parametrize("kind", sorted(set(BOXED) - {"cardiomegaly", "aorta_enlarged"}))
+def test_what_has_a_box_is_drawn_and_seen_in_it(anatomy, kind: str) -> None:
+    low = kind in ("effusion", "pneumothorax")
+    box = (0.10, 0.45, 0.30, 0.66) if low else (0.16, 0.25, 0.34, 0.42)
+    build = Build.of(np.random.default_rng(4), female=False)
+    differences, held = [], []
+    for seed in range(4):
+        images = [
+            render(anatomy, build, findings, STYLES["vindr_cxr"], 160, np.random.default_rng(seed), "PA")
+            for findings in ([], [Finding(kind, severity=0.5, labels=("x",), box=box)])
+        ]
+        drawn = images[1].drawn[0]
+        height, width = drawn.region.shape
+        rows, columns = np.nonzero(drawn.region)
+        centre = (columns.mean() / width, rows.mean() / height)
+        held.append(np.hypot(centre[0] - (box[0] + box[2]) / 2, centre[1] - (box[1] + box[3]) / 2))
+        # Noise differs between the two images once something was drawn: compare the region with all of the rest.
+        change = np.abs(images[1].grey - images[0].grey)
+        differences.append(change[drawn.region].mean() - np.median(change))
+    assert np.median(held) < 0.1
+    assert np.median(differences) > 0.01
+
+
+def test_a_place_on_the_canvas_is_shown_where_its_box_was() -> None:
+    framing = Framing((160, 130), 1.3, 0.05, (95.0, 131.0), 1.05)
+    box = (0.2, 0.3, 0.4, 0.5)
+    place = framing.place(box)
+    rows, columns = framing.on_canvas(*np.mgrid[:160, :130].astype(float))
+    nearest = np.unravel_index(np.hypot(rows - place.row, columns - place.column).argmin(), rows.shape)
+    assert nearest == (pytest.approx(0.4 * 160, abs=1), pytest.approx(0.3 * 130, abs=1))
+    assert place.half_height == pytest.approx(0.1 * 160 * 1.3)
+    assert place.half_width == pytest.approx(0.1 * 130 * 1.3 / 1.05)
+
+
+def test_normal_chests_vary_and_a_named_view_is_taken(anatomy) -> None:
+    images = []
+    for seed in range(12):
+        build = Build.of(np.random.default_rng(seed), female=seed % 2 == 0, age=30 + 5 * seed)
+        view = "AP" if seed % 3 == 0 else "PA"
+        image = render(anatomy, build, [], STYLES["padchest"], 64, np.random.default_rng(seed), view)
+        assert image.view == view
+        assert image.drawn == ()
+        images.append(image.grey[16:48, 16:48])
+    spread = np.stack(images).std(axis=0).mean()
+    assert spread > 0.08, "of a grey scale from 0 to 1"

@@ -29,7 +29,7 @@ def killed(study: Study, image: Radiograph, repeat: int, root: Path) -> dict[str
 
 @pytest.fixture
 def studies(anatomy, reports) -> list[Study]:
-    return choose("chexpert", reports, 20, seed=3)
+    return choose("chexpert", 20, seed=3)
 
 
 def jobs(studies: list[Study], write: Write) -> list[Job]:
