@@ -209,6 +209,7 @@ def _write_cohort(folder: Path, dataset: str, index: pd.DataFrame) -> None:
             "abnormal": int((index["normal"] == 0).sum()),
         },
         "prevalence": {finding: int((index[f"label:{finding}"] == 1).sum()) for finding in findings},
+        "shares": _shares(index, findings) if dataset != layout.TRAINING_DATASET else None,
         "views": {view: int(count) for view, count in index["view"].value_counts().sort_index().items()},
         "labels": "all",
         "grounding_truth": KIND[dataset],
@@ -331,8 +332,24 @@ def _write_scores(
     files.write_json(folder / "score.json", score)
 
 
+def _shares(index: pd.DataFrame, findings: list[str]) -> dict[str, object]:
+    """A phantom set with half its images in bed, and a table that names no views."""
+    prevalence = {finding: float((index[f"label:{finding}"] == 1).mean()) for finding in findings}
+    phantom = {
+        "source": "images",
+        "images": len(index),
+        "normal": 0.5,
+        "ap": 0.5,
+        "ap_normal": 0.25,
+        "ap_abnormal": 0.75,
+    }
+    table = {"source": "1,000 rows", "images": 1000, "normal": 0.4, "ap": None, "ap_normal": None, "ap_abnormal": None}
+    return {"phantom": phantom | {"prevalence": prevalence}, "table": table | {"prevalence": prevalence}}
+
+
 def _write_probe(folder: Path, dataset: str, index: pd.DataFrame) -> None:
     table = scored(index, Skill(3.0, 2.5), 1.0, np.random.default_rng(99))
     findings = [name for name in table if str(name).startswith("finding:")]
     table["normal"] = table[f"normal:{NORMAL_WORDINGS[0]}"]
-    files.write_parquet(folder / f"{dataset}.parquet", table[["image_id", *findings, "normal"]])
+    table["thumbnail"] = table["normal"] + np.random.default_rng(98).normal(0, 5 * table["normal"].std(), len(table))
+    files.write_parquet(folder / f"{dataset}.parquet", table[["image_id", *findings, "normal", "thumbnail"]])

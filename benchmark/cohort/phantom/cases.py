@@ -189,8 +189,10 @@ def of_table(table: LabelTable) -> Shares:
     used = usable(table)
     positive = {name: used.positive[:, at] for at, name in enumerate(used.names)}
     if table.dataset == "chexpert":
-        children = {name: [c for c, parents in CHEXPERT_PARENTS.items() if name in parents] for name in positive}
-        positive = {name: np.logical_or.reduce([positive[one] for one in (name, *children[name])]) for name in positive}
+        positive = {
+            name: np.logical_or.reduce([held for of, held in positive.items() if name in with_parents([of])])
+            for name in positive
+        }
     left_out = label_tables.NORMAL[table.dataset], *SAYS_NOTHING, *UNUSED
     named = {name: held for name, held in positive.items() if name not in left_out and held.any()}
     source = f"{len(used.number):,} usable of {table.read:,} rows of the release's public label table"

@@ -236,12 +236,14 @@ def render(
     turn = float(rng.normal(0, 1.3 if portable else 1.0))
     framing = Framing.of(shape, build, style, portable, rng)
     integral = _base(anatomy, build, turn, portable, rng)
+    # Findings have a generator of their own: the same patient without them is framed and exposed alike.
+    brush = np.random.default_rng(rng.integers(2**63))
     drawings = []
     for finding in findings:
-        for single in to_draw(with_jitter(finding, rng), rng):
+        for single in to_draw(with_jitter(finding, brush), brush):
             if single.box is not None:
                 single = replace(single, at=framing.place(single.box))
-            drawing = (boxed.DRAW if single.at is not None else DRAW)[single.kind](anatomy, single, rng)
+            drawing = (boxed.DRAW if single.at is not None else DRAW)[single.kind](anatomy, single, brush)
             drawings.append((single, drawing))
             if drawing.integral is not None:
                 integral += drawing.integral

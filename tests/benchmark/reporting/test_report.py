@@ -15,7 +15,7 @@ from benchmark.artifacts import evidence
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout, settings
-from benchmark.reporting import answer, cohorts, report, tables
+from benchmark.reporting import answer, cohorts, headline, report, tables
 from benchmark.reporting.figures import examples
 from tests.benchmark import measured_run
 
@@ -129,6 +129,28 @@ def test_excluded_names_of_a_real_dataset_stay_out(reported):
     written = "".join(made.read_text() for made in sorted((reported / "out").iterdir()))
     assert "unreadable" in written
     assert "a1b2c3d4e5" not in written + json.dumps(tables.to_typst(table))
+
+
+def test_each_phantom_set_stands_beside_its_table(reported):
+    table = cohorts.beside(evidence.load(settings.load()))
+    assert len(table.rows) == len(layout.EVALUATION_DATASETS), "the training set has no public table"
+    normal, ap, among_normal = (cell.text for cell in table.rows[0][2:5])
+    assert (normal, ap, among_normal) == ("50.0 / 40.0", f"50.0 / {tables.MISSING}", f"25.0 / {tables.MISSING}")
+    said = table.data.set_index(["dataset", "what"])
+    assert said.loc[("padchest", "ap_abnormal"), "phantom"] == 0.75
+    assert len(table.data) > 4 * len(table.rows)
+
+
+@pytest.mark.parametrize("make", [headline.main, headline.normality])
+def test_every_normal_auc_table_ends_a_dataset_with_its_floor(reported, make):
+    found = evidence.load(settings.load())
+    table = make(found)
+    floors = [row for row in table.rows if row[1].text == headline.FLOOR]
+    measured = found.results["ceiling"].query("quantity == 'thumbnail'")
+    assert [row[2].text for row in floors] == [tables.estimate(row) for row in measured.to_dict("records")]
+    assert len(floors) == len(layout.EVALUATION_DATASETS)
+    assert (measured["low"] < measured["estimate"]).all()
+    assert set(table.data.loc[table.data["system"] == "thumbnail", "quantity"]) == {"normal_auc"}
 
 
 def test_the_text_filter_is_told_in_words(reported_once):

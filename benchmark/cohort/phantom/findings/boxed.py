@@ -189,7 +189,8 @@ def pneumothorax(anatomy: Anatomy, finding: Finding, rng: np.random.Generator) -
     at, side = _at(finding), _side(_at(finding))
     wall, lung = depth(anatomy, side), anatomy.lung(side)
     inside = step((1 - _distance(at, 6.0)) * 5) * step((LUNG_BASE[side] - ROWS) / 6)
-    width = max(6.0, 1.1 * at.half_width)
+    within = (inside > 0.5) & (wall > 0)
+    width = (float(wall[within].min()) if within.any() else 0.0) + max(6.0, 1.1 * at.half_width)
     air = step((width - wall) / 0.8) * (wall > 0) * inside
     edge = np.exp(-(((wall - width) / 1.1) ** 2)) * (wall > 0) * inside
     emptied = -(0.85 * LUNG * lung + anatomy.vessels) * air
@@ -220,7 +221,7 @@ DRAW: dict[str, Callable[[Anatomy, Finding, np.random.Generator], Drawing]] = {
     "fibrosis": _net((0.25, 0.45)),
     "granuloma": calcification,
     "infiltrate": _tissue((0.25, 0.5), 0.35),
-    "interstitial": _net((0.2, 0.38)),
+    "interstitial": _net((0.24, 0.42)),
     "nodule": nodule,
     "opacity": _tissue((0.26, 0.5), 0.14),
     "pleural_thickening": pleural_thickening,

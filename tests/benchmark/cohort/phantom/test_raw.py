@@ -103,7 +103,7 @@ def test_the_shares_of_a_set_and_of_its_table_are_written_beside_it(tree) -> Non
     assert shares["phantom"]["ap"] == pytest.approx((provenance["view"] == "AP").mean(), abs=1e-6)
     assert (shares["table"] is None) == (name == layout.TRAINING_DATASET)
     if name in ("vindr_cxr", "chexpert"):  # of the other two the adapter leaves images out
-        for label in release.findings:
+        for label in set(release.findings) - {"Other disease"}:  # which stands for boxes too small to be drawn
             written = (release.index[f"label:{label}"] == 1).mean()
             assert shares["phantom"]["prevalence"].get(label, 0) == pytest.approx(written, abs=1e-6), label
 

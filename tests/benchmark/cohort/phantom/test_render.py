@@ -73,16 +73,16 @@ def _pair(anatomy, findings: list[Finding]):
 
 
 @pytest.mark.parametrize("kind", ["consolidation", "mass", "effusion", "pneumonia", "nodule"])
-def test_what_is_dense_is_brighter_inside_its_box_than_beside_it(anatomy, kind: str) -> None:
+def test_what_is_dense_is_brighter_inside_its_box_than_without_it(anatomy, kind: str) -> None:
     build = Build.of(np.random.default_rng(4), female=False)
-    gained = []
+    finding = Finding(kind, "right", "lower" if kind == "effusion" else "middle", 0.8)
     for seed in range(6):
-        finding = Finding(kind, "right", "lower" if kind == "effusion" else "middle", 0.8)
-        with_it = render(anatomy, build, [finding], STYLES["vindr_cxr"], 160, np.random.default_rng(seed))
+        with_it, without = (
+            render(anatomy, build, found, STYLES["vindr_cxr"], 160, np.random.default_rng(seed))
+            for found in ([finding], [])
+        )
         region = with_it.drawn[0].region
-        mirrored = region[:, ::-1]  # the other lung, where nothing was drawn
-        gained.append(float(with_it.grey[region].mean() - with_it.grey[mirrored & ~region].mean()))
-    assert np.median(gained) > 0.02
+        assert (with_it.grey - without.grey)[region].mean() > 0.02, seed
 
 
 def test_the_box_is_the_extent_of_the_region(anatomy) -> None:
@@ -129,11 +129,11 @@ def test_what_has_a_box_is_drawn_and_seen_in_it(anatomy, kind: str) -> None:
         rows, columns = np.nonzero(drawn.region)
         centre = (columns.mean() / width, rows.mean() / height)
         held.append(np.hypot(centre[0] - (box[0] + box[2]) / 2, centre[1] - (box[1] + box[3]) / 2))
-        # Noise differs between the two images once something was drawn: compare the region with all of the rest.
+        # The display fits its window to what it sees, so the whole image changes a little.
         change = np.abs(images[1].grey - images[0].grey)
         differences.append(change[drawn.region].mean() - np.median(change))
     assert np.median(held) < 0.1
-    assert np.median(differences) > 0.01
+    assert min(differences) > 0.01
 
 
 def test_a_place_on_the_canvas_is_shown_where_its_box_was() -> None:
