@@ -18,6 +18,8 @@ from benchmark.pipeline import layout
 from tests.benchmark.cohort import miniatures, stages
 from tests.repository import REPOSITORY
 
+SHARES = {"phantom": {"normal": 0.5}, "table": None}
+
 
 @dataclass(frozen=True)
 class Workplace:
@@ -57,6 +59,7 @@ def workplace(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
     root = miniatures.WRITERS[dataset](layout.raw(dataset))
     pointer = {"dataset": dataset, "phantom": True, "root": str(root)}
     (root / "pointer.json").write_text(json.dumps(pointer))
+    (root / "shares.json").write_text(json.dumps(SHARES))
     return Workplace(dataset, root)
 
 
@@ -102,6 +105,7 @@ def test_the_card_says_what_the_cohort_is(workplace: Workplace) -> None:
     assert card["counts"] == {"images": 3, "studies": 3, "patients": 3, "normal": 1, "abnormal": 2}
     assert card["prevalence"] == {"cardiomegaly": 1, "nodule": 1, "pleural effusion": 1}
     assert card["views"] == {"AP": 1, "PA": 2}
+    assert card["shares"] == SHARES
     assert (card["phantom"], card["credentialed"], card["decode"], card["size"]) == (True, False, "faithful", 80)
     assert {"reason": "labelled exclude", "count": 1, "examples": ["300_d.png"]} in card["exclusions"]
 
@@ -116,8 +120,18 @@ def test_names_of_patients_images_stay_out_of_the_card_of_a_real_release(workpla
     assert workplace.prepare() == 0
     assert workplace.card["notes"][-1] == "Published protocol: images 39,053, here 3."
     assert workplace.card["credentialed"] is True
+    assert workplace.card["shares"] is None
     assert all(item["examples"] == [] for item in workplace.card["exclusions"])
     assert "300_d" not in (workplace.cohort / "card.json").read_text()
+
+
+@pytest.mark.parametrize("spoilt", [None, "{}"])
+def test_a_phantom_without_its_shares_says_what_to_run(workplace: Workplace, spoilt: str | None, capsys) -> None:
+    path = workplace.root / "shares.json"
+    path.unlink() if spoilt is None else path.write_text(spoilt)
+    assert workplace.prepare() == 2
+    assert "shares.json" in (said := capsys.readouterr().err)
+    assert "dvc repro" in said
 
 
 def damage(path: Path, how: str) -> None:
