@@ -19,7 +19,6 @@ from benchmark.materials.label_tables import LabelTable, Row
 
 SAYS_NOTHING = frozenset({"unchanged"})
 """PadChest's labels that compare with an earlier image: alone they say nothing of what is seen."""
-UNUSED = frozenset({"exclude", "suboptimal study"})
 ZONED = frozenset(
     {
         "airspace_disease",
@@ -113,7 +112,7 @@ def _finding(
 ) -> Finding:
     kinds = KINDS[dataset][label]
     kind = kinds[int(rng.integers(len(kinds)))]
-    return Finding(kind, severity=float(rng.beta(2.0, 2.6)), labels=(label,), box=box)
+    return Finding(kind, severity=float(rng.beta(2.4, 2.0)), labels=(label,), box=box)
 
 
 def _placed(finding: Finding, label: str, row: Row) -> Finding:
@@ -193,7 +192,7 @@ def of_table(table: LabelTable) -> Shares:
             name: np.logical_or.reduce([held for of, held in positive.items() if name in with_parents([of])])
             for name in positive
         }
-    left_out = label_tables.NORMAL[table.dataset], *SAYS_NOTHING, *UNUSED
+    left_out = label_tables.NORMAL[table.dataset], *SAYS_NOTHING
     named = {name: held for name, held in positive.items() if name not in left_out and held.any()}
     source = f"{len(used.number):,} usable of {table.read:,} rows of the release's public label table"
     return shares(source, used.normal, used.ap, named)
