@@ -112,7 +112,7 @@ def _finding(
 ) -> Finding:
     kinds = KINDS[dataset][label]
     kind = kinds[int(rng.integers(len(kinds)))]
-    return Finding(kind, severity=float(rng.beta(2.4, 2.0)), labels=(label,), box=box)
+    return Finding(kind, severity=float(rng.beta(2.0, 2.6)), labels=(label,), box=box)
 
 
 def _placed(finding: Finding, label: str, row: Row) -> Finding:

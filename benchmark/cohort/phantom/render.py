@@ -94,7 +94,7 @@ class Build:
             fat=float(np.clip(rng.gamma(2.0, 14.0), 0, 90)),
             breast=float(rng.uniform(6, 44)) if female else 0.0,
             muscle=float(rng.uniform(4, 14)),
-            bends=rng.normal(0, 3.4, (2, 5, 5)).astype(np.float32),
+            bends=rng.normal(0, 4.3, (2, 5, 5)).astype(np.float32),
             width=float(np.clip(rng.normal(1.0, 0.07), 0.85, 1.15)),
         )
 
@@ -123,9 +123,9 @@ class Framing:
         span = 230 * rng.uniform(*style.zoom) * (0.97 if portable else 1.0)
         scale = span / max(height, width)
         # The CT ends at the collar bones: an image may not look above it.
-        row = max(CENTRE[0] + rng.normal(0, 6), height * scale / 2 - 3)
+        row = max(CENTRE[0] + rng.normal(0, 8), height * scale / 2 - 3)
         angle = np.deg2rad(rng.normal(0, style.rotation))
-        return cls(shape, scale, float(angle), (float(row), CENTRE[1] + float(rng.normal(0, 6))), build.width)
+        return cls(shape, scale, float(angle), (float(row), CENTRE[1] + float(rng.normal(0, 8))), build.width)
 
     def on_canvas(self, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(rows, columns) of the canvas at pixels (y, x) of the image."""
