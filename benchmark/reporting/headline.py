@@ -15,12 +15,8 @@ from benchmark.reporting import names, releases, tables
 from benchmark.reporting.tables import Cell, Column, Table
 
 REFERENCES = Path(__file__).parent / "references.csv"
-<<<<<<< HEAD
-=======
-REFERENCE = "Supervised reference"
 FLOOR = "Thumbnail, 16 px (floor)"
 """Row of what a linear model on thumbnails reaches: the other end."""
->>>>>>> 9fdbdcf (Draw each phantom test set from its own public table, and let normals vary)
 REFERRED = ("normal_auc", "abnormal_auc", "abnormal_auc_visible")
 """Headline quantities that the supervised probe has too."""
 
@@ -141,21 +137,15 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
             cells.append(shown)
         ceiling = {q: select.one(found.results["ceiling"], dataset=dataset, quantity=q, finding="") for q in REFERRED}
         if any(ceiling.values()):
-<<<<<<< HEAD
             pointing = quantities.macro(found, dataset, SUPERVISED, "pointing", heatmap=CELL)
             reached = {**ceiling, "pointing": pointing}
             chance = tables.number(pointing["chance"]) if pointing else tables.MISSING
             known = [_cell(row) for row in reached.values()]
             cells.append([names.dataset(dataset), names.REFERENCE, *known, chance, tables.MISSING])
             records += [_record(dataset, SUPERVISED, q, row) for q, row in reached.items() if row is not None]
-=======
-            reached = [_cell(row) for row in ceiling.values()]
-            cells.append([names.dataset(dataset), REFERENCE, *reached, *[tables.MISSING] * 3])
-            records += [_record(dataset, "probe", q, row) for q, row in ceiling.items() if row is not None]
         if (floor := _floor(found, dataset)) is not None:
             cells.append([names.dataset(dataset), FLOOR, _cell(floor), *[tables.MISSING] * 5])
             records.append(_record(dataset, "thumbnail", "normal_auc", floor))
->>>>>>> 9fdbdcf (Draw each phantom test set from its own public table, and let normals vary)
     columns = [
         Column("Dataset", "left"),
         Column("System", "left"),
