@@ -97,6 +97,19 @@ def _ui(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_at_least(1, 65_535), default=5000, help="port to serve on (5000)")
 
 
+def _fanout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "stages", nargs="*", metavar="STAGE", help="stages of dvc.yaml such as train, or one item such as train@clip-0"
+    )
+    parser.add_argument("--address", metavar="auto|HOST:PORT", help="a running Ray cluster (default: this machine)")
+    parser.add_argument(
+        "--gpus-per-run", type=_at_least(0.0), metavar="G", help="GPUs a run; a fraction puts several on one card"
+    )
+    parser.add_argument(
+        "--cpus-per-run", type=_at_least(0.0), metavar="C", help="CPUs a run takes (default: its `threads`)"
+    )
+
+
 def _coverage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--simulations", type=_at_least(1), default=3000, help="simulated studies per setting (default 3000)"
@@ -172,6 +185,11 @@ TOOLS = {
         "benchmark.tools.check_baseline:run",
         "test that a model meets the contract before a budget is spent",
         _check_baseline,
+    ),
+    "fanout": Command(
+        "benchmark.fanout.command:run",
+        "run what is out of date of decode, train and score side by side, on this machine or a cluster (Ray)",
+        _fanout,
     ),
     "coverage": Command(
         "benchmark.statistics.coverage:run",

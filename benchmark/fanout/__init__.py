@@ -1,0 +1,1 @@
+"""`python -m benchmark fanout`: the items of decode, train and score side by side, on one machine or many, with Ray."""

@@ -1,0 +1,165 @@
+"""``python -m benchmark fanout``: what is out of date of decode, train and score, side by side on every machine.
+
+DVC says what there is to do and takes over what was made; Ray finds a place for each item; each item is the command of
+dvc.yaml, so what comes out is what `dvc repro` would have made (docs/cluster.md).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmark.common.progress import say, spoken
+from benchmark.fanout import nodes, size
+from benchmark.fanout.cluster import Cluster, Lost, joined
+from benchmark.fanout.item import LOGS, Item
+from benchmark.fanout.pipeline import Inputs, Pipeline
+from benchmark.fanout.progress import Board, Glance, glance, summary, tail
+from benchmark.fanout.schedule import Schedule
+from benchmark.fanout.size import Size
+from benchmark.fanout.worker import THREADS, Ended, Job
+from benchmark.pipeline import provenance, settings
+from benchmark.training.interruption import Interruption
+
+HANDED_ON = (*THREADS, "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME")
+"""Variables of this shell that an item sees wherever it runs."""
+STOPPED_STATUS = 130
+"""Exit status as a shell gives it to a program that SIGINT ended."""
+
+
+@dataclass
+class Machines:
+    """Attempts on the cluster, by item."""
+
+    cluster: Cluster
+    sizes: dict[str, Size]
+    token_file: Path
+    token: str
+
+    def start(self, item: Item, attempt: int) -> None:
+        """Put an attempt into Ray's queue; the first begins a new log."""
+        log = Path.cwd() / item.log
+        log.parent.mkdir(exist_ok=True)
+        if attempt == 1:
+            log.unlink(missing_ok=True)
+        job = Job(
+            item.name,
+            item.arguments,
+            str(Path.cwd()),
+            str(log),
+            self.token,
+            str(self.token_file),
+            attempt,
+            {name: os.environ[name] for name in HANDED_ON if name in os.environ},
+        )
+        self.cluster.start(job, self.sizes[item.name])
+
+    def ended(self, seconds: float) -> Iterator[tuple[str, Ended | Lost]]:
+        """See ``schedule.Machines``."""
+        for job, end in self.cluster.ended(seconds):
+            yield job.item, end
+
+    def stop(self) -> None:
+        """See ``schedule.Machines``."""
+        self.cluster.stop()
+
+
+@dataclass
+class Keeper:
+    """DVC, for one run of ``fanout``."""
+
+    pipeline: Pipeline
+    _inputs: dict[str, Inputs] = field(default_factory=dict)
+
+    def is_current(self, item: Item) -> bool:
+        """See ``schedule.Keeper``."""
+        return self.pipeline.is_current(item)
+
+    def begins(self, item: Item) -> None:
+        """See ``schedule.Keeper``."""
+        self._inputs[item.name] = self.pipeline.inputs(item)
+
+    def take(self, item: Item) -> None:
+        """See ``schedule.Keeper``."""
+        self.pipeline.hand_over(item, self._inputs[item.name])
+
+
+def run(
+    stages: Sequence[str] = (),
+    address: str | None = None,
+    gpus_per_run: float | None = None,
+    cpus_per_run: float | None = None,
+) -> int:
+    """Run what is out of date; the exit status: 0, 1 where an item failed, 130 where it was stopped.
+
+    Args:
+        stages: stages of dvc.yaml, or single items; all whose items can run side by side where it is empty.
+        address: of a Ray cluster, or ``auto``; None: this machine alone.
+        gpus_per_run: GPUs a run, a fraction to put several on one card; None: one where there are any.
+        cpus_per_run: CPUs that a run is given a place by; None: as many threads as the settings give it.
+
+    Raises:
+        UserError: nothing was begun, for the reason it says.
+    """
+    pipeline = Pipeline()
+    items = pipeline.choose(stages)
+    chosen = settings.load()
+    began = time.monotonic()
+    with ExitStack() as stack:
+        stack.enter_context(pipeline.alone())
+        cluster = stack.enter_context(joined(address))
+        token_file, token = stack.enter_context(nodes.token(Path.cwd()))
+        asked = (str(Path.cwd()), str(token_file), provenance.PACKAGES, nodes.CODE)
+        nodes.refuse_strangers(nodes.here(Path.cwd(), token_file), cluster.facts(*asked), Path.cwd())
+        there = cluster.nodes()
+        sizes = {item.name: size.of(item, chosen, there, gpus_per_run, cpus_per_run) for item in items}
+        machines = Machines(cluster, sizes, token_file, token)
+        done: dict[str, str] = {}
+        failed: dict[str, str] = {}
+        for wave in pipeline.levels(items):
+            pipeline.repro(pipeline.between(wave, failed))
+            schedule = Schedule.of(wave)
+            for item in wave:
+                if lost := pipeline.blocked(item, failed):
+                    schedule.block(item.name, lost)
+            whole = _run(schedule, machines, Keeper(pipeline))
+            done |= schedule.states()
+            failed |= schedule.failed()
+            if not whole:
+                say(
+                    f"stopped: {summary(done.values())}. Checkpoints are kept; `python -m benchmark fanout` goes on "
+                    "from them, and so does `dvc repro`."
+                )
+                return STOPPED_STATUS
+    say(f"{summary(done.values())} in {spoken(time.monotonic() - began)}")
+    for name, why in failed.items():
+        say(f"{name}: {why}.")
+    if failed:
+        say("Correct what is named and run the same again: what is done is not run again.")
+        return 1
+    say("Everything was handed to DVC; `dvc repro` goes on from here.")
+    return 0
+
+
+def _run(schedule: Schedule, machines: Machines, keeper: Keeper) -> bool:
+    """One wave; False where it was stopped."""
+    names = {node.key: node.name for node in machines.cluster.nodes()}
+
+    def look(item: Item) -> Glance:
+        return glance(tail(item.log))
+
+    def show(now: Schedule) -> None:
+        begun = {one.item.name: (one.item.log, one.attempt) for one in now.begun()}
+        board.show(now.states(), begun)
+
+    wave = [one.item for one in schedule.items.values()]
+    with (
+        keeper.pipeline.holding(wave),
+        Interruption() as interruption,
+        Board(lambda key: names.get(key, key[:8])) as board,
+    ):
+        return schedule.run(machines, keeper, look, show, lambda: interruption.reason() is not None)
