@@ -50,6 +50,22 @@ def _dataset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", choices=layout.DATASETS, help="which dataset")
 
 
+def _decode(parser: argparse.ArgumentParser) -> None:
+    _dataset(parser)
+    parser.add_argument(
+        "--shard", type=_shard, metavar="K/N", help="a part of the list alone, for a later run without it to take over"
+    )
+
+
+def _shard(text: str) -> Any:
+    from benchmark.cohort.decoding.shards import Shard
+
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _planned(system: str) -> str:
     """A system that was planned; without any plan the stage itself says what is missing."""
     known = sorted(path.stem for path in layout.plan(system).parent.glob("*.json"))
@@ -150,7 +166,7 @@ STAGES = {
         "benchmark.cohort.raw:run", "render the phantom in a dataset's layout, or point to your root", _dataset
     ),
     "index": Command("benchmark.cohort.index:run", "tables -> labels, regions, the list of image files", _dataset),
-    "decode": Command("benchmark.cohort.decoding.stage:run", "image files -> one array, each decoded once", _dataset),
+    "decode": Command("benchmark.cohort.decoding.stage:run", "image files -> one array, each decoded once", _decode),
     "prepare": Command("benchmark.cohort.prepare:run", "index and images -> the cohort and its data card", _dataset),
     "captions": Command("benchmark.captions.stage:run", "reports -> sentences, prompted form, normal/abnormal, filter"),
     "pretrain": Command("benchmark.training.pretrain:run", "pretrain the image tower that every system starts from"),

@@ -8,25 +8,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmark.cohort.decoding import stage as decoding
 from benchmark.common.progress import say, spoken
 from benchmark.fanout import nodes, size
 from benchmark.fanout.cluster import Cluster, Lost, joined
-from benchmark.fanout.item import LOGS, Item
+from benchmark.fanout.item import Item
 from benchmark.fanout.pipeline import Inputs, Pipeline
 from benchmark.fanout.progress import Board, Glance, glance, summary, tail
 from benchmark.fanout.schedule import Schedule
-from benchmark.fanout.size import Size
+from benchmark.fanout.size import Node, Size
 from benchmark.fanout.worker import THREADS, Ended, Job
 from benchmark.pipeline import provenance, settings
 from benchmark.training.interruption import Interruption
 
 HANDED_ON = (*THREADS, "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME")
 """Variables of this shell that an item sees wherever it runs."""
+IMAGES_A_SHARD = 2000
+"""At least; a shorter list is decoded before another machine has begun."""
 STOPPED_STATUS = 130
 """Exit status as a shell gives it to a program that SIGINT ended."""
 
@@ -36,7 +39,7 @@ class Machines:
     """Attempts on the cluster, by item."""
 
     cluster: Cluster
-    sizes: dict[str, Size]
+    size_of: Callable[[Item], Size]
     token_file: Path
     token: str
 
@@ -56,7 +59,7 @@ class Machines:
             attempt,
             {name: os.environ[name] for name in HANDED_ON if name in os.environ},
         )
-        self.cluster.start(job, self.sizes[item.name])
+        self.cluster.start(job, self.size_of(item))
 
     def ended(self, seconds: float) -> Iterator[tuple[str, Ended | Lost]]:
         """See ``schedule.Machines``."""
@@ -77,14 +80,18 @@ class Keeper:
 
     def is_current(self, item: Item) -> bool:
         """See ``schedule.Keeper``."""
-        return self.pipeline.is_current(item)
+        return not item.part_of and self.pipeline.is_current(item)
 
     def begins(self, item: Item) -> None:
         """See ``schedule.Keeper``."""
+        if item.part_of:
+            return
         self._inputs[item.name] = self.pipeline.inputs(item)
 
     def take(self, item: Item) -> None:
         """See ``schedule.Keeper``."""
+        if item.part_of:
+            return
         self.pipeline.hand_over(item, self._inputs[item.name])
 
 
@@ -116,15 +123,21 @@ def run(
         asked = (str(Path.cwd()), str(token_file), provenance.PACKAGES, nodes.CODE)
         nodes.refuse_strangers(nodes.here(Path.cwd(), token_file), cluster.facts(*asked), Path.cwd())
         there = cluster.nodes()
-        sizes = {item.name: size.of(item, chosen, there, gpus_per_run, cpus_per_run) for item in items}
-        machines = Machines(cluster, sizes, token_file, token)
+
+        def size_of(item: Item) -> Size:
+            return size.of(item, chosen, there, gpus_per_run, cpus_per_run)
+
+        for item in items:  # what no machine can hold is said before anything begins
+            size_of(item)
+        machines = Machines(cluster, size_of, token_file, token)
         done: dict[str, str] = {}
         failed: dict[str, str] = {}
         for wave in pipeline.levels(items):
             pipeline.repro(pipeline.between(wave, failed))
+            wave = [part for item in wave for part in _in_parts(item, pipeline, there)]
             schedule = Schedule.of(wave)
             for item in wave:
-                if lost := pipeline.blocked(item, failed):
+                if not item.part_of and (lost := pipeline.blocked(item, failed)):
                     schedule.block(item.name, lost)
             whole = _run(schedule, machines, Keeper(pipeline))
             done |= schedule.states()
@@ -145,6 +158,15 @@ def run(
     return 0
 
 
+def _in_parts(item: Item, pipeline: Pipeline, there: Sequence[Node]) -> list[Item]:
+    """The item, after its shards where a long list of images is decoded and there are several machines."""
+    machines = sum(node.cpus >= 1 for node in there)
+    if item.command != "decode" or machines < 2 or pipeline.is_current(item):
+        return [item]
+    count = min(machines, decoding.waiting(item.arguments[-1]) // IMAGES_A_SHARD)
+    return item.shards(count) if count > 1 else [item]
+
+
 def _run(schedule: Schedule, machines: Machines, keeper: Keeper) -> bool:
     """One wave; False where it was stopped."""
     names = {node.key: node.name for node in machines.cluster.nodes()}
@@ -156,7 +178,7 @@ def _run(schedule: Schedule, machines: Machines, keeper: Keeper) -> bool:
         begun = {one.item.name: (one.item.log, one.attempt) for one in now.begun()}
         board.show(now.states(), begun)
 
-    wave = [one.item for one in schedule.items.values()]
+    wave = [one.item for one in schedule.items.values() if not one.item.part_of]
     with (
         keeper.pipeline.holding(wave),
         Interruption() as interruption,

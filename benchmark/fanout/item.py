@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 LOGS = Path("logs")
@@ -31,6 +31,9 @@ class Item:
     needs: frozenset[str] = field(default_factory=frozenset)
     """Other items, by name, whose outputs it reads."""
 
+    part_of: str = ""
+    """The item that takes over what this one leaves; "" where DVC does."""
+
     @property
     def command(self) -> str:
         """``decode``, ``train`` or ``score``."""
@@ -44,4 +47,12 @@ class Item:
     @property
     def log(self) -> Path:
         """Where its output goes: ``logs/train@clip-0.log``."""
-        return LOGS / f"{self.name}.log"
+        return LOGS / f"{self.name.replace(' ', '-').replace('/', '-of-')}.log"
+
+    def shards(self, count: int) -> list[Item]:
+        """This decoding as ``count`` parts and, last, the item itself, which takes them over."""
+        parts = [
+            Item(f"{self.name} shard {number}/{count}", f"{self.line} --shard {number}/{count}", self.needs, self.name)
+            for number in range(1, count + 1)
+        ]
+        return [*parts, replace(self, needs=self.needs | {part.name for part in parts})]

@@ -6,6 +6,7 @@ item; what lies between two levels of items (prepare, captions, pretrain) is run
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +34,7 @@ class Pipeline:
         from dvc.exceptions import DvcException
         from dvc.repo import Repo
 
+        logging.getLogger("dvc").setLevel(logging.ERROR)  # it says of every item that dvc.lock was written
         try:
             self._repo = Repo(".")
             self._graph = self._repo.index.graph

@@ -128,19 +128,24 @@ class Schedule:
         return False
 
     def _begin(self, machines: Machines, keeper: Keeper, asked_to_stop: Callable[[], bool]) -> None:
-        """Start what can start; mark what never can."""
-        for name, progress in self.items.items():
-            if progress.state != WAITS or asked_to_stop():
-                continue
-            needs = [self.items[need] for need in progress.item.needs if need in self.items]
-            if lost := [need.item.name for need in needs if need.state in (FAILED, BLOCKED)]:
-                self.block(name, lost)
-            elif all(need.state in GOOD for need in needs):
-                if keeper.is_current(progress.item):
-                    progress.state = CURRENT
-                else:
-                    keeper.begins(progress.item)
-                    self._attempt(progress, machines)
+        """Start what can start; mark what never can, and what needs no run."""
+        settled = True
+        while settled:  # one item's state lets another start, in whichever order they stand
+            settled = False
+            for name, progress in self.items.items():
+                if progress.state != WAITS or asked_to_stop():
+                    continue
+                needs = [self.items[need] for need in progress.item.needs if need in self.items]
+                if lost := [need.item.name for need in needs if need.state in (FAILED, BLOCKED)]:
+                    self.block(name, lost)
+                    settled = True
+                elif all(need.state in GOOD for need in needs):
+                    if keeper.is_current(progress.item):
+                        progress.state = CURRENT
+                        settled = True
+                    else:
+                        keeper.begins(progress.item)
+                        self._attempt(progress, machines)
 
     def _attempt(self, progress: Progress, machines: Machines) -> None:
         progress.attempt += 1

@@ -6,6 +6,7 @@ say so.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -169,10 +170,8 @@ def _stop(process: subprocess.Popen[bytes]) -> Ended:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL to all that the process has started."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

@@ -114,6 +114,7 @@ def build(
     what: str = "images",
     made: Made | None = None,
     finished: Earlier | None = None,
+    shards: Sequence[Earlier] = (),
 ) -> Outcome:
     """Decode every image once; take over what was decoded before from files that are still the same.
 
@@ -127,6 +128,7 @@ def build(
         what: words for the progress line.
         made: what else the pixels depend on; another's rows are never taken over.
         finished: the present array.
+        shards: what others have decoded of these rows (shards.py).
 
     Returns:
         The array's file inside ``part`` and what became of each row. The result does not depend on ``workers``.
@@ -136,7 +138,7 @@ def build(
     unfinished = takeover.aside(part)
     images, record = _prepared(part, made, paths)
     decoded_before = 0
-    for earlier in (unfinished, finished):
+    for earlier in (unfinished, *shards, finished):
         if earlier is not None and earlier.made == made:
             decoded_before += takeover.take_over(earlier, root, paths, states, np.load(images, mmap_mode="r+"), record)
     takeover.forget(part)

@@ -1,0 +1,172 @@
+"""Real Ray: two nodes of which one is killed, Ctrl-C, and clusters that are not there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmark import cli
+from benchmark.common import files
+from benchmark.fanout import cluster
+from benchmark.pipeline import layout
+from tests.benchmark.fanout import repository
+
+PATIENCE = 400
+"""Seconds after which something hangs; it takes a few on an idle machine."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ray() -> None:
+    pytest.importorskip("ray", reason="the extra `cluster` is not installed")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `dvc repro` makes."""
+    root = tmp_path_factory.mktemp("made") / "work"
+    repository.write(root)
+    repository.dvc(root, "repro")
+    return root
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Path:
+    root = tmp_path / "work"
+    repository.write(root)
+    return root
+
+
+def steps(root: Path, system: str) -> int:
+    """Of the last checkpoint; 0 where there is none."""
+    path = root / f"runs/.state/{system}-0/checkpoint.pt"
+    try:
+        return int(torch.load(path, weights_only=True)["account"]["steps"])
+    except FileNotFoundError:
+        return 0
+
+
+def wait_for(what: Callable[[], Any], run: subprocess.Popen[str]) -> Any:
+    deadline = time.monotonic() + PATIENCE
+    while not (found := what()):
+        assert run.poll() is None, run.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return found
+
+
+def assert_the_same(made: Path, root: Path) -> None:
+    """The same weights as `dvc repro` made, and nothing left for it to do."""
+    for system in repository.SYSTEMS:
+        for name in repository.WEIGHTS:
+            path = layout.run(system, 0) / name
+            assert files.sha256_file(root / path) == files.sha256_file(made / path), path
+    assert "Running stage" not in repository.dvc(root, "repro")
+
+
+@pytest.fixture
+def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A cluster of two nodes of one CPU each on this machine."""
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("PYTHONPATH", repository.environment()["PYTHONPATH"])
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    node = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
+    both = Cluster(initialize_head=True, connect=False, head_node_args=node)
+    both.add_node(num_cpus=1, object_store_memory=100 << 20)
+    yield both
+    both.shutdown()
+
+
+def test_a_node_is_killed_and_the_same_bits_come_out(made: Path, fresh: Path, two_nodes: Any) -> None:
+    second = next(iter(two_nodes.worker_nodes))
+    run = repository.fanout(fresh, "train", "--address", two_nodes.address)
+
+    def struck() -> str | None:
+        """The system that trains on the second node and is past its first steps."""
+        for system in repository.SYSTEMS:
+            log = fresh / f"logs/train@{system}-0.log"
+            if log.exists() and f"[{second.node_id}]" in log.read_text() and steps(fresh, system) > 5:
+                return system
+        return None
+
+    system = wait_for(struck, run)
+    two_nodes.remove_node(second, allow_graceful=False)
+    said, _ = run.communicate(timeout=PATIENCE)
+    assert run.returncode == 0, said
+    assert f"train@{system}-0: its node died; it goes on from where it was (attempt 2 of 3)" in said
+    assert "2 done" in said
+    assert files.read_json(fresh / layout.run(system, 0) / "ledger.json")["resumed"] == 1
+    assert_the_same(made, fresh)
+
+
+def test_ctrl_c_keeps_checkpoints_and_the_same_command_goes_on(made: Path, fresh: Path) -> None:
+    run = repository.fanout(fresh, "--cpus-per-run", "1")
+    wait_for(lambda: any(steps(fresh, system) > 5 for system in repository.SYSTEMS), run)
+
+    beside = repository.fanout(fresh)
+    said, _ = beside.communicate(timeout=PATIENCE)
+    assert beside.returncode == 2
+    assert "error: Another `fanout` is at work in this folder" in said
+    repro = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro"], cwd=fresh, env=repository.environment(), capture_output=True, text=True
+    )
+    assert repro.returncode != 0
+    assert "is busy, it is being blocked by" in repro.stderr
+
+    os.kill(run.pid, signal.SIGINT)
+    said, _ = run.communicate(timeout=PATIENCE)
+    assert run.returncode == 130, said
+    assert "Checkpoints are kept; `python -m benchmark fanout` goes on" in said
+    assert "Traceback" not in said
+    kept = sum(steps(fresh, system) for system in repository.SYSTEMS)
+    assert kept > 5
+
+    run = repository.fanout(fresh, "--cpus-per-run", "1")
+    said, _ = run.communicate(timeout=PATIENCE)
+    assert run.returncode == 0, said
+    ledgers = [files.read_json(fresh / layout.run(system, 0) / "ledger.json") for system in repository.SYSTEMS]
+    assert max(ledger["resumed"] for ledger in ledgers) == 1
+    assert_the_same(made, fresh)
+
+
+def refused(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The sentence of a `fanout` that does not begin."""
+    monkeypatch.chdir(root)
+    assert cli.main(["fanout", *words]) == 2
+    assert not (root / "runs").exists()
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [("nowhere", "expects `auto` or HOST:PORT"), ("127.0.0.1:{free}", "Nobody answers at 127.0.0.1:")],
+)
+def test_a_cluster_that_does_not_answer_is_refused_within_seconds(
+    made: Path,
+    fresh: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    address: str,
+    sentence: str,
+) -> None:
+    with socket.socket() as held:  # bound and not listening: nobody else can answer there
+        held.bind(("127.0.0.1", 0))
+        said = refused(fresh, monkeypatch, capsys, "--address", address.format(free=held.getsockname()[1]))
+    assert sentence in said
+
+
+def test_without_ray_the_sentence_names_the_extra(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert cluster.HOW_TO_INSTALL in " ".join(refused(fresh, monkeypatch, capsys).split())
