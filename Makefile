@@ -74,4 +74,4 @@ ui: $(STAMP)  ## browse the runs in MLflow, at the address that it prints
 	python -m benchmark ui
 
 clean:  ## remove what the pipeline made (not the virtual environment)
-	rm -rf .site plan data runs scores probe results reports/*.pdf reports/tables reports/figures reports/metrics.json mlflow.db mlartifacts tracked.json .quick .rehearsal .*.part reports/.*.part
+	rm -rf .site plan data runs logs scores probe results reports/*.pdf reports/tables reports/figures reports/metrics.json mlflow.db mlartifacts tracked.json .quick .rehearsal .*.part reports/.*.part

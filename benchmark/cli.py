@@ -124,6 +124,7 @@ def _fanout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cpus-per-run", type=_at_least(0.0), metavar="C", help="CPUs a run takes (default: its `threads`)"
     )
+    parser.add_argument("--max-minutes", type=_at_least(0.0), help="stop with checkpoints; run again to go on")
 
 
 def _coverage(parser: argparse.ArgumentParser) -> None:

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.cohort.decoding import stage as decoding
+from benchmark.common.errors import UserError
 from benchmark.common.progress import say, spoken
 from benchmark.fanout import nodes, size
 from benchmark.fanout.cluster import Cluster, Lost, joined
 from benchmark.fanout.item import Item
 from benchmark.fanout.pipeline import Inputs, Pipeline
 from benchmark.fanout.progress import Board, Glance, glance, summary, tail
-from benchmark.fanout.schedule import Schedule
+from benchmark.fanout.schedule import WAITS, Schedule
 from benchmark.fanout.size import Node, Size
 from benchmark.fanout.worker import THREADS, Ended, Job
 from benchmark.pipeline import provenance, settings
@@ -100,14 +101,16 @@ def run(
     address: str | None = None,
     gpus_per_run: float | None = None,
     cpus_per_run: float | None = None,
+    max_minutes: float | None = None,
 ) -> int:
-    """Run what is out of date; the exit status: 0, 1 where an item failed, 130 where it was stopped.
+    """Run what is out of date; the exit status: 0, 1 where an item failed, 130 where it was stopped before the end.
 
     Args:
         stages: stages of dvc.yaml, or single items; all whose items can run side by side where it is empty.
         address: of a Ray cluster, or ``auto``; None: this machine alone.
         gpus_per_run: GPUs a run, a fraction to put several on one card; None: one where there are any.
         cpus_per_run: CPUs that a run is given a place by; None: as many threads as the settings give it.
+        max_minutes: stop after this long, as on Ctrl-C.
 
     Raises:
         UserError: nothing was begun, for the reason it says.
@@ -130,22 +133,27 @@ def run(
         for item in items:  # what no machine can hold is said before anything begins
             size_of(item)
         machines = Machines(cluster, size_of, token_file, token)
-        done: dict[str, str] = {}
+        interruption = stack.enter_context(Interruption(max_minutes))
+        done = dict.fromkeys((item.name for item in items), WAITS)
         failed: dict[str, str] = {}
         for wave in pipeline.levels(items):
-            pipeline.repro(pipeline.between(wave, failed))
+            try:
+                pipeline.repro(pipeline.between(wave, failed))
+            except UserError:
+                if interruption.reason() is None:
+                    raise
             wave = [part for item in wave for part in _in_parts(item, pipeline, there)]
             schedule = Schedule.of(wave)
             for item in wave:
                 if not item.part_of and (lost := pipeline.blocked(item, failed)):
                     schedule.block(item.name, lost)
-            whole = _run(schedule, machines, Keeper(pipeline))
+            whole = _run(schedule, machines, Keeper(pipeline), interruption)
             done |= schedule.states()
             failed |= schedule.failed()
             if not whole:
                 say(
-                    f"stopped: {summary(done.values())}. Checkpoints are kept; `python -m benchmark fanout` goes on "
-                    "from them, and so does `dvc repro`."
+                    f"{interruption.reason()}: {summary(done.values())}. Checkpoints are kept; `python -m benchmark "
+                    "fanout` goes on from them, and so does `dvc repro`."
                 )
                 return STOPPED_STATUS
     say(f"{summary(done.values())} in {spoken(time.monotonic() - began)}")
@@ -167,7 +175,7 @@ def _in_parts(item: Item, pipeline: Pipeline, there: Sequence[Node]) -> list[Ite
     return item.shards(count) if count > 1 else [item]
 
 
-def _run(schedule: Schedule, machines: Machines, keeper: Keeper) -> bool:
+def _run(schedule: Schedule, machines: Machines, keeper: Keeper, interruption: Interruption) -> bool:
     """One wave; False where it was stopped."""
     names = {node.key: node.name for node in machines.cluster.nodes()}
 
@@ -181,7 +189,6 @@ def _run(schedule: Schedule, machines: Machines, keeper: Keeper) -> bool:
     wave = [one.item for one in schedule.items.values() if not one.item.part_of]
     with (
         keeper.pipeline.holding(wave),
-        Interruption() as interruption,
         Board(lambda key: names.get(key, key[:8])) as board,
     ):
         return schedule.run(machines, keeper, look, show, lambda: interruption.reason() is not None)

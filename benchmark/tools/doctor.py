@@ -1,7 +1,7 @@
 """``python -m benchmark doctor``: what the roots in params.yaml hold, before anything runs.
 
 Seconds, not hours: tables are read, a sample of the images is looked up and a few are decoded. Exit status 0 when
-every dataset can be prepared, 1 otherwise.
+every dataset can be prepared and the weights that training starts from are there, 1 otherwise.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmark.cohort.losses import list_privately
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout, settings
 from benchmark.pipeline.settings import DatasetSettings, Settings
-from benchmark.tools import needs, weights
+from benchmark.tools import needs, starts, weights
 from benchmark.tools.disk import dvc_cache
 from benchmark.tools.needs import size_in_words
 
@@ -60,7 +60,10 @@ def run() -> int:
     print(f"{render(diagnoses, values)}\n\n{needs.render(needed(diagnoses, values), dvc_cache())}")
     for block in weights.lines(values):
         print(f"\n{block}")
-    return 0 if all(diagnosis.ready for diagnosis in diagnoses) else 1
+    lacking = starts.missing(values)
+    for sentence in lacking:
+        print(f"\nstart: NOT READY\n  {sentence}")
+    return 0 if all(diagnosis.ready for diagnosis in diagnoses) and not lacking else 1
 
 
 def needed(diagnoses: list[Diagnosis], values: Settings) -> list[needs.Need]:

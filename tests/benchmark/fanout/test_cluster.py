@@ -74,22 +74,25 @@ def assert_the_same(made: Path, root: Path) -> None:
 
 
 @pytest.fixture
-def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A cluster of two nodes of one CPU each on this machine."""
+def nodes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A Ray cluster on this machine; ``indirect``: what each of its nodes has."""
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("PYTHONPATH", repository.environment()["PYTHONPATH"])
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    node = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
-    both = Cluster(initialize_head=True, connect=False, head_node_args=node)
-    both.add_node(num_cpus=1, object_store_memory=100 << 20)
-    yield both
-    both.shutdown()
+    head, *others = [{"object_store_memory": 100 << 20, **node} for node in request.param]
+    started = Cluster(initialize_head=True, connect=False, head_node_args={"include_dashboard": False, **head})
+    for other in others:
+        started.add_node(**other)
+    yield started
+    started.shutdown()
 
 
-def test_a_node_is_killed_and_the_same_bits_come_out(made: Path, fresh: Path, two_nodes: Any) -> None:
-    second = next(iter(two_nodes.worker_nodes))
-    run = repository.fanout(fresh, "train", "--address", two_nodes.address)
+@pytest.mark.chaos
+@pytest.mark.parametrize("nodes", [[{"num_cpus": 1}, {"num_cpus": 1}]], indirect=True, ids=["two nodes"])
+def test_a_node_is_killed_and_the_same_bits_come_out(made: Path, fresh: Path, nodes: Any) -> None:
+    second = next(iter(nodes.worker_nodes))
+    run = repository.fanout(fresh, "train", "--address", nodes.address)
 
     def struck() -> str | None:
         """The system that trains on the second node and is past its first steps."""
@@ -100,7 +103,7 @@ def test_a_node_is_killed_and_the_same_bits_come_out(made: Path, fresh: Path, tw
         return None
 
     system = wait_for(struck, run)
-    two_nodes.remove_node(second, allow_graceful=False)
+    nodes.remove_node(second, allow_graceful=False)
     said, _ = run.communicate(timeout=PATIENCE)
     assert run.returncode == 0, said
     assert f"train@{system}-0: its node died; it goes on from where it was (attempt 2 of 3)" in said
@@ -109,6 +112,23 @@ def test_a_node_is_killed_and_the_same_bits_come_out(made: Path, fresh: Path, tw
     assert_the_same(made, fresh)
 
 
+@pytest.mark.chaos
+@pytest.mark.parametrize(
+    "nodes",
+    [[{"num_cpus": 1, "num_gpus": 2}], [{"num_cpus": 1, "num_gpus": 1}, {"num_cpus": 1, "num_gpus": 1}]],
+    indirect=True,
+    ids=["two on one node", "one on each of two"],
+)
+def test_two_gpus_a_run_are_two_processes_of_torchrun(fresh: Path, nodes: Any) -> None:
+    """The GPUs are Ray's word for places here; what trains in them is gloo on the CPU."""
+    run = repository.fanout(fresh, "train@clip-0", "--gpus-per-run", "2", "--address", nodes.address)
+    said, _ = run.communicate(timeout=PATIENCE)
+    assert run.returncode == 0, said + "".join(log.read_text() for log in (fresh / "logs").glob("*.log*"))
+    ledger = files.read_json(fresh / layout.run("clip", 0) / "ledger.json")
+    assert (ledger["world_size"], ledger["steps"]) == (2, repository.STEPS)
+
+
+@pytest.mark.chaos
 def test_ctrl_c_keeps_checkpoints_and_the_same_command_goes_on(made: Path, fresh: Path) -> None:
     run = repository.fanout(fresh, "--cpus-per-run", "1")
     wait_for(lambda: any(steps(fresh, system) > 5 for system in repository.SYSTEMS), run)
@@ -127,6 +147,7 @@ def test_ctrl_c_keeps_checkpoints_and_the_same_command_goes_on(made: Path, fresh
     said, _ = run.communicate(timeout=PATIENCE)
     assert run.returncode == 130, said
     assert "Checkpoints are kept; `python -m benchmark fanout` goes on" in said
+    assert "Stopped by SIGINT: " in said
     assert "Traceback" not in said
     kept = sum(steps(fresh, system) for system in repository.SYSTEMS)
     assert kept > 5

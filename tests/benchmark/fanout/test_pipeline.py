@@ -92,8 +92,9 @@ def test_without_dvc_a_sentence_says_where_to_run(tmp_path: Path, monkeypatch: p
 
 
 def test_one_fanout_at_a_time(pipeline: Pipeline) -> None:
-    with pipeline.alone(), pytest.raises(UserError, match="Another `fanout` is at work in this folder"):
-        with Pipeline().alone():
-            pass
-    with Pipeline().alone():
+    other = Pipeline()
+    refused = pytest.raises(UserError, match="Another `fanout` is at work in this folder")
+    with pipeline.alone(), refused, other.alone():
+        pass
+    with other.alone():
         pass

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from benchmark.common.errors import UserError
 from benchmark.pipeline import profiles, settings
@@ -84,3 +85,46 @@ def test_an_unknown_profile_and_an_unknown_dataset_name_the_nearest(params, monk
         profiles.read("smok")
     with pytest.raises(UserError, match="did you mean 'padchest'"):
         profiles.run("smoke", root=["padchets=/data"])
+
+
+TOWERS = {
+    "cohort.size", "encoders.image", "encoders.text",
+    "pretraining.samples", "pretraining.learning_rate", "pretraining.min_count",
+    "training.batch_size", "training.optimizer", "training.learning_rate", "training.schedule", "training.augment",
+    "training.precision", "training.device", "training.snapshots", "budget.unit", "budget.amount",
+    "scoring.batch_size", "probe.samples", "probe.learning_rate",
+}  # fmt: skip
+"""Settings of params.yaml whose values were chosen for the small towers and the embedded cohort."""
+ANY_SIZE = {
+    "cohort.decode": "how an image is read; the published scale has its own",
+    "cohort.max_missing": "of the data",
+    "pretraining.seed": "a seed",
+    "training.threads": "of the machine",
+    "scoring.threads": "of the machine",
+    "probe.seed": "a seed",
+}
+"""Settings of the same sections that suit towers of any size, each with the reason."""
+SECTIONS = ("cohort", "encoders", "pretraining", "training", "budget", "scoring", "probe")
+UNWRITTEN = {"training.betas", "training.weight_decay", "training.clip_norm", "training.warmup"}
+"""Defaults of the small towers that params.yaml does not spell out."""
+
+
+def written(values: dict) -> set[str]:
+    """Dotted keys of the sections that hold settings of towers, one level deep."""
+    return {f"{section}.{key}" for section in SECTIONS for key in values.get(section, {})}
+
+
+def test_the_paper_profile_replaces_every_setting_of_the_small_towers():
+    """Both lists are compared with params.yaml, so that a new setting has to go into one of them."""
+    shipped = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    assert written(shipped) == TOWERS | set(ANY_SIZE)
+    paper = written(profiles.read("paper", REPOSITORY / "profiles"))
+    assert paper >= TOWERS | UNWRITTEN
+    assert paper - TOWERS - UNWRITTEN <= set(ANY_SIZE)
+
+
+def test_no_learning_rate_of_a_small_tower_reaches_the_published_ones(params):
+    profiles.apply(profiles.read("paper", REPOSITORY / "profiles"), params)
+    chosen = settings.load(params)
+    assert chosen.probe.learning_rate == chosen.pretraining.learning_rate == chosen.training.learning_rate == 5e-5
+    assert chosen.probe.samples == chosen.pretraining.samples == chosen.budget.amount

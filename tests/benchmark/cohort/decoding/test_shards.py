@@ -84,7 +84,7 @@ def test_a_bad_shard_costs_time_alone(alone: Release, here: Path, harm: str) -> 
 def test_every_row_is_in_one_shard() -> None:
     paths = [str(number) for number in range(11)]
     parts = [Shard(number, 3).of(paths) for number in (1, 2, 3)]
-    assert sorted(sum(parts, []), key=int) == paths
+    assert sorted((path for part in parts for path in part), key=int) == paths
     assert max(map(len, parts)) - min(map(len, parts)) == 1
 
 
