@@ -29,7 +29,8 @@ LOOK = 0.2
 DIE_WITH_PARENT = """
 import ctypes, os, signal, sys
 if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    torchrun = "torch.distributed.run" in sys.argv  # which has to end processes of its own
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM if torchrun else signal.SIGKILL)
     if os.getppid() != int(sys.argv[1]):
         os._exit(1)
 os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
