@@ -189,5 +189,8 @@ def launched(job: Job, size: Size) -> Job:
         return job
     launcher = ["-m", "torch.distributed.run", "--shutdown-timeout", str(TORCHRUN_STOPS_WITHIN)]
     launcher += ["--nnodes", str(size.nodes), "--nproc-per-node", str(size.processes)]
-    launcher += ["--standalone"] if size.nodes == 1 else ["--rdzv-backend", "c10d", "--rdzv-endpoint", worker.MEETING]
+    if size.nodes == 1:
+        launcher.append("--standalone")
+    else:  # not by c10d, which has to recognise its own host by name
+        launcher += ["--node-rank", worker.RANK, "--master-addr", worker.HOST, "--master-port", worker.PORT]
     return replace(job, arguments=(*launcher, *job.arguments))

@@ -36,8 +36,8 @@ if sys.platform == "linux":
 os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
 """A process whose worker is killed would train on beside the one that takes its place: PR_SET_PDEATHSIG."""
-MEETING = "{meeting}"
-"""Stands in the arguments for the place where the processes of several nodes meet, HOST:PORT."""
+RANK, HOST, PORT = "{rank}", "{host}", "{port}"
+"""Stand in the arguments of a job on several nodes for the node's number and for the place where its processes meet."""
 MARK = "--- attempt"
 """Begins the line that an attempt writes into the log before anything else."""
 
@@ -188,20 +188,20 @@ def told(folder: str, token_file: str, packages: tuple[str, ...], code: tuple[st
     return asdict(facts(folder, token_file, packages, code))
 
 
-def meeting() -> str:
+def meeting() -> tuple[str, str]:
     """A task of Ray: this node's address and a port that is free now."""
     import ray
 
     with socket.socket() as free:
         free.bind(("", 0))
-        return f"{ray.util.get_node_ip_address()}:{free.getsockname()[1]}"
+        return ray.util.get_node_ip_address(), str(free.getsockname()[1])
 
 
 def gang(job: Job, cpus: float, gpus: float, nodes: int) -> dict[str, Any]:
     """A task of Ray: a job on several nodes at once, one torchrun each, all or none.
 
     Args:
-        job: its arguments hold ``MEETING``.
+        job: its arguments hold ``RANK``, ``HOST`` and ``PORT``.
         cpus: of each node.
         gpus: of each node.
         nodes: how many.
@@ -219,10 +219,15 @@ def gang(job: Job, cpus: float, gpus: float, nodes: int) -> dict[str, Any]:
 
     try:
         ray.get(group.ready())
-        where = ray.get(on(0, meeting, 0.0, 0.0).remote())
-        there = replace(job, arguments=tuple(where if word == MEETING else word for word in job.arguments))
-        logs = [job.log, *(f"{job.log}.{node}" for node in range(1, nodes))]
-        tasks = [on(node, attempt, cpus, gpus).remote(replace(there, log=log)) for node, log in enumerate(logs)]
+        host, port = ray.get(on(0, meeting, 0.0, 0.0).remote())
+        for node in range(nodes):
+            told = {RANK: str(node), HOST: host, PORT: port}
+            there = replace(
+                job,
+                arguments=tuple(told.get(word, word) for word in job.arguments),
+                log=f"{job.log}.{node}" if node else job.log,
+            )
+            tasks.append(on(node, attempt, cpus, gpus).remote(there))
         waiting = list(tasks)
         while waiting:
             done, waiting = ray.wait(waiting, timeout=None)
