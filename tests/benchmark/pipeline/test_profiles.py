@@ -128,3 +128,12 @@ def test_no_learning_rate_of_a_small_tower_reaches_the_published_ones(params):
     chosen = settings.load(params)
     assert chosen.probe.learning_rate == chosen.pretraining.learning_rate == chosen.training.learning_rate == 5e-5
     assert chosen.probe.samples == chosen.pretraining.samples == chosen.budget.amount
+
+
+def test_off_clip_takes_prompted_sentences_alone_as_its_release_states(params):
+    """So does every row that isolates a part of it; CLIP and CARZero keep the default share."""
+    profiles.apply(profiles.read("paper", REPOSITORY / "profiles"), params)
+    chosen = settings.load(params)
+    own = {name for name in chosen.names() if chosen.systems[name].prompted_share == 1.0}
+    assert own == set(chosen.names()) - {"clip", "carzero"}
+    assert "offclip" in own
