@@ -6,7 +6,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -26,7 +25,8 @@ pytestmark = pytest.mark.chaos
 SYSTEM = "carzero"
 PIECES = 28_996
 """Word pieces of the published text tower."""
-MOST_SECONDS, MOST_BYTES = 300, 8 << 30
+MOST_SECONDS, MOST_BYTES = 600, 8 << 30
+"""Of processor time, five minutes of two cores (an elapsed time would depend on what else runs), and of one process."""
 CHAIN = ("raw", "index", "decode", "prepare")
 
 
@@ -58,6 +58,12 @@ def run(work: Path, *words: str) -> None:
     assert done.returncode == 0, f"{words}: {done.stderr[-3000:]}"
 
 
+def processor_seconds() -> float:
+    """Of all processes that have ended so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_the_paper_profile_goes_from_tables_to_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_bert(Path("bert"))
@@ -81,7 +87,7 @@ def test_the_paper_profile_goes_from_tables_to_scores(tmp_path: Path, monkeypatc
     profiles.apply(changes, layout.PARAMS)
     assert starts.missing(settings.load()) == []
 
-    began = time.monotonic()
+    began = processor_seconds()
     for words in (("plan",), ("materials",)):
         run(tmp_path, *words)
     for dataset in layout.DATASETS:
@@ -91,7 +97,7 @@ def test_the_paper_profile_goes_from_tables_to_scores(tmp_path: Path, monkeypatc
         run(tmp_path, *words)
     for stage in ("train", "score"):
         run(tmp_path, stage, "--system", SYSTEM, "--seed", "0")
-    seconds = time.monotonic() - began
+    seconds = processor_seconds() - began
 
     ledger = files.read_json(layout.run(SYSTEM, 0) / "ledger.json")
     assert ledger["parameters"] > 200e6, "not the towers of the published size"
@@ -100,5 +106,7 @@ def test_the_paper_profile_goes_from_tables_to_scores(tmp_path: Path, monkeypatc
         scores = pd.read_parquet(layout.scores(SYSTEM, 0) / f"{dataset}.parquet")
         assert len(scores) > 0
         assert scores["normal"].nunique() > 1, "every image has one score"
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < MOST_BYTES
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    print(f"{seconds:.0f} s of processor time, at most {most / 2**30:.1f} GiB a process")
+    assert most < MOST_BYTES
     assert seconds < MOST_SECONDS

@@ -121,10 +121,19 @@ class Cluster:
         self._handles[handle] = job
 
     def ended(self, seconds: float) -> Iterator[tuple[Job, Ended | Lost]]:
-        """Attempts that ended, after at most so many seconds of waiting for one."""
+        """Attempts that ended, after at most so many seconds of waiting for one.
+
+        Raises:
+            UserError: the cluster itself is gone.
+        """
         if not self._handles:
             return
-        done, _ = self._ray.wait(list(self._handles), timeout=seconds)
+        try:
+            done, _ = self._ray.wait(list(self._handles), timeout=seconds)
+        except self._ray.exceptions.RayError as error:
+            raise UserError(
+                f"The Ray cluster is gone ({one_line(error)}); checkpoints are kept, and the same command goes on."
+            ) from None
         for handle in done:
             job = self._handles.pop(handle)
             try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from benchmark.common import progress as common
 from benchmark.fanout import progress
@@ -78,6 +80,16 @@ def test_a_line_appears_when_the_state_changes_and_then_now_and_again(
     now[0] += progress.SECONDS_BETWEEN_LINES
     assert shown() == "train@clip-0: running on gpu-3, 42%, 3 min left"
     assert shown("done") == "train@clip-0: done on gpu-3"
+
+
+def test_on_a_terminal_there_is_one_row_an_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, log = io.StringIO(), tmp_path / "train@clip-0.log"
+    monkeypatch.setattr(progress, "console", Console(file=screen, force_terminal=True, width=100))
+    log.write_text(BEGAN + "training clip-0:  42.0% of the budget (1 of 2 samples), 9 pairs/s, loss 0.1, 3 min left\n")
+    with Board({NODE: "gpu-3"}.__getitem__) as board:
+        board.show({"train@clip-0": "begun", "score@clip-0": "waiting"}, {"train@clip-0": (log, 2)})
+    rows = re.findall(r"train@clip-0 +running +42% +3 min +gpu-3|score@clip-0 +waiting", screen.getvalue())
+    assert len(set(rows)) == 2
 
 
 def test_the_sum_of_the_states() -> None:
