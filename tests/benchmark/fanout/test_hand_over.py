@@ -86,7 +86,7 @@ def test_an_input_that_changed_meanwhile_is_named_and_nothing_is_taken_over(pipe
     inputs = pipeline.inputs(item)
     make("weights")
     Path("data/pairs").write_text("2")
-    with pytest.raises(UserError, match="^data changed while it ran, so it was not handed to DVC"):
+    with pytest.raises(UserError, match=r"^data changed while it ran, so it was not handed to DVC"):
         pipeline.hand_over(item, inputs)
     assert not pipeline.is_current(item)
 
