@@ -184,8 +184,8 @@ def joined(address: str | None) -> Iterator[Cluster]:
         what = "started" if address is None else "reached"
         raise UserError(
             f"Ray could not be {what} {where} ({one_line(error)}); `ray status` there shows what runs. Ray and Python "
-            "must be of one version everywhere; a cluster with a token is reached by `auto` on one of its nodes, or with "
-            "RAY_AUTH_MODE=token."
+            "must be of one version everywhere; a cluster with a token is reached by `auto` on one of its nodes, or "
+            "with RAY_AUTH_MODE=token."
         ) from None
     try:
         yield Cluster(ray)
