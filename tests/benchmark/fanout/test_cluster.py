@@ -173,7 +173,6 @@ def refused(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     [("nowhere", "expects `auto` or HOST:PORT"), ("127.0.0.1:{free}", "Nobody answers at 127.0.0.1:")],
 )
 def test_a_cluster_that_does_not_answer_is_refused_within_seconds(
-    made: Path,
     fresh: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -52,11 +52,11 @@ def test_the_paper_profile_needs_both_towers(here: Path) -> None:
 
 def test_the_doctor_says_it_and_its_exit_status_too(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["doctor"]) == 0
-    assert "weights" not in capsys.readouterr().out
+    assert "start:" not in capsys.readouterr().out
     chosen()
     assert cli.main(["doctor"]) == 1
     said = capsys.readouterr().out
-    assert said.count("weights: NOT READY") == 2
+    assert said.count("start: NOT READY") == 2
     assert "5 of 5 datasets are ready" in said
 
 
