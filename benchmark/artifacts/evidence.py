@@ -139,6 +139,20 @@ class Evidence:
         """The compared systems that come from a checkpoint and were evaluated only."""
         return tuple(name for name in self.systems if self.settings.systems[name].is_released)
 
+    @property
+    def scratch(self) -> tuple[str, ...]:
+        """The systems that start from random weights."""
+        return tuple(self.settings.scratch)
+
+    @property
+    def everyone(self) -> tuple[str, ...]:
+        """The compared systems, from both starts."""
+        return (*self.systems, *self.scratch)
+
+    def start(self, system: str) -> str:
+        """Where a system's image tower starts: ``pretrained`` or ``scratch``."""
+        return self.settings.systems[system].start
+
     def runs_of(self, system: str) -> tuple[Run, ...]:
         """The seeds of one system."""
         return tuple(run for run in self.runs if run.system == system)

@@ -52,8 +52,13 @@ def turned(row: Row) -> Row:
     return {**row, **sides}
 
 
+def is_inverted(high: float) -> bool:
+    """Whether a ranking is inverted: the whole interval of its AUC lies below chance (flipped, it has 1 - AUC)."""
+    return bool(high < 0.5)
+
+
 def is_significant(row: Row, level: float = 0.95) -> bool:
-    """Whether a difference excludes zero: by its Holm-adjusted p where declared, else by its interval."""
+    """Whether a difference excludes zero: by its adjusted p where it belongs to a family, else by its interval."""
     if pd.notna(row.get("p_holm")):
         return bool(row["p_holm"] < 1 - level)
     return bool(pd.notna(row["low"]) and (row["low"] > 0 or row["high"] < 0))

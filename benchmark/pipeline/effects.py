@@ -134,3 +134,37 @@ def interactions(known: Sequence[Effect]) -> list[Interaction]:
             if other and (above.b, below.b) in by_pair and PARTS.index(other.part) < PARTS.index(first.part):
                 found.append(Interaction(above, below, other))
     return found
+
+
+def other_start(settings: Settings, system: str) -> str | None:
+    """The measured system that differs from ``system`` in its start alone; None where there is none."""
+    own = parts(settings.systems[system])
+    for name in settings.names():
+        other = parts(settings.systems[name])
+        if other["start"] != own["start"] and all(other[part] == own[part] for part in PARTS if part != "start"):
+            return name
+    return None
+
+
+@dataclass(frozen=True)
+class Split:
+    """The way from one system to another that differs in two parts, by each part alone and by both."""
+
+    a: str
+    b: str
+    alone: tuple[tuple[str, str], ...]
+    """(part, the system that has this part as ``a`` and the other as ``b``)."""
+
+
+def split(settings: Settings, a: str, b: str) -> Split | None:
+    """How the parts of ``a`` lead from ``b`` to ``a``; None where they do not differ in two, or a corner is missing."""
+    known = {name: parts(settings.systems[name]) for name in settings.names()}
+    if not {a, b} <= set(known):
+        return None
+    changed = [part for part in PARTS if known[a][part] != known[b][part]]
+    corners = []
+    for part in changed:
+        wanted = {**known[b], part: known[a][part]}
+        corners.append((part, next((name for name, own in known.items() if own == wanted), "")))
+    complete = len(changed) == 2 and all(name for _, name in corners)
+    return Split(a, b, tuple(corners)) if complete else None

@@ -242,6 +242,37 @@ class PretrainingSettings(SupervisionSettings):
     """Words in fewer reports are no targets, nor are those in more than nine of ten."""
 
 
+class Endpoint(Strict):
+    """A comparison that is declared before its numbers are seen: a quantity of system ``a`` minus that of ``b``."""
+
+    a: str
+    b: str
+    quantity: Literal[
+        "normal_auc",
+        "abnormal_auc",
+        "abnormal_auc_visible",
+        "abnormal_auc_among_abnormals",
+        "abnormal_auc_against_normals",
+        "pointing",
+        "false_positive_rate",
+        "false_negative_rate",
+    ] = "normal_auc"
+    score: Literal["", "prompt", "one_minus_max", "contrast", "worst_wording"] = ""
+    """Of a normal AUC or an error rate: what ranks the images (docs/files.md)."""
+    rule: Literal["", "youden", "specificity_95", "sensitivity_95"] = ""
+    """Of an error rate: how its threshold was fitted."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Endpoint:
+        is_rate = self.quantity.endswith("_rate")
+        if (self.quantity == "normal_auc" or is_rate) != bool(self.score) or is_rate != bool(self.rule):
+            raise ValueError(
+                f"the endpoint {self.quantity} has score '{self.score}' and rule '{self.rule}'; a normal AUC needs a "
+                "score, an error rate a score and a rule, any other quantity neither"
+            )
+        return self
+
+
 class StatisticsSettings(Strict):
     """Intervals."""
 
@@ -253,9 +284,13 @@ class StatisticsSettings(Strict):
     min_positives: int = Field(10, ge=1)
     """Findings with positives, or negatives, of fewer patients are listed as undefined."""
     visible_above: float = Field(0.7, ge=0.5, lt=1)
-    """A finding is visible when the lower bound of the probe's AUC lies above this."""
+    """A finding is visible when the lower bound of the supervised reference's AUC, or any system's, lies above this."""
+    primary: Endpoint = Endpoint(a="offclip", b="carzero", score="prompt")
+    """The question, asked of the mean over the datasets."""
+    secondary: list[Endpoint] = []
+    """What else is declared. One family (Holm): all of these and the primary, on every dataset and on their mean."""
     references: list[str] = ["carzero", "clip"]
-    """Every compared system is tested against these; the first makes the declared family (Holm)."""
+    """Every compared system's differences from these are measured."""
     ablation_references: list[str] = ["offclip", "carzero"]
     """Every ablation row is tested against these."""
 

@@ -159,6 +159,13 @@ def check(chosen: settings.Settings) -> None:
             f"`encoders.image.init`: {init} does not exist; name a file of weights, or {layout.PRETRAINED}/"
             "image.safetensors, which stage `pretrain` makes."
         )
+    declared = [chosen.statistics.primary, *chosen.statistics.secondary]
+    for name in [name for endpoint in declared for name in (endpoint.a, endpoint.b)]:
+        if name not in chosen.systems:
+            raise UserError(
+                f"An endpoint of `statistics` names '{name}', which `systems` does not define"
+                f"{nearest(name, chosen.systems)}"
+            )
     for listed in ("references", "ablation_references"):
         for name in getattr(chosen.statistics, listed):
             if name not in chosen.systems:

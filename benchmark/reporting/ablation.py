@@ -14,11 +14,12 @@ import pandas as pd
 from benchmark.artifacts import select
 from benchmark.artifacts.columns import OVERALL
 from benchmark.artifacts.evidence import Evidence
-from benchmark.pipeline.effects import PARTS, Effect, effects, parts
+from benchmark.pipeline.effects import PARTS, Effect, effects, parts, split
 from benchmark.reporting import detail, headline, names, tables
 from benchmark.reporting.answer import pair
 from benchmark.reporting.document import Document, drawn
 from benchmark.reporting.figures import effects as figure
+from benchmark.reporting.glance import adjusted
 from benchmark.reporting.tables import Cell, Column, Table
 
 QUANTITIES = (("normal_auc", "prompt"), ("abnormal_auc", ""), ("false_negative_rate", "prompt"), ("pointing", ""))
@@ -43,14 +44,15 @@ def build(found: Evidence, figures: Path) -> Document:
 
 
 def answer(found: Evidence, known: list[Effect], quantity: str, score: str) -> str:
-    """Which single changes move a quantity by an interval without zero, and which way; "" where none was measured."""
+    """Which single changes move a quantity after Holm's adjustment, and which way; "" where none was measured."""
     rows = [(effect, difference(found, effect, quantity, score, OVERALL)) for effect in known]
     measured = [(effect, row) for effect, row in rows if row is not None]
     if not measured:
         return ""
-    sure = [(e, row) for e, row in measured if select.is_significant(row, found.settings.statistics.level)]
+    # An effect without an adjusted p belongs to no family, so nothing can be said to survive the adjustment.
+    sure = [(e, row) for e, row in measured if _survives(found, row)]
     said = []
-    for verb, side, sign in (("raise", "above", 1), ("lower", "below", -1)):
+    for verb, sign in (("raise", 1), ("lower", -1)):
         moved = [
             f"{names.readable(f'{effect.before} → {effect.after}')} ({found.label(effect.a)} against "
             f"{found.label(effect.b)}) by {tables.estimate(row, sign=True)}"
@@ -59,14 +61,17 @@ def answer(found: Evidence, known: list[Effect], quantity: str, score: str) -> s
         ]
         if moved:
             verb += "s" if len(moved) == 1 else ""
-            said.append(f"{len(moved)} {verb} it with an interval {side} zero: {'; '.join(moved)}")
-    moves = ". ".join(said) if said else "none changes it with an interval that excludes zero"
-    return f"{names.quantity(quantity)}: of {len(measured)} single changes, {moves}."
+            said.append(f"{len(moved)} {verb} it: {'; '.join(moved)}")
+    moves = ". ".join(said) if said else "none changes it significantly"
+    return f"{names.quantity(quantity)}: of {len(measured)} single changes, after Holm's adjustment, {moves}."
 
 
 def members(found: Evidence) -> tuple[str, ...]:
-    """The ablation's rows, led by the two systems that it lies between."""
-    return tuple(dict.fromkeys([*(pair(found) or ())[::-1], *found.settings.ablation]))
+    """The ablation's rows, led by the two systems that it lies between and those on the way from one to the other."""
+    ends = pair(found)
+    way = split(found.settings, *ends) if ends else None
+    corners = [system for _, system in way.alone] if way else []
+    return tuple(dict.fromkeys([*(ends or ())[::-1], *corners[::-1], *found.settings.ablation]))
 
 
 def effects_of(found: Evidence, systems: tuple[str, ...]) -> list[Effect]:
@@ -78,6 +83,12 @@ def _is_measured(found: Evidence, a: str, b: str) -> bool:
     quantity, score = QUANTITIES[0]
     where = {"dataset": OVERALL, "quantity": quantity, "score": score}
     return select.difference(found.results["differences"], a, b, **where) is not None
+
+
+def _survives(found: Evidence, row: select.Row) -> bool:
+    """Whether a difference is significant by the adjusted p of its family; never without one."""
+    row = adjusted(found, row)
+    return pd.notna(row.get("p_holm")) and select.is_significant(row, found.settings.statistics.level)
 
 
 def parts_table(found: Evidence, systems: tuple[str, ...]) -> Table:
@@ -106,8 +117,7 @@ def effects_table(found: Evidence, known: list[Effect]) -> Table:
             if row is None:
                 shown.append(tables.MISSING)
                 continue
-            sure = select.is_significant(row, found.settings.statistics.level)
-            shown.append(Cell(tables.estimate(row, sign=True), bold=sure))
+            shown.append(Cell(tables.estimate(row, sign=True), bold=_survives(found, row)))
             records.append({"part": effect.part, "after": effect.after, "before": effect.before, **row})
         cells.append(shown)
     return tables.table(
@@ -121,8 +131,10 @@ def effects_table(found: Evidence, known: list[Effect]) -> Table:
         ],
         cells,
         pd.DataFrame(records),
-        note="Bold: the interval excludes zero. A positive effect on the false-negative rate is a loss. The same "
-        "change appears in several rows, each beside different other parts; where they disagree, the parts interact.",
+        note="Bold: significant after Holm's adjustment over all effects and interactions on normal and abnormal "
+        "AUC; the other quantities are not adjusted, and never bold. A positive effect on the false-negative rate is "
+        "a loss. The same change appears in several rows, each beside different other parts; where they disagree, the "
+        "parts interact.",
         group_by=0,
     )
 
@@ -138,7 +150,8 @@ def interaction_table(found: Evidence) -> Table:
             names.readable(row["effect"]),
             names.quantity(row["quantity"]),
             tables.estimate(row, sign=True),
-            tables.p_value(row.get("p", float("nan"))),
+            tables.p_value(row["p"]),
+            tables.p_value(row["p_holm"]),
         ]
         for row in data.to_dict("records")
     ]
@@ -150,6 +163,7 @@ def interaction_table(found: Evidence) -> Table:
             Column("Quantity", "left"),
             Column(f"Estimate [{found.interval}]"),
             Column("p"),
+            Column("p, Holm"),
         ],
         cells,
         data,

@@ -1,37 +1,75 @@
-"""The first page, composed from the numbers whichever way they fall.
+"""The words of the first page, composed from the numbers whichever way they fall.
 
-A sentence is chosen by what the interval says (better, worse, or no difference shown), never by hope.
+A sentence is chosen by what an interval says (better, worse, or no difference shown), never by hope. Which two systems
+are asked about, and by which quantity, is declared in params.yaml (`statistics.primary`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from benchmark.artifacts import quantities, select
-from benchmark.artifacts.columns import OVERALL
+from benchmark.artifacts import select
+from benchmark.artifacts.columns import OVERALL, PRIMARY_RULES, WORST
 from benchmark.artifacts.evidence import Evidence
+from benchmark.pipeline.effects import other_start
 from benchmark.reporting import budget, names, releases, tables
-from benchmark.reporting.tables import Cell, Column, Table
 
-CHALLENGER, REFERENCE = "offclip", "carzero"
-COSTS = (
-    ("abnormal_auc", "", "Abnormal AUC, macro over findings", True),
-    ("false_negative_rate", "prompt", "Abnormal images called normal", False),
-    ("false_positive_rate", "prompt", "Normal images called abnormal", False),
-    ("pointing", "", "Pointing game", True),
-    ("normal_auc", "one_minus_max", "Normal AUC by 1 − max over findings", True),
-    ("normal_auc", "contrast", "Normal AUC by normal − abnormal prompt", True),
+
+@dataclass(frozen=True)
+class Asked:
+    """A quantity that the headline weighs."""
+
+    quantity: str
+    score: str
+    rule: str
+    words: str
+    more_is_better: bool = True
+
+
+DETECTION = (
+    Asked("normal_auc", "prompt", "", "Normal AUC, published wording"),
+    Asked("normal_auc", WORST, "", "Normal AUC, worst wording"),
+    Asked("normal_auc", "one_minus_max", "", "Normal AUC by 1 − max over findings"),
+    Asked("normal_auc", "contrast", "", "Normal AUC by normal − abnormal prompt"),
 )
-"""Quantity, score, words, whether more is better."""
+COSTS = (
+    Asked("abnormal_auc", "", "", "Abnormal AUC"),
+    Asked("abnormal_auc_among_abnormals", "", "", "the same among abnormal images alone"),
+    Asked("abnormal_auc_against_normals", "", "", "the same, positives against normal images"),
+    Asked("pointing", "", "", "Pointing game"),
+    Asked("false_negative_rate", "prompt", "youden", "Abnormals called normal, Youden's threshold", False),
+    Asked("false_positive_rate", "prompt", "youden", "Normals called abnormal, Youden's threshold", False),
+    Asked("false_negative_rate", "prompt", "specificity_95", "Abnormals called normal at 95 % specificity", False),
+    Asked("false_positive_rate", "prompt", "sensitivity_95", "Normals called abnormal at 95 % sensitivity", False),
+)
 VERDICTS = ("supported", "supported in direction", "contradicted", "inconclusive", "not testable here")
+BETTER, WORSE, SAME = "better", "worse", "no difference shown"
 
 
 def pair(found: Evidence) -> tuple[str, str] | None:
-    """The two systems of the question, or None where they are not both compared."""
-    systems = found.systems
-    return (CHALLENGER, REFERENCE) if CHALLENGER in systems and REFERENCE in systems else None
+    """The two systems of the primary endpoint, or None where they are not both measured."""
+    primary = found.settings.statistics.primary
+    return (primary.a, primary.b) if {primary.a, primary.b} <= set(found.settings.names()) else None
+
+
+def twins(found: Evidence) -> tuple[str, str] | None:
+    """The same two systems from the other start, where both were measured."""
+    others = [other_start(found.settings, system) for system in pair(found) or ()]
+    return (others[0], others[1]) if len(others) == 2 and others[0] and others[1] else None
+
+
+def difference(
+    found: Evidence, systems: tuple[str, str] | None, asked: Asked, dataset: str = OVERALL
+) -> select.Row | None:
+    """The paired difference of two systems in a quantity."""
+    if systems is None:
+        return None
+    where = {"dataset": dataset, "quantity": asked.quantity, "score": asked.score}
+    rule = asked.rule or PRIMARY_RULES
+    return select.difference(found.results["differences"], *systems, rule=rule, **where)
 
 
 def reading(row: select.Row, level: float, more_is_better: bool = True) -> str:
@@ -43,19 +81,21 @@ def reading(row: select.Row, level: float, more_is_better: bool = True) -> str:
         more_is_better: False for error rates.
     """
     if not (row["low"] > 0 or row["high"] < 0):
-        return "no difference shown"
-    word = "better" if (row["estimate"] > 0) == more_is_better else "worse"
+        return SAME
+    word = BETTER if (row["estimate"] > 0) == more_is_better else WORSE
     return word if select.is_significant(row, level) else f"{word}, but not after Holm's adjustment"
 
 
 def compose(found: Evidence) -> dict[str, Any]:
-    """Titles, question, headline, its price, verdict count, banner and budget line."""
+    """Titles, question, headline, the other start, price, verdict count, banner and budget line."""
     labels = names.join([found.label(s) for s in found.systems])
+    asked = pair(found)
     return {
-        "title": f"Does {found.label(CHALLENGER)} detect normal chest radiographs better?" if pair(found) else labels,
+        "title": f"Does {found.label(asked[0])} detect normal chest radiographs better?" if asked else labels,
         "running": labels if found.released else f"{labels} under one budget",
         "question": _question(found),
         "headline": _headline(found),
+        "twin": _twin(found),
         "price": _price(found),
         "budget": _budget(found),
         "released": " ".join(filter(None, (releases.prompts(found), releases.absent(found)))),
@@ -64,64 +104,51 @@ def compose(found: Evidence) -> dict[str, Any]:
     }
 
 
-def by_dataset(found: Evidence) -> Table:
-    """Normal AUC of the two systems of the question and their difference, dataset by dataset."""
-    cells: tables.Cells = []
-    records = []
-    a, b = pair(found) or ("", "")
-    for dataset in (*found.datasets, OVERALL) if a else ():
-        row = _difference(found, "normal_auc", "prompt", dataset)
+def word(found: Evidence) -> str:
+    """The answer in one word, by the means over the datasets of `DETECTION` and `COSTS`.
+
+    *Mixed*: some of them are significantly better and some worse. Else *Better* or *Worse*, as the primary quantity is;
+    *No difference shown* where its interval holds both signs or its adjusted p does not confirm it. "" where it was not
+    measured.
+    """
+    said = significant(found)
+    if said[BETTER] and said[WORSE]:
+        return "Mixed"
+    row = _primary(found)
+    if row is None:
+        return ""
+    said_of_primary = reading(row, found.settings.statistics.level, _more_is_better(found))
+    return (said_of_primary if said_of_primary in (BETTER, WORSE) else SAME).capitalize()
+
+
+def significant(found: Evidence) -> dict[str, list[str]]:
+    """What is significantly better and what is worse over the datasets, each with its difference."""
+    said: dict[str, list[str]] = {BETTER: [], WORSE: []}
+    for asked in (*DETECTION, *COSTS):
+        row = difference(found, pair(found), asked)
         if row is None:
             continue
-        values = [_value(found, dataset, system) for system in (a, b)]
-        level = found.settings.statistics.level
-        difference = Cell(tables.estimate(row, sign=True), bold=select.is_significant(row, level))
-        said = reading(row, level)
-        cells.append([names.dataset(dataset), *values, difference, said])
-        records.append({**row, "reading": said})
-    return tables.table(
-        "answer",
-        f"Normal AUC by the normal prompt (published protocol), with {found.interval}s over patients and seeds.",
-        [
-            Column("Dataset", "left"),
-            Column(found.label(a) if a else ""),
-            Column(found.label(b) if b else ""),
-            Column("Difference"),
-            Column(f"{found.label(a)} is" if a else "", "left"),
-        ],
-        cells,
-        pd.DataFrame(records),
-        note="Bold: significant.",
-    )
+        verdict = reading(row, found.settings.statistics.level, asked.more_is_better)
+        if verdict in said:
+            words = f"{asked.words[0].lower()}{asked.words[1:]}"
+            words = words.replace("the same", "abnormal AUC", 1)
+            said[verdict].append(f"{words} ({tables.signed(row['estimate'])})")
+    return said
 
 
-def costs(found: Evidence) -> Table:
-    """What the method costs or gains elsewhere: differences in the other quantities."""
-    cells: tables.Cells = []
-    records = []
-    a, b = pair(found) or ("", "")
-    for quantity, score, words, more_is_better in COSTS if a else ():
-        rows = {d: _difference(found, quantity, score, d) for d in (OVERALL, *found.datasets)}
-        if (whole := rows[OVERALL]) is None:
-            continue
-        said = reading(whole, found.settings.statistics.level, more_is_better)
-        cells.append([words, *[_difference_cell(found, rows[d], d == OVERALL) for d in rows], said])
-        records += [{**row, "reading": said if d == OVERALL else ""} for d, row in rows.items() if row]
-    return tables.table(
-        "costs",
-        "The other quantities: "
-        + (f"{found.label(a)} minus {found.label(b)}." if a else "no pair of systems to compare."),
-        [
-            Column("Quantity", "left"),
-            Column(f"All four [{found.interval}]"),
-            *[Column(names.dataset(d)) for d in found.datasets],
-            Column(f"{found.label(a)} is" if a else "", "left"),
-        ],
-        cells,
-        pd.DataFrame(records),
-        note="Bold: significant. Error rates are taken at the threshold with the greatest Youden index on the "
-        "validation split of the training set.",
-    )
+def _primary(found: Evidence) -> select.Row | None:
+    one = found.settings.statistics.primary
+    return difference(found, pair(found), Asked(one.quantity, one.score, one.rule, ""))
+
+
+def _more_is_better(found: Evidence) -> bool:
+    return not found.settings.statistics.primary.quantity.endswith("_rate")
+
+
+def _measured_by(found: Evidence) -> str:
+    """The primary quantity in words: ``normal AUC``."""
+    named = names.quantity(found.settings.statistics.primary.quantity)
+    return f"{named[0].lower()}{named[1:]}"
 
 
 def _question(found: Evidence) -> str:
@@ -130,6 +157,52 @@ def _question(found: Evidence) -> str:
     a, b = (found.label(s) for s in systems)
     asked = f"{a} detect normal chest radiographs better than {b}, and at what cost?"
     return f"Does {asked}" if set(systems) & set(found.released) else f"Under one training budget, does {asked}"
+
+
+def _headline(found: Evidence) -> str:
+    if (systems := pair(found)) is None:
+        declared = [found.label(s) for s in (found.settings.statistics.primary.a, found.settings.statistics.primary.b)]
+        return f"The compared systems do not include both {names.join(declared)}; the tables show those compared."
+    row = _primary(found)
+    if row is None:
+        return f"The difference in {_measured_by(found)} was not measured."
+    a, b = (found.label(s) for s in systems)
+    adjusted: str = f", p\u00a0{_p(row['p_holm'])} after Holm's adjustment" if pd.notna(row["p_holm"]) else ""
+    return (
+        f"{word(found)}: {a} minus {b} in {_measured_by(found)} is {tables.estimate(row, sign=True)} over the four "
+        f"datasets{adjusted}; this design finds {tables.number(row['detectable'])} with 80 % power."
+    )
+
+
+def _p(value: float) -> str:
+    shown = tables.p_value(value)
+    return shown.replace("<", "<\u00a0") if shown.startswith("<") else f"=\u00a0{shown}"
+
+
+def _twin(found: Evidence) -> str:
+    """The primary difference between the same systems from the other start."""
+    one = found.settings.statistics.primary
+    systems = twins(found)
+    row = difference(found, systems, Asked(one.quantity, one.score, one.rule, ""))
+    if systems is None or row is None:
+        return ""
+    start = names.STARTS[found.start(systems[0])]
+    verdict = reading(row, found.settings.statistics.level, _more_is_better(found))
+    return (
+        f"{start[0].upper()}{start[1:]}: {tables.estimate(row, sign=True)} ({verdict}; detectable "
+        f"{tables.number(row['detectable'])})."
+    )
+
+
+def _price(found: Evidence) -> str:
+    """What else is worse, or better, over the datasets."""
+    if (systems := pair(found)) is None:
+        return ""
+    said = significant(found)
+    parts = [f"is {verdict} in {names.join(said[verdict])}" for verdict in (WORSE, BETTER) if said[verdict]]
+    if not parts:
+        return "No quantity differs significantly over the four datasets."
+    return f"{found.label(systems[0])} {'; it '.join(parts)}."
 
 
 def _budget(found: Evidence) -> str:
@@ -143,7 +216,7 @@ def _budget(found: Evidence) -> str:
             f"{who if found.released else 'Every system was'} trained from {seeds} seed{'s' if seeds > 1 else ''} "
             f"under one budget of {budget.in_words(found)}."
         )
-    said.append(budget.matched(found))
+    said += [line for line in (budget.matched(found), budget.start(found)) if line]
     if found.released:
         several = len(found.released) > 1
         said.append(
@@ -151,66 +224,6 @@ def _budget(found: Evidence) -> str:
             "released weights, evaluated as they are, whatever data and budget they took."
         )
     return " ".join(said)
-
-
-def _headline(found: Evidence) -> str:
-    """The answer in a word, by the means over the datasets.
-
-    *Yes* or *No*: the normal AUC by the published prompt is higher or lower, and no other quantity of ``COSTS`` says
-    the opposite; *Mixed*: one does; *Not shown*: the interval of the normal AUC holds both signs.
-    """
-    if (systems := pair(found)) is None:
-        return "The compared systems do not include both OFF-CLIP and CARZero; the main table shows those compared."
-    a, b = (found.label(s) for s in systems)
-    row = _difference(found, "normal_auc", "prompt", OVERALL)
-    if row is None:
-        return "The difference in normal AUC was not measured."
-    said = reading(row, found.settings.statistics.level)
-    others = _significant(found)
-    if said == "better":
-        rise = f"over the four datasets {a}'s normal AUC is higher than {b}'s by {tables.estimate(row)}"
-        return f"Mixed: {rise}, while other quantities are worse." if others["worse"] else f"Yes: {rise}."
-    if said == "worse":
-        turned = {"estimate": -row["estimate"], "low": -row["high"], "high": -row["low"]}
-        fall = f"over the four datasets {a}'s normal AUC is lower than {b}'s by {tables.estimate(turned)}"
-        return f"Mixed: {fall}, while other quantities are better." if others["better"] else f"No: {fall}."
-    return f"Not shown: {a} minus {b} in normal AUC over the four datasets is {tables.estimate(row, sign=True)}."
-
-
-def _price(found: Evidence) -> str:
-    """What else is worse, or better: the quantities of ``COSTS`` whose difference is significant."""
-    if (systems := pair(found)) is None:
-        return ""
-    parts = [f"is {verdict} in {names.join(listed)}" for verdict, listed in _significant(found).items() if listed]
-    if not parts:
-        return "None of the other quantities differs significantly over the four datasets."
-    return f"Of the other quantities, over the four datasets, {found.label(systems[0])} {'; it '.join(parts)}."
-
-
-def _significant(found: Evidence) -> dict[str, list[str]]:
-    """The other quantities that are worse, and those that are better, over the datasets, with their differences."""
-    said: dict[str, list[str]] = {"worse": [], "better": []}
-    for quantity, score, words, more_is_better in COSTS:
-        row = _difference(found, quantity, score, OVERALL)
-        if row is not None and (verdict := reading(row, found.settings.statistics.level, more_is_better)) in said:
-            said[verdict].append(f"{words[0].lower()}{words[1:]} ({tables.estimate(row, sign=True)})")
-    return said
-
-
-def _difference_cell(found: Evidence, row: select.Row | None, whole: bool) -> Cell:
-    """A difference, with its interval over all datasets and without on one of them; bold where significant."""
-    if row is None:
-        return Cell(tables.MISSING)
-    shown = tables.estimate(row, sign=True) if whole else tables.signed(row["estimate"])
-    return Cell(shown, bold=select.is_significant(row, found.settings.statistics.level))
-
-
-def _value(found: Evidence, dataset: str, system: str) -> str:
-    """A system's normal AUC; over all datasets their mean, whose interval nobody measured."""
-    if dataset == OVERALL:
-        return tables.number(quantities.over_datasets(found, system, "normal_auc", "prompt"))
-    row = quantities.macro(found, dataset, system, "normal_auc", "prompt")
-    return f"{tables.estimate(row)}{found.seen_mark(system, dataset)}" if row else tables.MISSING
 
 
 def banner(found: Evidence) -> str:
@@ -236,9 +249,3 @@ def _verdict_counts(found: Evidence) -> str:
     counts = whole["verdict"].value_counts()
     listed = [f"{counts[v]} {v}" for v in VERDICTS if v in counts]
     return f"Of {len(whole)} published claims: {names.join(listed)}."
-
-
-def _difference(found: Evidence, quantity: str, score: str, dataset: str) -> select.Row | None:
-    if (systems := pair(found)) is None:
-        return None
-    return select.difference(found.results["differences"], *systems, dataset=dataset, quantity=quantity, score=score)

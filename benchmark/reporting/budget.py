@@ -28,6 +28,8 @@ def ledger(found: Evidence) -> Table:
                 "steps": entry.get("steps"),
                 "parameters": entry.get("parameters"),
                 **{key: spent.get(key) for key in ("flops", "samples", "device_seconds")},
+                "start": entry.get("start", {}).get("kind", ""),
+                "start_flops": entry.get("start", {}).get("flops"),
                 "peak_memory_bytes": entry.get("peak_memory_bytes"),
                 "hardware": entry.get("hardware", ""),
             }
@@ -39,20 +41,21 @@ def ledger(found: Evidence) -> Table:
             tables.count(_or_nan(r["steps"])),
             tables.count(_or_nan(r["samples"])),
             tables.number(_or_nan(r["flops"]) / 1e12, 2),
+            tables.number(_or_nan(r["start_flops"]) / 1e12, 2),
             tables.number(_or_nan(r["device_seconds"]), 0),
             tables.number(_or_nan(r["peak_memory_bytes"]) / 1e9, 2),
             tables.count(_or_nan(r["parameters"])),
         ]
         for r in records
     ]
-    heads = ["Steps", "Pairs seen", "TFLOP", "Seconds", "Peak memory, GB", "Parameters"]
+    heads = ["Steps", "Pairs seen", "TFLOP", "Start, TFLOP", "Seconds", "Peak memory, GB", "Parameters"]
     return tables.table(
         "ledger",
         f"Budget ledger: {in_words(found)} for every {'trained ' if found.released else ''}system.",
         [Column("System", "left"), Column("Seed", "center"), *[Column(h) for h in heads]],
         cells,
         pd.DataFrame(records),
-        note=matched(found),
+        note=" ".join(line for line in (matched(found), start(found)) if line),
         group_by=0,
     )
 
@@ -78,6 +81,16 @@ def matched(found: Evidence) -> str:
     if off:
         return f"The budgets do NOT match: {names.join(off)} of the budget."
     return f"Every {'trained ' if found.released else ''}run spent the budget within one step."
+
+
+def start(found: Evidence) -> str:
+    """What the common start cost before any budget; "" where nothing started from a pretrained tower made here."""
+    spent = {run.ledger["start"]["flops"] for run in found.runs if run.ledger.get("start", {}).get("flops")}
+    if not spent:
+        return ""
+    cost = names.join([f"{value / 1e12:.3g} TFLOP" for value in sorted(spent)])
+    scratch = " Systems from scratch did not pay it." if found.scratch else ""
+    return f"The pretrained start cost {cost}, once, and is shared by all systems that begin from it.{scratch}"
 
 
 def _or_nan(value: Any) -> float:

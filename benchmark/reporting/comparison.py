@@ -11,6 +11,7 @@ from benchmark.reporting import (
     budget,
     cohorts,
     detail,
+    glance,
     headline,
     promises,
     provenance,
@@ -19,12 +20,26 @@ from benchmark.reporting import (
     text_filter,
 )
 from benchmark.reporting.document import Document, drawn
-from benchmark.reporting.figures import examples, forest, histograms, prompts, roc, similarity, training
+from benchmark.reporting.figures import (
+    examples,
+    findings,
+    forest,
+    histograms,
+    prompts,
+    reliability,
+    roc,
+    seeds,
+    similarity,
+    training,
+)
 from benchmark.reporting.tables import Table
 
 TABLES: tuple[Callable[[Evidence], Table], ...] = (
-    answer.by_dataset,
-    answer.costs,
+    glance.systems,
+    glance.decision,
+    glance.parts,
+    headline.answer,
+    headline.costs,
     headline.verdicts,
     headline.verdicts_by_dataset,
     headline.main,
@@ -33,6 +48,7 @@ TABLES: tuple[Callable[[Evidence], Table], ...] = (
     detail.operating,
     detail.wordings,
     detail.per_finding,
+    detail.subgroups,
     detail.grounding,
     detail.embedding,
     detail.seeds,
@@ -63,7 +79,10 @@ def build(found: Evidence, figures: Path) -> Document:
         tables=tuple(make(found) for make in TABLES),
         images=drawn(
             forest=forest.draw(found, *asked, figures) if asked else None,
+            seeds=seeds.draw(found, figures),
+            findings=findings.draw(found, *asked, figures) if asked else None,
             roc=roc.draw(found, figures),
+            reliability=reliability.draw(found, figures),
             histograms=histograms.draw(found, figures),
             similarity=similarity.draw(found, shown, figures),
             heatmaps=examples.heatmaps(found, shown, figures),

@@ -7,30 +7,30 @@ from typing import Any
 import pandas as pd
 
 from benchmark.artifacts import select
-from benchmark.artifacts.columns import NORMALITY_SCORES, OVERALL, PUBLISHED, SUPERVISED, THRESHOLD_RULES
+from benchmark.artifacts.columns import NORMALITY_SCORES, OVERALL, PUBLISHED, SUPERVISED, THRESHOLD_RULES, is_wording
 from benchmark.artifacts.evidence import Evidence
 from benchmark.reporting import names, releases, tables
-from benchmark.reporting.tables import Column, Table
+from benchmark.reporting.tables import EXCEEDS, INVERTED, Column, Table
 
 DATASET, SYSTEM = Column("Dataset", "left"), Column("System", "left")
 ERRORS = ("false_positive_rate", "false_negative_rate")
 MOST_WITH_INTERVALS = 4
 """Systems that have a column each with intervals in it."""
-QUALITY = ("average_precision", "brier", "ece")
+QUALITY = ("average_precision", "brier", "brier_base_rate", "ece", "ece_prior_corrected")
 
 
 def operating(found: Evidence) -> Table:
     """What a threshold fitted on the validation split costs: false positives and false negatives."""
-    data = select.rows(found.results["operating"], seed="all", score="prompt", system=found.systems, quantity=ERRORS)
+    data = select.rows(found.results["operating"], seed="all", score="prompt", system=found.everyone, quantity=ERRORS)
     cells = []
     for (dataset, system), group in _grouped(found, data, ["dataset", "system"]):
         shown = [names.dataset(dataset), found.label(system, dataset)]
         for rule in THRESHOLD_RULES:
             for quantity in ERRORS:
                 row = select.one(group, rule=rule, quantity=quantity)
-                shown.append(tables.estimate(row, 2) if row else tables.MISSING)
+                shown.append(tables.stacked(row, 2))
         cells.append(shown)
-    heads = [Column(f"{short}, {names.rule(rule)}") for rule in THRESHOLD_RULES for short in ("FP", "FN")]
+    heads = [Column(f"{short}\n{names.rule(rule)}") for rule in THRESHOLD_RULES for short in ("FP", "FN")]
     return tables.table(
         "operating_points",
         "Errors at thresholds fitted on the training set's validation split, normal prompt.",
@@ -55,7 +55,7 @@ def wordings(found: Evidence) -> Table:
         system=found.systems,
     )
     if not data.empty:
-        data = data[~data["score"].isin(["one_minus_max", "contrast"]) & ~data["score"].str.startswith("contrast:")]
+        data = data[data["score"].map(is_wording)]
     cells = []
     for (dataset, score), group in _grouped(found, data, ["dataset", "score"]):
         shown = [names.dataset(dataset), f"{names.score(score)}{' (published)' if score == 'prompt' else ''}"]
@@ -87,8 +87,10 @@ def per_finding(found: Evidence) -> Table:
         shown = [names.dataset(dataset), finding, tables.count(positives)]
         for system in found.systems:
             row = select.one(group, system=system)
+            above = row is not None and ceiling is not None and row["estimate"] > ceiling["estimate"]
             hit = select.one(pointing, dataset=dataset, finding=finding, system=system)
-            mark = found.seen_mark(system, dataset)
+            inverted = row is not None and select.is_inverted(row["high"])
+            mark = f"{found.seen_mark(system, dataset)}{EXCEEDS if above else ''}{INVERTED if inverted else ''}"
             shown += [f"{_short(found, row, 2)}{mark}" if row else tables.MISSING]
             if not _is_wide(found):
                 shown += [tables.number(hit["estimate"], 2) if hit else releases.no_heatmap(found, system)]
@@ -109,7 +111,29 @@ def per_finding(found: Evidence) -> Table:
         [DATASET, Column("Finding", "left"), Column("Positives"), *heads, Column("chance"), Column("reference")],
         cells,
         data,
-        note="Findings that the supervised reference cannot detect cannot distinguish systems.",
+        note=f"{EXCEEDS} above the supervised reference, which is no ceiling. {INVERTED} inverted: the whole interval "
+        "lies below 0.5. A finding that nobody detects cannot distinguish systems.",
+        group_by=0,
+    )
+
+
+def subgroups(found: Evidence) -> Table:
+    """Normal AUC within views, sexes and age groups: a score that ranks by the view does not rank within it."""
+    data = select.rows(found.results["subgroups"], seed="all", system=found.systems)
+    cells = []
+    for (dataset, subgroup, level), group in _grouped(found, data, ["dataset", "subgroup", "level"]):
+        rows = [select.one(group, system=system) for system in found.systems]
+        first = next(row for row in rows if row is not None)
+        shown = [names.dataset(dataset), f"{names.SUBGROUPS.get(subgroup, subgroup)}: {level}"]
+        shown.append(f"{tables.count(first['positives'])} of {tables.count(first['n'])}")
+        cells.append([*shown, *[_short(found, row) if row else tables.MISSING for row in rows]])
+    return tables.table(
+        "subgroups",
+        "Normal AUC (normal prompt) within subgroups.",
+        [DATASET, Column("Subgroup", "left"), Column("Normal"), *[Column(found.label(s)) for s in found.systems]],
+        cells,
+        data,
+        note="Exploratory. Subgroups with normals or abnormals of too few patients are left out.",
         group_by=0,
     )
 
@@ -133,7 +157,7 @@ def undefined(found: Evidence) -> Table:
 
 def grounding(found: Evidence) -> Table:
     """Pointing game, contrast-to-noise and IoU, and the pointing game by size of the region."""
-    shown_systems = (*found.systems, SUPERVISED)
+    shown_systems = (*found.everyone, SUPERVISED)
     data = select.rows(found.results["grounding"], seed="all", finding="", system=shown_systems)
     cells = []
     for (dataset, system, heatmap), group in _grouped(found, data, ["dataset", "system", "heatmap"]):
@@ -147,10 +171,10 @@ def grounding(found: Evidence) -> Table:
             row = select.one(group, measure="pointing", size=size)
             shown.append(tables.number(row["estimate"], 2) if row else tables.MISSING)
         shown.append(tables.number(pointing["chance"], 2) if pointing else tables.MISSING)
-        shown.append(names.TRUTHS.get(str(pointing["kind"]), str(pointing["kind"])) if pointing else "")
+        shown.append(names.TRUTHS.get(str(pointing["kind"]), "mixed") if pointing else "")
         cells.append(shown)
     measured = set(data["dataset"]) if not data.empty else set()
-    for system in found.systems:
+    for system in found.everyone:
         if not found.publishes_heatmaps(system):
             cells += [
                 [
@@ -220,17 +244,20 @@ def calibration(found: Evidence) -> Table:
         cells.append([names.dataset(dataset), found.label(system, dataset), names.score(score), *shown])
     return tables.table(
         "calibration",
-        "Calibration of the normality scores.",
+        "Calibration of the normality scores: probabilities by Platt's sigmoid of the validation split.",
         [DATASET, SYSTEM, Column("Score", "left"), *[Column(names.quantity(q)) for q in QUALITY]],
         cells,
         data,
+        note="Brier, base rate: of who knows the share of normals alone; a greater Brier score is worse than that. "
+        "Prior corrected: the log odds moved to the dataset's own share of normals, a diagnostic that uses its labels; "
+        "what it takes away is the shift of prevalence. An ECE overstates: noise counts as error.",
         group_by=0,
     )
 
 
 def seeds(found: Evidence, systems: tuple[str, ...] = (), name: str = "seeds") -> Table:
     """Every training seed: what the means hide."""
-    systems = systems or found.systems
+    systems = systems or found.everyone
     data = select.rows(found.results["auc"], finding="", progress=1.0, score=("prompt", ""), system=systems)
     if not data.empty:
         data = data[(data["seed"] != "all") & data["quantity"].isin(["normal_auc", "abnormal_auc"])]

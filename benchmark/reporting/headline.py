@@ -12,7 +12,8 @@ from benchmark.artifacts import quantities, select
 from benchmark.artifacts.columns import CELL, NORMALITY_SCORES, OVERALL, SUPERVISED
 from benchmark.artifacts.evidence import Evidence
 from benchmark.reporting import names, releases, tables
-from benchmark.reporting.tables import Cell, Column, Table
+from benchmark.reporting.answer import COSTS, DETECTION, difference, pair, reading
+from benchmark.reporting.tables import EXCEEDS, Cell, Column, Table
 
 REFERENCES = Path(__file__).parent / "references.csv"
 FLOOR = "Thumbnail, 16 px (floor)"
@@ -30,7 +31,7 @@ def verdicts(found: Evidence) -> Table:
         rows = group.to_dict("records")
         whole = next((r for r in rows if r["dataset"] == OVERALL), rows[0])
         apart = [r for r in rows if r is not whole]
-        shown = tables.estimate(whole, sign=bool(whole["b"]))
+        shown = tables.stacked(whole, sign=bool(whole["b"]))
         cells.append(
             [
                 f"{whole['statement']} ({whole['source']})",
@@ -46,7 +47,7 @@ def verdicts(found: Evidence) -> Table:
     columns = [
         Column("Published claim", "left", wide=5),
         Column("Published"),
-        Column("Measured here"),
+        Column("Measured"),
         Column("Detectable"),
         Column("Dataset", "left"),
         Column("Verdict", "left"),
@@ -102,9 +103,78 @@ def _apart(rows: Sequence[select.Row]) -> str:
     return ", ".join(f"{count} × {verdict}" for verdict, count in counts.items())
 
 
+def answer(found: Evidence) -> Table:
+    """Normal AUC of the two systems of the question and their difference, dataset by dataset."""
+    cells: tables.Cells = []
+    records = []
+    systems = pair(found)
+    level = found.settings.statistics.level
+    for dataset in (*found.datasets, OVERALL) if systems else ():
+        row = difference(found, systems, DETECTION[0], dataset)
+        if row is None or systems is None:
+            continue
+        values = [
+            f"{_cell(quantities.macro(found, dataset, system, 'normal_auc', 'prompt')).text}"
+            f"{found.seen_mark(system, dataset)}"
+            for system in systems
+        ]
+        shown = Cell(tables.estimate(row, sign=True), bold=select.is_significant(row, level))
+        said = reading(row, level)
+        detectable = tables.number(row["detectable"])
+        cells.append([names.dataset(dataset), *values, shown, tables.p_value(row["p_holm"]), detectable, said])
+        records.append({**row, "reading": said})
+    a, b = (found.label(system) for system in systems) if systems else ("", "")
+    return tables.table(
+        "answer",
+        f"Normal AUC by the normal prompt (published protocol), with {found.interval}s over patients and seeds.",
+        [
+            Column("Dataset", "left"),
+            Column(a),
+            Column(b),
+            Column("Difference"),
+            Column("p, Holm"),
+            Column("Detectable"),
+            Column(f"{a} is" if a else "", "left"),
+        ],
+        cells,
+        pd.DataFrame(records),
+        note="Bold: significant.",
+    )
+
+
+def costs(found: Evidence) -> Table:
+    """The quantities that the headline weighs on every dataset: what the method costs or gains elsewhere."""
+    cells: tables.Cells = []
+    records = []
+    systems = pair(found)
+    for asked in (*DETECTION[1:], *COSTS) if systems else ():
+        rows = {d: difference(found, systems, asked, d) for d in found.datasets}
+        if not any(rows.values()):
+            continue
+        cells.append([asked.words, *[_difference_cell(found, row) for row in rows.values()]])
+        records += [row for row in rows.values() if row]
+    return tables.table(
+        "costs",
+        f"The other quantities on each dataset: {found.label(systems[0])} minus {found.label(systems[1])}."
+        if systems
+        else "No pair of systems to compare.",
+        [Column("Quantity", "left"), *[Column(names.dataset(d)) for d in found.datasets]],
+        cells,
+        pd.DataFrame(records),
+        note="Bold: significant. Thresholds are fitted on the validation split of the training set.",
+    )
+
+
+def _difference_cell(found: Evidence, row: select.Row | None) -> Cell:
+    if row is None:
+        return Cell(tables.MISSING)
+    bold = select.is_significant(row, found.settings.statistics.level)
+    return Cell(tables.stacked(row, sign=True), bold)
+
+
 def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "main") -> Table:
     """Dataset x system: normal and abnormal AUC (all, visible findings), pointing game; the supervised reference."""
-    systems = systems or found.systems
+    systems = systems or found.everyone
     level = found.settings.statistics.level
     published = pd.read_csv(REFERENCES)
     cells: tables.Cells = []
@@ -122,12 +192,13 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
             )
             for q, k in quantities.HEADLINE
         }
+        ceiling = {q: select.one(found.results["ceiling"], dataset=dataset, quantity=q, finding="") for q in REFERRED}
         for system in systems:
             shown: list[Cell | str] = [names.dataset(dataset), found.label(system, dataset)]
             for q, _ in quantities.HEADLINE:
                 row = measured[system, q]
                 missing = releases.no_heatmap(found, system) if q == "pointing" else tables.MISSING
-                shown.append(_cell(row, bold=leaders[q] == system, missing=missing))
+                shown.append(_cell(row, leaders[q] == system, ceiling.get(q), missing))
                 if row is not None:
                     records.append(_record(dataset, system, q, row))
             pointing = measured[system, "pointing"]
@@ -135,7 +206,6 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
             shown.append(tables.number(pointing["chance"]) if pointing else tables.MISSING)
             shown.append(tables.number(reference["value"]) if reference else tables.MISSING)
             cells.append(shown)
-        ceiling = {q: select.one(found.results["ceiling"], dataset=dataset, quantity=q, finding="") for q in REFERRED}
         if any(ceiling.values()):
             pointing = quantities.macro(found, dataset, SUPERVISED, "pointing", heatmap=CELL)
             reached = {**ceiling, "pointing": pointing}
@@ -162,12 +232,12 @@ def main(found: Evidence, systems: Sequence[str] | None = None, name: str = "mai
         columns,
         cells,
         pd.DataFrame(records),
-        note="Abnormal AUC: macro over all findings; visible findings: over those that the supervised reference "
-        "detects. Floor: a linear model on thumbnails of 16 x 16 pixels, fitted to the training labels. "
-        "Bold: significantly better than every other system on that dataset (paired bootstrap, Holm-adjusted "
-        "where declared). Chance: share of the image that the ground-truth regions cover. *Published: macro AUC over "
-        "findings that the paper reports on the real dataset (CARZero, arXiv 2402.17417, as reprinted in arXiv "
-        "2504.07416; CheXpert over 5 findings).",
+        note="Abnormal AUC: macro over all findings; visible findings: over those that the supervised reference or a "
+        f"system detects. {EXCEEDS} above the supervised reference, which is no ceiling. Floor: a linear model on "
+        "thumbnails of 16 x 16 pixels, fitted to the training labels. Bold: significantly better than every other "
+        "system on that dataset (paired bootstrap, Holm-adjusted where declared). Chance: share of the image that the "
+        "ground-truth regions cover. *Published: macro AUC over findings that the paper reports on the real dataset "
+        "(CARZero, arXiv 2402.17417, as reprinted in arXiv 2504.07416; CheXpert over 5 findings).",
         group_by=0,
     )
 
@@ -227,11 +297,11 @@ def normality(found: Evidence) -> Table:
     cells: tables.Cells = []
     records = []
     for dataset in found.datasets:
-        for system in found.systems:
+        for system in found.everyone:
             shown: list[Cell | str] = [names.dataset(dataset), found.label(system, dataset)]
             for score in NORMALITY_SCORES:
                 row = quantities.macro(found, dataset, system, "normal_auc", score)
-                mark = " (inverted)" if row is not None and row["high"] < 0.5 else ""
+                mark = " (inverted)" if row is not None and select.is_inverted(row["high"]) else ""
                 shown.append(f"{tables.estimate(row)}{mark}" if row else tables.MISSING)
                 if row is not None:
                     records.append({**_record(dataset, system, "normal_auc", row), "score": score})
@@ -260,8 +330,12 @@ def _floor(found: Evidence, dataset: str) -> select.Row | None:
     return select.one(found.results["ceiling"], dataset=dataset, quantity="thumbnail", finding="")
 
 
-def _cell(row: select.Row | None, bold: bool = False, missing: str = tables.MISSING) -> Cell:
-    return Cell(tables.estimate(row) if row is not None else missing, bold)
+def _cell(
+    row: select.Row | None, bold: bool = False, reference: select.Row | None = None, missing: str = tables.MISSING
+) -> Cell:
+    """A number with its interval, marked where it lies above the supervised reference."""
+    above = row is not None and reference is not None and row["estimate"] > reference["estimate"]
+    return Cell(f"{tables.estimate(row)}{EXCEEDS if above else ''}" if row is not None else missing, bold)
 
 
 def _record(dataset: str, system: str, quantity: str, row: select.Row) -> dict[str, Any]:

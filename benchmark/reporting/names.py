@@ -19,6 +19,8 @@ QUANTITIES = {
     "normal_auc": "Normal AUC",
     "abnormal_auc": "Abnormal AUC",
     "abnormal_auc_visible": "Abnormal AUC, visible findings",
+    "abnormal_auc_among_abnormals": "Abnormal AUC among abnormals",
+    "abnormal_auc_against_normals": "Abnormal AUC against normals",
     "pointing": "Pointing game",
     "cnr": "Contrast-to-noise ratio",
     "miou": "Mean IoU",
@@ -26,18 +28,24 @@ QUANTITIES = {
     "false_negative_rate": "False-negative rate",
     "average_precision": "Average precision",
     "brier": "Brier score",
-    "ece": "Calibration error (ECE)",
+    "brier_base_rate": "Brier, base rate",
+    "ece": "ECE as it is",
+    "ece_prior_corrected": "ECE, prior corrected",
 }
 SCORES = {
     "prompt": "normal prompt",
     "one_minus_max": "1 − max over findings",
     "contrast": "normal − abnormal prompt",
+    "worst_wording": "normal prompt, worst wording",
+    "best_wording": "normal prompt, best wording",
 }
 RULES = {
     "youden": "Youden's index",
     "specificity_95": "95 % specificity",
     "sensitivity_95": "95 % sensitivity",
 }
+STARTS = {"pretrained": "pretrained start", "scratch": "from scratch"}
+SUBGROUPS = {"view": "View", "sex": "Sex", "age": "Age"}
 GEOMETRY = {
     "cosine_normal_normal": "Cosine of two normal images",
     "cosine_normal_abnormal": "Cosine of a normal and an abnormal image",
@@ -64,7 +72,7 @@ PARTS = {
     "published": "released model",
 }
 """Objectives and models that the repository ships; the name of any other is shown as words."""
-TRUTHS = {"box": "boxes", "mask": "masks", "zone": "lung zones", "none": "none"}
+TRUTHS = {"box": "boxes", "mask": "masks", "zone": "lung zones", "none": "none", "mixed": "mixed"}
 
 
 def dataset(key: str) -> str:

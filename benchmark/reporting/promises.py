@@ -82,7 +82,7 @@ def seed_promises(found: Evidence) -> Table:
         [
             Column("Setting", "left", wide=1),
             *[
-                Column(f"{SEED_HEADS[check]}, {form.split()[0]}")
+                Column(f"{SEED_HEADS[check]}\n{form.split()[0]}")
                 for check, forms in SEED_CHECKS.items()
                 for form in forms
             ],

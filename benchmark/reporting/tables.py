@@ -18,10 +18,14 @@ from benchmark.common import files
 
 Align = Literal["left", "center", "right"]
 MISSING = "–"
+EXCEEDS, INVERTED = "↑", "↓"
+"""Marks of an AUC above the supervised reference's, and of an inverted one."""
 PAGE_ROWS = 50
 """Rows of a printed page; a LaTeX table with more continues on the next page."""
 LINE_CHARACTERS = {"small": 95, "footnotesize": 112, "scriptsize": 135}
 """LaTeX's type sizes, and the characters that fit a line of an A4 page with room between columns."""
+ASIDE = {"scriptsize": 205, "tiny": 260}
+"""The same of a page that is turned on its side, for tables that no upright page holds."""
 LEAST_PROSE = 0.4
 """Share of the line that prose gets at least."""
 LATEX_SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
@@ -35,6 +39,8 @@ LATEX_SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "≤": r"$\leq$",
     "×": r"$\times$",
     "→": r"$\rightarrow$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
     "<": r"$<$",
     ">": r"$>$",
 }
@@ -42,7 +48,7 @@ LATEX_SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in one place of a table."""
+    """What stands in one place of a table; a line break stays one."""
 
     text: str
     bold: bool = False
@@ -81,8 +87,8 @@ class Table:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A fixed-point number with a true minus sign; an en dash where there is none."""
-    return MISSING if pd.isna(value) else f"{value:.{digits}f}".replace("-", "−")
+    """A fixed-point number with a true minus sign, none for what rounds to zero; an en dash where there is none."""
+    return MISSING if pd.isna(value) else f"{value:z.{digits}f}".replace("-", "−")
 
 
 def signed(value: float, digits: int = 3) -> str:
@@ -98,10 +104,18 @@ def interval(low: float, high: float, digits: int = 3) -> str:
 def estimate(row: Mapping[Any, Any], digits: int = 3, *, sign: bool = False) -> str:
     """An estimate with its interval: ``0.923 [0.901, 0.944]``; an estimate that rounds to zero has no sign."""
     value = row["estimate"]
-    shown = signed(value, digits) if sign else number(0.0 if round(value, digits) == 0 else value, digits)
+    shown = signed(value, digits) if sign else number(value, digits)
     if str(row.get("note", "")).startswith(NOT_ESTIMABLE):
         return f"{shown}, {row['note'].split(';')[0]}"
     return f"{shown} {interval(row['low'], row['high'], digits)}".rstrip()
+
+
+def stacked(row: Mapping[Any, Any] | None, digits: int = 3, *, sign: bool = False) -> str:
+    """An estimate above its interval, for narrow columns."""
+    if row is None:
+        return MISSING
+    shown = estimate(row, digits, sign=sign)
+    return shown.replace(" [" if "[" in shown else ", ", "\n[" if "[" in shown else ",\n", 1)
 
 
 def p_value(value: float) -> str:
@@ -175,11 +189,11 @@ def to_markdown(value: Table, mark: str = "") -> str:
         return f"| {' | '.join(cells)} |"
 
     def shown(cell: Cell) -> str:
-        text = cell.text.replace("|", "\\|")
+        text = cell.text.replace("|", "\\|").replace("\n", "<br>")
         return f"**{text}**" if cell.bold and text else text
 
     rule = {"left": ":--", "center": ":-:", "right": "--:"}
-    lines = [f"{_marked(value.caption, mark)}", "", line([c.title for c in value.columns])]
+    lines = [f"{_marked(value.caption, mark)}", "", line([c.title.replace("\n", " ") for c in value.columns])]
     lines.append(line([rule[c.align] for c in value.columns]))
     lines += [line([shown(cell) for cell in row]) for row in value.rows]
     if value.note:
@@ -190,8 +204,9 @@ def to_markdown(value: Table, mark: str = "") -> str:
 def to_latex(value: Table, mark: str = "") -> str:
     """A booktabs ``table``, or a ``longtable`` where the rows do not fit a page; its first line names the packages."""
 
-    def shown(cell: Cell) -> str:
-        text = latex_escape(cell.text)
+    def shown(cell: Cell, place: int) -> str:
+        text = r" \\ ".join(latex_escape(line) for line in cell.text.split("\n"))
+        text = rf"\makecell[{value.columns[place].align[0]}]{{{text}}}" if "\n" in cell.text else text
         return rf"\textbf{{{text}}}" if cell.bold and text else text
 
     def line(cells: Sequence[str]) -> str:
@@ -200,39 +215,56 @@ def to_latex(value: Table, mark: str = "") -> str:
     is_long = len(value.rows) > PAGE_ROWS
     label = rf"\label{{tab:{value.name.replace('_', '-')}}}"
     caption = rf"\caption{{{latex_escape(_marked(value.caption, mark))}}}{label}"
-    type_size, columns = _latex_layout(value)
+    type_size, columns, aside = _latex_layout(value)
     size = rf"\{type_size}\setlength{{\tabcolsep}}{{3pt}}"
-    heading = [r"  \toprule", line([latex_escape(c.title) for c in value.columns]), r"  \midrule"]
+    titles = line([shown(Cell(c.title), place) for place, c in enumerate(value.columns)])
+    heading = [r"  \toprule", titles, r"  \midrule"]
     body = []
     for i, row in enumerate(value.rows):
         body += [r"  \addlinespace"] if i in value.rules else []
-        body.append(line([shown(cell) for cell in row]))
+        body.append(line([shown(cell, place) for place, cell in enumerate(row)]))
     note = rf"\par\smallskip\footnotesize {latex_escape(value.note)}" if value.note else ""
     if is_long:
         lines = [rf"{{{size}", rf"\begin{{longtable}}{{{columns}}}", rf"  {caption} \\", *heading, r"  \endfirsthead"]
         lines += [*heading, r"  \endhead", *body, r"  \bottomrule", r"\end{longtable}", *([note] if note else []), "}"]
+        lines = [r"\begin{landscape}", *lines, r"\end{landscape}"] if aside else lines
     else:
-        lines = [r"\begin{table}", r"\centering", size, caption, rf"\begin{{tabular}}{{{columns}}}", *heading, *body]
-        lines += [r"  \bottomrule", r"\end{tabular}", *([note] if note else []), r"\end{table}"]
+        kind = "sidewaystable" if aside else "table"
+        lines = [
+            rf"\begin{{{kind}}}",
+            r"\centering",
+            size,
+            caption,
+            rf"\begin{{tabular}}{{{columns}}}",
+            *heading,
+            *body,
+        ]
+        lines += [r"  \bottomrule", r"\end{tabular}", *([note] if note else []), rf"\end{{{kind}}}"]
     needed = [
         "booktabs",
         *(["array"] if any(c.wide for c in value.columns) else []),
+        *(["makecell"] if any(r"\makecell" in line for line in lines) else []),
         *(["longtable"] if is_long else []),
+        *([("pdflscape" if is_long else "rotating")] if aside else []),
     ]
     return "\n".join([rf"% needs \usepackage{{{','.join(needed)}}}", *lines]) + "\n"
 
 
-def _latex_layout(value: Table) -> tuple[str, str]:
-    """Type size and column types; prose shares the width that the other columns are likely to leave."""
-    longest = [max(len(cell.text) for cell in (Cell(c.title), *column)) for c, column in _by_column(value)]
+def _latex_layout(value: Table) -> tuple[str, str, bool]:
+    """Type size, column types and whether the page is turned; prose shares the width that other columns leave."""
+    longest = [
+        max(len(line) for cell in (Cell(c.title), *column) for line in cell.text.split("\n"))
+        for c, column in _by_column(value)
+    ]
     narrow = sum(length + 2 for c, length in zip(value.columns, longest, strict=True) if not c.wide)
     shares = sum(c.wide for c in value.columns)
     least = LEAST_PROSE if shares else 0.0
-    fitting = [each for each in LINE_CHARACTERS.items() if 1 - narrow / each[1] >= least]
-    size, line = (fitting or list(LINE_CHARACTERS.items())[-1:])[0]
+    places = [(*each, False) for each in LINE_CHARACTERS.items()] + [(*each, True) for each in ASIDE.items()]
+    size, line, aside = next((one for one in places if 1 - narrow / one[1] >= least), places[-1])
     left = max(least, 1 - narrow / line)
     prose = r">{{\raggedright\arraybackslash}}p{{{:.2f}\linewidth}}"
-    return size, "".join(prose.format(left * c.wide / shares) if c.wide else c.align[0] for c in value.columns)
+    columns = "".join(prose.format(left * c.wide / shares) if c.wide else c.align[0] for c in value.columns)
+    return size, columns, aside
 
 
 def _by_column(value: Table) -> list[tuple[Column, tuple[Cell, ...]]]:

@@ -154,6 +154,16 @@ def mean(parts: Sequence[Resampled]) -> Resampled:
     )
 
 
+def least(parts: Sequence[Resampled]) -> Resampled:
+    """The least of statistics of the same observations, in each replicate the least there.
+
+    Chance makes the least of several smaller than the truth, in the sample as in its replicates.
+    """
+    first = int(np.argmin([part.estimate for part in parts]))
+    replicates = np.fmin.reduce([part.replicates for part in parts])
+    return Resampled(parts[first].estimate, replicates, parts[first].influence)
+
+
 def mean_of_independent(parts: Sequence[Resampled], seeds: SeedVariance = ONE_SEED) -> Resampled:
     """Mean of statistics of different observations, e.g. over datasets: patients are drawn apart, seeds together.
 
@@ -244,6 +254,12 @@ def resampled_aucs(
         Resampled(float(ranking.auc(once)[0]), replicates[k], _auc_influence(labels[:, k], scores[:, k], draws))
         for k, ranking in enumerate(rankings)
     ]
+
+
+def auc_with_influence(labels: NDArray, scores: NDArray, draws: Draws) -> tuple[float, Floats]:
+    """AUC of one column, (n,) each, and each cluster's influence on it, (C,), without a replicate."""
+    values = placements(labels, scores)
+    return float(np.mean(values[labels == 1])), _auc_influence(labels, scores, draws)
 
 
 def _auc_influence(labels: NDArray, scores: NDArray, draws: Draws) -> Floats:

@@ -1,6 +1,6 @@
 """Points for the figures: ROC curves on a common grid, and histograms of normality scores.
 
-Scores of two seeds have different scales, so ROC curves are averaged at equal false-negative rates and
+Scores of two seeds have different scales, so ROC curves are averaged at equal false-positive rates and
 histograms are drawn in standard deviations of the validation split.
 """
 
@@ -10,42 +10,101 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmark.artifacts.columns import NORMALITY_SCORES
 from benchmark.statistics.auc import Floats
+from benchmark.statistics.bootstrap import Draws
 
 GRID = np.linspace(0, 1, 101)
 BINS = np.linspace(-4, 4, 41)
+BAND_REPLICATES = 200
+"""Of a ROC curve's band: it is looked at, no test rests on it."""
 
 
-def roc(normal: NDArray, scores: NDArray) -> Floats:
-    """Specificity (normals called normal) at each false-negative rate (abnormals called normal) of `GRID`; (101,).
+def roc(normal: NDArray, scores: NDArray, weights: NDArray | None = None) -> Floats:
+    """Sensitivity (abnormals called abnormal) at each false-positive rate (normals called abnormal) of `GRID`.
 
-    NaN without both classes. Disease is the positive class, as in operating.csv, though the score ranks normality.
+    Disease is the positive class, as in operating.csv, though the score ranks normality. Ties are one step, between
+    steps the curve is a straight line.
+
+    Args:
+        normal: (n,) 1 normal, 0 abnormal, NaN unknown.
+        scores: (n,) normality, higher = more normal.
+        weights: (n, R) how often each image was drawn; once where None.
+
+    Returns:
+        (R, 101), or (101,) without weights; NaN where a class has no weight.
     """
-    from sklearn.metrics import roc_curve
-
     known = ~np.isnan(normal)
-    if len(np.unique(normal[known])) < 2:
+    order = np.argsort(scores[known], kind="stable")
+    truth, ranked = normal[known][order], scores[known][order]
+    drawn = np.ones((len(order), 1)) if weights is None else np.asarray(weights, float)[known][order]
+    step = np.append(ranked[1:] != ranked[:-1], True)  # the last image of each score
+
+    def called(value: int) -> Floats:
+        """(steps + 1, R) share of a class that is called abnormal as the threshold rises."""
+        total = np.cumsum(drawn * (truth == value)[:, None], axis=0)
+        share = np.divide(total, total[-1:], out=np.full(total.shape, np.nan), where=total[-1:] > 0)
+        return np.vstack([np.zeros((1, drawn.shape[1])), share[step]])
+
+    if not len(order):
         return np.full(len(GRID), np.nan)
-    false, true, _ = roc_curve(normal[known], scores[known], drop_intermediate=False)
-    rates = np.interp(GRID, false, true)
-    rates[0] = 0.0
-    return rates
+    curves = np.stack([np.interp(GRID, x, y) for x, y in zip(called(1).T, called(0).T, strict=True)])
+    curves[np.isnan(curves).any(axis=1)] = np.nan
+    return curves[0] if weights is None else curves
 
 
-def roc_rows(dataset: str, system: str, score: str, curves: list[Floats]) -> pd.DataFrame:
-    """Mean, least and greatest of the seeds' curves as rows of roc.csv."""
-    stacked = np.stack(curves)
-    return pd.DataFrame(
-        {
-            "dataset": dataset,
-            "system": system,
-            "score": score,
-            "false_negative_rate": GRID,
-            "specificity": stacked.mean(axis=0),
-            "low": stacked.min(axis=0),
-            "high": stacked.max(axis=0),
-        }
-    )
+def roc_rows(
+    dataset: str, system: str, normal: NDArray, scores: list[Floats], draws: Draws, drawn: NDArray, level: float
+) -> pd.DataFrame:
+    """Mean of the seeds' curves as rows of roc.csv, with a pointwise bootstrap band over patients and seeds.
+
+    Args:
+        dataset: its name.
+        system: its name.
+        normal: (n,) of the dataset.
+        scores: of each of S seeds: normality score -> is one (n,) by the published prompt.
+        draws: of the dataset's patients; the first `BAND_REPLICATES` of them are used.
+        drawn: (S, R) of `draw_seeds`.
+        level: of the band.
+    """
+    seeds, some = len(scores), slice(min(BAND_REPLICATES, draws.replicates))
+    weights = draws.counts[:, some][draws.cluster]
+    each = np.stack([roc(normal, score, weights) for score in scores])  # (S, R, 101)
+    replicates = each.mean(axis=0)
+    if seeds > 1:  # as in `bootstrap.over_seeds`
+        deviation = ((drawn[:, some] - 1)[:, :, None] / seeds * each).sum(axis=0)
+        replicates = np.clip(replicates + np.sqrt(seeds / (seeds - 1)) * deviation, 0, 1)
+    low, high = np.nanquantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    middle = np.mean([roc(normal, score) for score in scores], axis=0)
+    columns = {"dataset": dataset, "system": system, "score": NORMALITY_SCORES[0], "false_positive_rate": GRID}
+    return pd.DataFrame(columns | {"sensitivity": middle, "low": low, "high": high})
+
+
+def reliability_rows(dataset: str, system: str, seeds: list[tuple[Floats, Floats]]) -> pd.DataFrame:
+    """Rows of reliability.csv: the mean over seeds of the reliability diagrams, as fitted and after prior correction.
+
+    Args:
+        dataset: its name.
+        system: its name.
+        seeds: of each seed: `reliability.diagram` of the probabilities as they are, and corrected.
+    """
+    frames = []
+    for corrected, tables in enumerate(zip(*seeds, strict=True)):
+        images, probability, positives = np.sum(tables, axis=0).T
+        filled = images > 0
+        frames.append(
+            pd.DataFrame(
+                {
+                    "dataset": dataset,
+                    "system": system,
+                    "prior_corrected": corrected,
+                    "probability": probability[filled] / images[filled],
+                    "share_normal": positives[filled] / images[filled],
+                    "images": images[filled] / len(seeds),
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
 
 
 def histogram(normal: NDArray, scores: NDArray, validation: NDArray) -> Floats:

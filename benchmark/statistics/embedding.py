@@ -8,6 +8,8 @@ validation split are resampled; an image is never paired with itself or its own 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +22,7 @@ from benchmark.pipeline.settings import StatisticsSettings
 from benchmark.statistics import tables
 from benchmark.statistics.auc import Floats
 from benchmark.statistics.bootstrap import Draws, Resampled, draw, resampled_ratios
-from benchmark.statistics.seeds import SeedLayout
+from benchmark.statistics.seeds import SeedLayouts
 from benchmark.statistics.tables import Row
 
 
@@ -86,8 +88,10 @@ def separation(embedding: NDArray, logits: NDArray, normal: NDArray, draws: Draw
     }
 
 
-def rows(runs: list[Run], validation: Cohort, chosen: StatisticsSettings) -> list[Row]:
-    """Rows of embedding.csv from every run's similarity.npz, on validation images."""
+def rows(
+    runs: list[Run], validation: Cohort, chosen: StatisticsSettings, starts: Mapping[str, str] | None = None
+) -> list[Row]:
+    """Rows of embedding.csv from every run's similarity.npz, on validation images; ``starts``: of `seed_layouts`."""
     images = chosen_pairs(validation)
     normal = images["normal"].to_numpy(bool)
     draws = draw(images["patient_id"], chosen.replicates, chosen.seed, "similarity")
@@ -104,7 +108,7 @@ def rows(runs: list[Run], validation: Cohort, chosen: StatisticsSettings) -> lis
             for run in mine:
                 row = tables.bounds(measured[run][measure], chosen, None, 1) | {"seed": run.seed, "seeds": 1}
                 found.append(named | row | tables.hashes([run], layout.TRAINING_DATASET))
-            seeds = SeedLayout.of({(run.system, run.seed): measured[run][measure].estimate for run in runs})
+            seeds = SeedLayouts.of({(run.system, run.seed): measured[run][measure].estimate for run in runs}, starts)
             each = [measured[run][measure] for run in mine]
             statistic, spread = tables.combined(each, {system: 1.0}, seeds, chosen)
             row = tables.bounds(statistic, chosen, None, len(mine)) | {"seed": "all"} | spread

@@ -112,6 +112,14 @@ def _student(statistic: Resampled, tails: Floats, within: Range | None) -> Float
     return least + span * special.expit(special.logit(place) + width / span / (place * (1 - place)))
 
 
+def lower_bound(share: float, influence: Floats, level: float) -> float:
+    """The lower bound of a share's logit interval by the variance of its influences alone, without a replicate."""
+    if not 0 < share < 1:
+        return share
+    width = stats.norm.ppf((1 + level) / 2) * np.linalg.norm(influence) / (share * (1 - share))
+    return float(special.expit(special.logit(share) - width))
+
+
 POWER = 0.8
 
 

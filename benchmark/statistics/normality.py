@@ -1,4 +1,4 @@
-"""Three ways to score normality, since the way can decide the ranking, and the check for inverted ones.
+"""Three ways to score normality, since the way can decide the ranking.
 
 `prompt`: the similarity to the normal prompt alone (the published protocol). `one_minus_max`: 1 - the
 greatest similarity to any finding's prompt (a constant does not change a ranking, so raw similarities do).
@@ -52,8 +52,3 @@ def normality_scores(table: pd.DataFrame, path: Path) -> dict[str, Floats]:
     for wording, values in list(abnormal.items())[1:]:
         scores[f"contrast:{wording}"] = normal.get(wording, published) - values
     return scores
-
-
-def is_inverted(high: float) -> bool:
-    """True when the whole interval lies below chance: the ranking is there, with the wrong sign (1 - AUC)."""
-    return high < 0.5

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from benchmark.statistics.auc import Floats, validated
 from benchmark.statistics.bootstrap import Draws, Resampled, resampled_ratios
@@ -45,6 +46,38 @@ def platt(labels: NDArray, scores: NDArray) -> Callable[[NDArray], Floats]:
         sample_weight=np.concatenate([target, 1 - target]),
     )
     return lambda values: model.predict_proba(((np.asarray(values) - centre) / spread)[:, None])[:, 1]
+
+
+def prior_corrected(probabilities: NDArray, fitted: float, here: float) -> Floats:
+    """Probabilities for another share of positives: the log odds move by the difference of the two shares'.
+
+    A diagnostic that looks at the evaluation labels: what is left after it is not the shift of prevalence
+    (Saerens, Latinne & Decaestecker 2002).
+
+    Args:
+        probabilities: (n,).
+        fitted: the share of positives where they were fitted.
+        here: that of the dataset in question. Where either share is 0 or 1 nothing is changed.
+    """
+    if not (0 < fitted < 1 and 0 < here < 1):
+        return np.asarray(probabilities, float)
+    return special.expit(special.logit(probabilities) + special.logit(here) - special.logit(fitted))
+
+
+def brier_of_base_rate(labels: NDArray, draws: Draws) -> Resampled:
+    """The Brier score of who knows nothing but the share p of positives: p (1 - p)."""
+    known = ~np.isnan(labels)
+    share = resampled_ratios(np.nan_to_num(labels)[:, None], known[:, None], draws)[0]
+    p = share.estimate
+    return Resampled(p * (1 - p), share.replicates * (1 - share.replicates), share.influence * (1 - 2 * p))
+
+
+def diagram(labels: NDArray, probabilities: NDArray) -> NDArray[np.float64]:
+    """(BINS, 3) of a reliability diagram: images, sum of probabilities, positives in each bin of the known labels."""
+    known = ~np.isnan(labels)
+    bins = np.minimum((np.asarray(probabilities)[known] * BINS).astype(int), BINS - 1)
+    columns = (np.ones(known.sum()), np.asarray(probabilities)[known], labels[known])
+    return np.stack([np.bincount(bins, weights=column, minlength=BINS) for column in columns], axis=1)
 
 
 def brier(labels: NDArray, probabilities: NDArray, draws: Draws) -> Resampled:

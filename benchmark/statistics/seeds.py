@@ -4,10 +4,13 @@ Two or three seeds say little about their own spread: Student's t with one or tw
 nothing, and a Satterthwaite mixture with so few calls equal systems different too often. But every system trains with
 the same seeds, so seeds are blocks and systems are treatments of a two-way layout, as readers and modalities are in a
 multi-reader study. Its residual is what a difference of two systems varies by, and it has about (T - 1)(S - 1) degrees
-of freedom for T systems. Systems differ in spread, so each keeps its own residual variance, moderated toward the
-pooled one by a prior that weighs `PRIOR` observations. `benchmark.statistics.coverage` compares this form with others.
-Sources: Obuchowski & Rockette (1995) and Hillis (2007) for the layout; Smyth (2004) for the moderated variance;
-Satterthwaite (1946) for the degrees of freedom of a sum.
+of freedom for T systems. Systems that start from random weights vary far more than those that start from a
+pretrained tower, so each start is taken by itself; and there one system's sign may be a matter of the seed while
+another's is not, so each has its own variance alone (`APART`). Systems of the pretrained start differ in spread, but
+less: each keeps its own residual variance, moderated toward the pooled one by a prior that weighs `PRIOR` observations.
+`benchmark.statistics.coverage` compares this form with others.
+Sources: Obuchowski & Rockette (1995) and Hillis (2007) for the layout; Smyth (2004) for the moderated variance; Welch
+(1947) for variances apart; Satterthwaite (1946) for the degrees of freedom of a sum.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from benchmark.statistics.auc import Floats
 
 PRIOR = 3.0
 """Degrees of freedom that the pooled variance weighs against a system's own; chosen in the coverage study."""
+APART = ("scratch",)
+"""Starts from which systems differ so much in spread that none may borrow another's: Welch's form."""
 EXACT = 1e-9
 """A degree of freedom below this is rounding."""
 
@@ -36,7 +41,7 @@ class SeedVariance:
 
 @dataclass(frozen=True)
 class SeedLayout:
-    """The spread of one quantity over training seeds in every system."""
+    """The spread of one quantity over training seeds in every system of one start."""
 
     moderated: Mapping[str, float]
     """System -> variance between seeds that is its own (beside what a seed does to all systems alike)."""
@@ -76,6 +81,16 @@ class SeedLayout:
         shared = max(0.0, within / within_freedom - pooled) if within_freedom else 0.0
         return cls(moderated, own_freedom, pooled, freedom, shared, max(counts, default=1) - 1)
 
+    @classmethod
+    def apart(cls, estimates: Mapping[tuple[str, int], float]) -> SeedLayout:
+        """Every system has the variance of its own seeds alone, what they share with other systems included."""
+        each: dict[str, list[float]] = {}
+        for (system, _), value in estimates.items():
+            if not np.isnan(value):
+                each.setdefault(system, []).append(value)
+        own = {name: float(np.var(values, ddof=1)) if len(values) > 1 else 0.0 for name, values in each.items()}
+        return cls(own, {name: len(values) - 1.0 for name, values in each.items()}, 0.0, np.inf, 0.0, 0.0)
+
     def of_mean(self, coefficients: Mapping[str, float], seeds: int) -> SeedVariance:
         """The variance of sum_t c_t (mean of system t over its seeds).
 
@@ -95,6 +110,46 @@ class SeedLayout:
         freedom = total**2 / spread if spread > 0 else np.inf
         # A difference rests on the residual alone: no more degrees of freedom than that has.
         return SeedVariance(total / seeds, freedom if level or not total else min(freedom, self.pooled_freedom))
+
+
+@dataclass(frozen=True)
+class SeedLayouts:
+    """The spread of one quantity over training seeds in every system, a layout a start."""
+
+    starts: tuple[SeedLayout, ...]
+
+    @classmethod
+    def of(cls, estimates: Mapping[tuple[str, int], float], starts: Mapping[str, str] | None = None) -> SeedLayouts:
+        """Fit a layout to the systems of each start.
+
+        Args:
+            estimates: (system, seed) -> the quantity.
+            starts: system -> where it starts; None or missing: all from the same.
+        """
+        named = starts or {}
+        groups: dict[str, dict[tuple[str, int], float]] = {}
+        for pair, value in estimates.items():
+            groups.setdefault(named.get(pair[0], ""), {})[pair] = value
+        fitted = (SeedLayout.apart if start in APART else SeedLayout.of for start in groups)
+        return cls(tuple(fit(group) for fit, group in zip(fitted, groups.values(), strict=True)))
+
+    def of_mean(self, coefficients: Mapping[str, float], seeds: int) -> SeedVariance:
+        """The variance of sum_t c_t (mean of system t over its seeds); that of different starts adds.
+
+        Args:
+            coefficients: system -> c_t; they sum to 0 for a difference, and one system alone has 1.
+            seeds: how many seeds each mean is taken over.
+        """
+        parts = [
+            layout.of_mean(mine, seeds)
+            for layout in self.starts
+            if (mine := {name: c for name, c in coefficients.items() if name in layout.moderated})
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        total = sum(part.variance for part in parts)
+        spread = sum(part.variance**2 / part.freedom for part in parts if part.variance)
+        return SeedVariance(total, total**2 / spread if spread > 0 else np.inf)
 
 
 @lru_cache(maxsize=64)

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmark.artifacts.columns import OVERALL
 from benchmark.artifacts.run import Run
-from benchmark.artifacts.select import NOT_ESTIMABLE
+from benchmark.artifacts.select import NOT_ESTIMABLE, is_inverted
 from benchmark.common import files
 from benchmark.pipeline import layout
 from benchmark.pipeline.effects import Effect, Interaction, Sides
@@ -23,11 +23,12 @@ from benchmark.pipeline.settings import StatisticsSettings
 from benchmark.statistics.bootstrap import Resampled, draw_seeds, mean_of_independent, over_seeds
 from benchmark.statistics.comparison import bootstrap_p
 from benchmark.statistics.intervals import SHARE, Range, detectable, interval
-from benchmark.statistics.normality import is_inverted
 from benchmark.statistics.quantities import Measured, Measurements, Quantity
-from benchmark.statistics.seeds import SeedLayout
+from benchmark.statistics.seeds import SeedLayouts
 
 Row = dict[str, object]
+RANKINGS = ("auc", "subgroups")
+"""Tables whose numbers are AUCs."""
 
 
 def bounds(
@@ -57,7 +58,7 @@ def bounds(
 
 
 def combined(
-    statistics: list[Resampled], coefficients: Mapping[str, float], seeds: SeedLayout, chosen: StatisticsSettings
+    statistics: list[Resampled], coefficients: Mapping[str, float], seeds: SeedLayouts, chosen: StatisticsSettings
 ) -> tuple[Resampled, Row]:
     """Mean over seeds as a statistic, and its count and spread.
 
@@ -76,15 +77,18 @@ def _spread(estimates: Sequence[float]) -> Row:
     return {"seeds": len(estimates), "seed_sd": float(np.std(estimates, ddof=1)) if len(estimates) > 1 else np.nan}
 
 
-def seed_layouts(measured: Mapping[tuple[str, int], Measurements]) -> dict[Quantity, SeedLayout]:
+def seed_layouts(
+    measured: Mapping[tuple[str, int], Measurements], starts: Mapping[str, str] | None = None
+) -> dict[Quantity, SeedLayouts]:
     """How each quantity varies over the training seeds of all systems.
 
     Args:
         measured: (system, seed) -> its measurements on one dataset, or on their mean.
+        starts: system -> where it starts: those of one start share a layout.
     """
     keys = dict.fromkeys(key for one in measured.values() for key in one)
     return {
-        key: SeedLayout.of({pair: one[key].statistic.estimate for pair, one in measured.items() if key in one})
+        key: SeedLayouts.of({pair: one[key].statistic.estimate for pair, one in measured.items() if key in one}, starts)
         for key in keys
     }
 
@@ -117,12 +121,15 @@ def over_datasets(each: Sequence[Measurements]) -> Measurements:
         if len(parts) == len(each):
             statistic = mean_of_independent([part.statistic for part in parts])
             n, positives = sum(part.n or 0 for part in parts), sum(part.positives or 0 for part in parts)
-            result[key] = replace(parts[0], statistic=statistic, n=n, positives=positives)
+            chances = [part.chance for part in parts if part.chance is not None]
+            chance = float(np.mean(chances)) if len(chances) == len(parts) else None
+            kind = "+".join(sorted({part.kind for part in parts if part.kind}))
+            result[key] = replace(parts[0], statistic=statistic, n=n, positives=positives, chance=chance, kind=kind)
     return result
 
 
 def of_system(
-    runs: dict[Run, Measurements], dataset: str, seeds: Mapping[Quantity, SeedLayout], chosen: StatisticsSettings
+    runs: dict[Run, Measurements], dataset: str, seeds: Mapping[Quantity, SeedLayouts], chosen: StatisticsSettings
 ) -> dict[str, list[Row]]:
     """Rows of one system on one dataset, per table.
 
@@ -132,16 +139,16 @@ def of_system(
         seeds: of `seed_layouts`.
         chosen: the settings' statistics.
     """
-    rows: dict[str, list[Row]] = {"auc": [], "operating": [], "grounding": []}
+    rows: dict[str, list[Row]] = {"auc": [], "operating": [], "grounding": [], "subgroups": []}
     for key in next(iter(runs.values())):
         parts = [(run, measured[key]) for run, measured in runs.items() if key in measured]
         for run, part in parts:
-            row = bounds(part.statistic, chosen, part.within, 1, key.table == "auc")
+            row = bounds(part.statistic, chosen, part.within, 1, key.table in RANKINGS)
             row |= {"seed": run.seed, "seeds": 1, "threshold": part.threshold} | hashes([run], dataset)
             rows[key.table].append(named(key, part, dataset, run.system) | row)
         run, part = parts[0]
         statistic, spread = combined([part.statistic for _, part in parts], {run.system: 1.0}, seeds[key], chosen)
-        row = bounds(statistic, chosen, part.within, len(parts), key.table == "auc")
+        row = bounds(statistic, chosen, part.within, len(parts), key.table in RANKINGS)
         row |= {"seed": "all"} | spread | hashes([run for run, _ in parts], dataset)
         rows[key.table].append(named(key, part, dataset, run.system) | row)
     return rows
@@ -159,6 +166,8 @@ def named(key: Quantity, part: Measured, dataset: str, system: str) -> Row:
         "rule": key.rule,
         "size": key.size,
         "heatmap": key.heatmap,
+        "subgroup": key.subgroup,
+        "level": key.level,
         "progress": key.progress,
         "n": part.n,
         "positives": part.positives,
@@ -193,7 +202,7 @@ def contrast(
     key: Quantity,
     sides: Sides,
     measured: dict[tuple[str, int], Measurements],
-    layouts: Mapping[Quantity, SeedLayout],
+    layouts: Mapping[Quantity, SeedLayouts],
     chosen: StatisticsSettings,
 ) -> Contrast | None:
     """The paired contrast of one quantity, or None where the systems share no seed in which all have it.
@@ -230,7 +239,7 @@ def coefficients(sides: Sides) -> dict[str, float]:
 
 
 def with_overall(
-    found: list[tuple[str, Contrast]], layouts: Mapping[Quantity, SeedLayout]
+    found: list[tuple[str, Contrast]], layouts: Mapping[Quantity, SeedLayouts]
 ) -> list[tuple[str, Contrast]]:
     """Contrasts of each dataset, then `overall`: the mean of those that every dataset has.
 
@@ -245,7 +254,7 @@ def with_overall(
     return found + [(OVERALL, _mean_contrast(group, layouts[group[0].quantity])) for group in whole]
 
 
-def _mean_contrast(parts: list[Contrast], layout_of_means: SeedLayout) -> Contrast:
+def _mean_contrast(parts: list[Contrast], layout_of_means: SeedLayouts) -> Contrast:
     first = parts[0]
     seeds = sorted(set.intersection(*(set(part.seeds) for part in parts)))
     added = layout_of_means.of_mean(coefficients(first.sides), len(seeds))

@@ -11,6 +11,7 @@ from benchmark.artifacts.columns import OVERALL
 from benchmark.artifacts.evidence import Evidence
 from benchmark.reporting import names
 from benchmark.reporting.figures.style import GREY, INK, Plot, drawing
+from benchmark.reporting.glance import adjusted
 
 if TYPE_CHECKING:
     from benchmark.pipeline.effects import Effect
@@ -33,6 +34,7 @@ def draw(found: Evidence, effects: Sequence[Effect], folder: Path) -> Plot | Non
                     if row := select.difference(table, effect.a, effect.b, dataset=dataset, **where):
                         axis.plot(row["estimate"], y + 0.22, "|", color=GREY, markersize=4)
                 if row := select.difference(table, effect.a, effect.b, dataset=OVERALL, **where):
+                    row = adjusted(found, row)
                     sure = select.is_significant(row, found.settings.statistics.level)
                     colour = "#0072B2" if sure else GREY
                     axis.plot([row["low"], row["high"]], [y, y], color=colour)
@@ -48,6 +50,6 @@ def draw(found: Evidence, effects: Sequence[Effect], folder: Path) -> Plot | Non
     return Plot(
         "ablation_effects.svg",
         f"Marginal effect of each part with {found.interval}, mean over the datasets; ticks below: each dataset. "
-        "Filled: the interval excludes zero.",
+        "Filled: significant after Holm's adjustment.",
         "Forest plot of the effect of each part on normal and abnormal AUC",
     )

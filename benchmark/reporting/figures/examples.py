@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import fill
+from textwrap import fill, shorten
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,14 @@ from benchmark.pipeline import layout
 from benchmark.reporting import names
 from benchmark.reporting.figures.style import Plot, drawing
 
-PER_DATASET = 3
+PER_DATASET = 2
+"""Examples of each dataset: few, so that a heatmap can be seen."""
 CONTACTS = 8
 """Images of each dataset on the contact sheet, half of them normal."""
-NAMED = 2
-"""Findings that a contact's title has lines for."""
+NAMED, LINE = 2, 17
+"""Findings that a contact's title has lines for, and the characters of a line."""
+FAINT, STRONG = 0.4, 0.65
+"""Share of its range below which a heatmap is not drawn, and how far its maximum covers the image."""
 
 
 def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Plot | None:
@@ -40,7 +43,7 @@ def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Plot | No
         return None
     cohorts = {d: cohort.read(d) for d in shown}
     columns = PER_DATASET * len(read)
-    with drawing(folder / "heatmaps.svg", len(shown), columns, height=1.35 * len(shown), mark=found.mark) as (_, axes):
+    with drawing(folder / "heatmaps.svg", len(shown), columns, height=1.75 * len(shown), mark=found.mark) as (_, axes):
         for line, (dataset, examples) in zip(axes, shown.items(), strict=True):
             images = cohorts[dataset].images
             for axis in line:
@@ -54,7 +57,7 @@ def heatmaps(found: Evidence, systems: Sequence[str], folder: Path) -> Plot | No
                     _overlay(axis, images[example["row"]], heatmap, example["bounds"])
                     axis.set_title(
                         f"{fill(example['finding'], 22)}\n{found.label(system)}: {own['outcome']}",
-                        fontsize=5.5,
+                        fontsize=6.5,
                         pad=2,
                     )
             line[0].text(
@@ -77,7 +80,7 @@ def contact_sheet(found: Evidence, folder: Path) -> Plot | None:
     rows = {d: chosen for d, chosen in rows.items() if chosen}
     if not rows:
         return None
-    with drawing(folder / "contact_sheet.svg", len(rows), CONTACTS, height=1.05 * len(rows), mark=found.mark) as (
+    with drawing(folder / "contact_sheet.svg", len(rows), CONTACTS, height=1.2 * len(rows), mark=found.mark) as (
         _,
         axes,
     ):
@@ -87,7 +90,7 @@ def contact_sheet(found: Evidence, folder: Path) -> Plot | None:
                 axis.set_axis_off()
             for axis, (row, title) in zip(line, chosen, strict=False):
                 axis.imshow(images[row], cmap="gray", vmin=0, vmax=255)
-                axis.set_title(title, fontsize=4, pad=2)
+                axis.set_title(title, fontsize=4.2, pad=2, linespacing=1.0, va="bottom")
             line[0].text(
                 -0.08, 0.5, names.dataset(dataset), rotation=90, va="center", ha="right", transform=line[0].transAxes
             )
@@ -104,19 +107,21 @@ def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _overlay(axis: Any, image: np.ndarray, heatmap: np.ndarray, bounds: Sequence[float]) -> None:
-    """The image in grey, the heatmap's upper half in colour, its maximum and the true region."""
+    """The image in grey, what is strong in the heatmap in colour above it, its maximum and the true region."""
     size = len(image)
     low, high = float(heatmap.min()), float(heatmap.max())
     scaled = (heatmap - low) / (high - low if high > low else 1.0)
     frame = (-0.5, size - 0.5, size - 0.5, -0.5)
     axis.imshow(image, cmap="gray", vmin=0, vmax=255, extent=frame)
-    axis.imshow(scaled, cmap="inferno", vmin=0, vmax=1, alpha=0.45, extent=frame, interpolation="bilinear")
+    # The weak part stays clear, so that both the radiograph and where the heatmap points can be seen.
+    opacity = STRONG * np.clip((scaled - FAINT) / (1 - FAINT), 0, 1)
+    axis.imshow(scaled, cmap="autumn", vmin=FAINT, vmax=1, alpha=opacity, extent=frame, interpolation="nearest")
     y, x = np.unravel_index(int(np.argmax(heatmap)), heatmap.shape)
     scale = size / np.asarray(heatmap.shape)
-    axis.plot((x + 0.5) * scale[1] - 0.5, (y + 0.5) * scale[0] - 0.5, "x", color="white", markersize=4)
+    axis.plot((x + 0.5) * scale[1] - 0.5, (y + 0.5) * scale[0] - 0.5, "x", color="#00E5FF", markersize=6)
     top, left, bottom, right = bounds
     outline = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
-    axis.plot(*zip(*[(px - 0.5, py - 0.5) for px, py in outline], strict=True), color="#56B4E9", linewidth=1)
+    axis.plot(*zip(*[(px - 0.5, py - 0.5) for px, py in outline], strict=True), color="#7CFC00", linewidth=1.2)
     axis.set_xlim(-0.5, size - 0.5)
     axis.set_ylim(size - 0.5, -0.5)
 
@@ -135,4 +140,4 @@ def _findings(study: pd.Series) -> str:
     labels = study[study.index.str.startswith(LABEL)]
     found = [str(name).removeprefix(LABEL) for name in labels.index[labels.fillna(0).astype(int) == 1]]
     more = [f"and {len(found) - NAMED} more"] if len(found) > NAMED else []
-    return "\n".join([*found[:NAMED], *more]) or "abnormal"
+    return "\n".join([*(shorten(name, LINE, placeholder=" …") for name in found[:NAMED]), *more]) or "abnormal"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.artifacts import select
+from benchmark.artifacts.columns import is_wording
 from benchmark.artifacts.evidence import Evidence
 from benchmark.reporting import names
 from benchmark.reporting.figures.style import GREY, Plot, drawing, legend_above, looks
@@ -15,7 +16,7 @@ def draw(found: Evidence, folder: Path) -> Plot | None:
     table = select.rows(found.results["auc"], seed="all", quantity="normal_auc", finding="", progress=1.0)
     if table.empty:
         return None
-    table = table[~table["score"].isin(["one_minus_max", "contrast"]) & ~table["score"].str.startswith("contrast:")]
+    table = table[table["score"].map(is_wording)]
     wordings = list(dict.fromkeys(table["score"]))
     if len(wordings) < 2:
         return None

@@ -1,4 +1,4 @@
-"""ROC curves of the normal class with the band of the training seeds."""
+"""ROC curves by the normal prompt with a bootstrap band; disease is the positive class."""
 
 from __future__ import annotations
 
@@ -11,31 +11,40 @@ from benchmark.reporting.figures.style import GREY, Plot, drawing, legend_above,
 
 
 def draw(found: Evidence, folder: Path) -> Plot | None:
-    """A panel per dataset, a curve per system; None where no curve was measured."""
+    """A column per dataset, a row per start, a curve per system; None where no curve was measured."""
     table = select.rows(found.results["roc"], score="prompt")
-    if table.empty:
+    starts = [systems for systems in (found.systems, found.scratch) if not select.rows(table, system=systems).empty]
+    if not starts:
         return None
-    look = looks(found.systems)
     shape = {"sharex": True, "sharey": True}
-    with drawing(folder / "roc.svg", 1, len(found.datasets), height=2.3, mark=found.mark, **shape) as (figure, axes):
+    height = 0.55 + 1.75 * len(starts)
+    with drawing(folder / "roc.svg", len(starts), len(found.datasets), height=height, mark=found.mark, **shape) as (
+        figure,
+        axes,
+    ):
+        for line, systems in zip(axes, starts, strict=True):
+            look = looks(systems)
+            for axis, dataset in zip(line, found.datasets, strict=True):
+                axis.plot([0, 1], [0, 1], color=GREY, linewidth=0.6)
+                for system in systems:
+                    curve = select.rows(table, dataset=dataset, system=system).sort_values("false_positive_rate")
+                    if curve.empty:
+                        continue
+                    x, one = curve["false_positive_rate"], look[system]
+                    axis.fill_between(x, curve["low"], curve["high"], color=one.colour, alpha=0.15, linewidth=0)
+                    axis.plot(x, curve["sensitivity"], color=one.colour, linestyle=one.line, label=found.label(system))
+                axis.set_aspect("equal")
+                axis.set_xticks([0, 0.5, 1])
+                axis.set_yticks([0, 0.5, 1])
+            start = f"{names.STARTS[found.start(systems[0])]}\n" if len(starts) > 1 else ""
+            line[0].set_ylabel(f"{start}sensitivity")
         for axis, dataset in zip(axes[0], found.datasets, strict=True):
-            axis.plot([0, 1], [0, 1], color=GREY, linewidth=0.6)
-            for system in found.systems:
-                curve = select.rows(table, dataset=dataset, system=system).sort_values("false_negative_rate")
-                if curve.empty:
-                    continue
-                x, one = curve["false_negative_rate"], look[system]
-                axis.fill_between(x, curve["low"], curve["high"], color=one.colour, alpha=0.2, linewidth=0)
-                axis.plot(x, curve["specificity"], color=one.colour, linestyle=one.line, label=found.label(system))
             axis.set_title(names.dataset(dataset))
-            axis.set_aspect("equal")
-            axis.set_xticks([0, 0.5, 1])
-            axis.set_yticks([0, 0.5, 1])
-        axes[0][0].set_ylabel("specificity")
-        figure.supxlabel("1 − sensitivity", fontsize=7.5)
-        legend_above(figure, axes[0][0], len(found.systems))
+        figure.supxlabel("1 − specificity", fontsize=7.5)
+        legend_above(figure, axes[0][0], len(starts[0]))
     return Plot(
         "roc.svg",
-        "ROC curves of the normal class by the normal prompt. Line: mean over seeds; band: lowest to highest seed.",
-        "ROC curves, a panel per dataset and a line per system",
+        "ROC curves of abnormal against normal images by the normal prompt. Line: mean over seeds; band: pointwise "
+        f"bootstrap {found.interval} over patients and seeds.",
+        "ROC curves, a column per dataset and a line per system",
     )

@@ -10,7 +10,7 @@ import yaml
 from sklearn.metrics import roc_auc_score
 
 from benchmark.pipeline import layout
-from benchmark.pipeline.effects import Effect, effects, interactions, parts
+from benchmark.pipeline.effects import Effect, effects, interactions, other_start, parts, split
 from benchmark.pipeline.settings import Settings, parse
 from benchmark.statistics.bootstrap import draw, resampled_aucs
 from benchmark.statistics.quantities import Measured, Quantity
@@ -145,4 +145,22 @@ def test_systems_without_a_common_seed_have_no_contrast() -> None:
     statistic = resampled_aucs(np.array([[0.0], [1.0]]), np.array([[0.1], [0.2]]), draw(range(2), 10, 1))[0]
     measured = {("a", 0): {KEY: Measured(statistic)}, ("b", 1): {KEY: Measured(statistic)}}
     for other in ("b", "c"):
-        assert contrast(KEY, (("a",), (other,)), measured, seed_layouts(measured), with_systems(SQUARE).statistics) is None
+        assert (
+            contrast(KEY, (("a",), (other,)), measured, seed_layouts(measured), with_systems(SQUARE).statistics) is None
+        )
+
+
+def test_the_twin_of_a_system_differs_in_its_start_alone() -> None:
+    scratch = {f"{name}_scratch": own | {"start": "scratch"} for name, own in SQUARE.items()}
+    known = with_systems({**SQUARE, **scratch})
+    assert {name: other_start(known, name) for name in SQUARE} == {name: f"{name}_scratch" for name in SQUARE}
+    assert other_start(known, "base_scratch") == "base"
+    assert other_start(with_systems(SQUARE), "base") is None
+
+
+def test_the_way_between_two_corners_goes_by_the_two_others() -> None:
+    found = split(with_systems(SQUARE), "whole", "base")
+    assert found is not None
+    assert dict(found.alone) == {"objective": "only_objective", "captions": "only_captions"}
+    assert split(with_systems(SQUARE), "whole", "only_captions") is None  # one part alone differs
+    assert split(with_systems({k: v for k, v in SQUARE.items() if k != "only_captions"}), "whole", "base") is None

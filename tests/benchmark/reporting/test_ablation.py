@@ -27,18 +27,22 @@ def test_an_effect_points_toward_the_full_method(reported):
         assert effect.before in ("raw", "info_nce")
 
 
-def test_the_first_page_names_the_changes_whose_interval_excludes_zero(reported):
-    path = layout.RESULTS / "differences.csv"
-    table = pd.read_csv(path)
-    table.loc[table.quantity == "normal_auc", ["estimate", "low", "high"]] = [0.0, -0.1, 0.1]
-    filtered = (table.a == "carzero_filter") & (table.b == "carzero") & (table.quantity == "normal_auc")
-    table.loc[filtered, ["estimate", "low", "high"]] = [0.2, 0.1, 0.3]
+def test_the_first_page_names_the_changes_that_survive_the_adjustment(reported):
+    path, adjusted = layout.RESULTS / "differences.csv", layout.RESULTS / "effects.csv"
+    table, effects = pd.read_csv(path), pd.read_csv(adjusted)
+    table.loc[table.quantity == "normal_auc", ["estimate", "low", "high"]] = [0.2, 0.1, 0.3]
+    table.loc[table.quantity == "normal_auc", "p_holm"] = None
     table.to_csv(path, index=False)
+    effects.loc[effects.p_holm.notna(), "p_holm"] = 0.4
+    survives = (effects.added == "carzero_filter") & (effects.removed == "carzero") & effects.p_holm.notna()
+    effects.loc[survives, "p_holm"] = 0.01
+    effects.to_csv(adjusted, index=False)
     found = evidence.load(settings.load())
     known = ablation.effects_of(found, ablation.members(found))
+    raised = " by +0.200 [0.100, 0.300]" if (table[(table.a == "carzero_filter")].b == "carzero").any() else ""
     assert ablation.answer(found, known, "normal_auc", "prompt") == (
-        "Normal AUC: of 4 single changes, 1 raises it with an interval above zero: raw → filtered (CARZero + filter "
-        "against CARZero) by +0.200 [0.100, 0.300]."
+        "Normal AUC: of 4 single changes, after Holm's adjustment, 1 raises it: raw → filtered (CARZero + filter "
+        f"against CARZero){raised}."
     )
 
 

@@ -78,7 +78,7 @@ def test_the_first_page_alone_holds_question_answer_costs_budget_and_banner(repo
     pair = differences[(differences.a == "offclip") & (differences.b == "carzero")]
     whole = pair[(pair.quantity == "normal_auc") & (pair.score == "prompt") & (pair.dataset == "overall")].iloc[0]
     assert squeezed(tables.estimate(whole)) in first
-    for words in ("atwhatcost?", "AbnormalAUC", "Abnormalimagescallednormal", "2TFLOP", "renderedfromonepublicCT"):
+    for words in ("atwhatcost?", "AbnormalAUC", "Abnormalscallednormal", "2TFLOP", "renderedfromonepublicCT"):
         assert words in first
 
 

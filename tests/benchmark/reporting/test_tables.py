@@ -53,7 +53,8 @@ def test_prose_wraps_in_latex_and_a_long_table_goes_on_overleaf():
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here; on Debian: texlive-latex-recommended")
 def test_every_table_of_a_report_compiles(reported_once, tmp_path):
     made = sorted((reported_once / "reports/tables").glob("*.tex"))
-    packages = r"\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\usepackage{booktabs,array,longtable}"
+    packages = r"\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}"
+    packages += r"\usepackage{booktabs,array,longtable,makecell,rotating,pdflscape}"
     body = "\n".join(rf"\clearpage\input{{{path}}}" for path in made)
     (tmp_path / "all.tex").write_text(
         rf"\documentclass[a4paper]{{article}}{packages}\begin{{document}}{body}\end{{document}}"

@@ -12,6 +12,7 @@ from benchmark.statistics.bootstrap import (
     Resampled,
     draw,
     draw_seeds,
+    least,
     mean,
     mean_of_independent,
     over_seeds,
@@ -207,3 +208,12 @@ def test_bad_input_is_named() -> None:
         resampled_aucs(labels[:3], scores, draws)
     with pytest.raises(UserError, match=r"dataset 'open_i': expected at least one image"):
         draw([], 5, 1, "open_i")
+
+
+def test_the_least_is_taken_in_each_replicate() -> None:
+    one = Resampled(0.6, np.array([0.5, 0.7, np.nan]), np.array([1.0, -1.0]))
+    other = Resampled(0.8, np.array([0.4, 0.9, 0.8]), np.array([2.0, -2.0]))
+    found = least([other, one])
+    assert found.estimate == 0.6
+    np.testing.assert_array_equal(found.replicates, [0.4, 0.7, 0.8])
+    np.testing.assert_array_equal(found.influence, one.influence)

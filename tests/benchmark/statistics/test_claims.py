@@ -13,7 +13,7 @@ from benchmark.common.errors import UserError
 from benchmark.pipeline import layout, settings
 from benchmark.statistics import claims
 from benchmark.statistics.claims import Claim, judge, pairs, read, verdict
-from benchmark.statistics.measure import COMPARED
+from benchmark.statistics.differences import COMPARED
 from tests.repository import REPOSITORY
 
 RISE = Claim(claim="rise", statement="", source="", rule="difference", published=0.61, a="offclip", b="carzero")

@@ -15,10 +15,11 @@ from benchmark.artifacts.columns import THRESHOLD_RULES
 from benchmark.artifacts.select import NOT_ESTIMABLE
 from benchmark.common import files
 from benchmark.common.errors import UserError
-from benchmark.pipeline import layout
+from benchmark.pipeline import layout, settings
 from benchmark.statistics import claims, measure, operating
 from benchmark.statistics.bootstrap import draw, resampled_ratios
 from benchmark.statistics.claims import Claim
+from benchmark.statistics.comparison import holm
 from benchmark.statistics.intervals import interval
 from benchmark.statistics.reliability import platt
 from tests.benchmark import synthetic_run
@@ -26,6 +27,7 @@ from tests.benchmark import synthetic_run
 TABLES = (
     *("auc", "grounding", "differences", "effects", "operating", "roc", "histograms"),
     *("ceiling", "undefined", "embedding", "claims", "ledger", "coverage"),
+    *("finding_differences", "reliability", "subgroups"),
 )
 
 
@@ -160,17 +162,107 @@ def test_effects_are_differences_and_their_interaction_the_difference_of_two(fol
 def test_holm_covers_the_declared_family_alone(folder: Path) -> None:
     differences = read(folder, "differences")
     family = differences[differences.p_holm != ""]
-    assert set(family.b) == {"carzero"}
-    assert set(family.a) == {"clip", "offclip"}  # no ablation row
+    declared = settings.load(folder / layout.PARAMS).statistics
+    endpoints = {(one.a, one.b, one.quantity, one.score) for one in (declared.primary, *declared.secondary)}
+    measured = {key for key in endpoints if not {"offclip_scratch", "carzero_scratch"} & set(key)}
+    assert set(zip(family.a, family.b, family.quantity, family.score, strict=True)) == measured
     assert set(family.dataset) == {*layout.EVALUATION_DATASETS, "overall"}
-    names = {"quantity": "normal_auc", "score": "prompt", "dataset": "overall"}
-    assert number(family, a="offclip", b="carzero", **names).p_holm
-    assert set(zip(family.quantity, family.score, strict=True)) == {
-        ("normal_auc", "prompt"),
-        ("abnormal_auc", ""),
-        ("pointing", ""),
-    }
+    assert len(family) == 5 * len(measured)
     assert (family.p_holm.astype(float) >= family.p.astype(float)).all()
+    np.testing.assert_allclose(family.p_holm.astype(float), holm(family.p.to_numpy(float)))
+
+
+def test_effects_are_adjusted_as_a_family_of_their_own(folder: Path) -> None:
+    effects = read(folder, "effects")
+    family = effects[effects.p_holm != ""]
+    assert set(family.dataset) == {"overall"}
+    assert set(zip(family.quantity, family.score, strict=True)) == {("normal_auc", "prompt"), ("abnormal_auc", "")}
+    assert set(family.kind) == {"effect", "interaction"}
+    np.testing.assert_allclose(family.p_holm.astype(float), holm(family.p.to_numpy(float)))
+
+
+def test_the_worst_wording_is_the_least_of_the_wordings(folder: Path) -> None:
+    values = read(folder, "auc")
+    names = {"dataset": "open_i", "system": "clip", "seed": 1, "quantity": "normal_auc", "progress": 1.0}
+    each = [
+        float(number(values, score=score, **names).estimate) for score in ("prompt", *synthetic_run.NORMAL_WORDINGS[1:])
+    ]
+    assert float(number(values, score="worst_wording", **names).estimate) == min(each)
+    assert float(number(values, score="best_wording", **names).estimate) == max(each)
+
+
+def test_an_abnormal_auc_is_made_of_abnormal_and_of_normal_negatives(folder: Path) -> None:
+    index = pd.read_parquet(folder / layout.cohort("open_i") / "index.parquet")
+    scores = pd.read_parquet(folder / layout.scores("clip", 0) / "open_i.parquet")
+    names = {"dataset": "open_i", "system": "clip", "seed": 0, "finding": "", "progress": 1.0}
+    values = read(folder, "auc")
+    defined = set(values[(values.dataset == "open_i") & (values.finding != "")].finding)
+    for quantity, negatives in (("among_abnormals", index.normal == 0), ("against_normals", index.normal == 1)):
+        expected = []
+        for finding in sorted(defined):
+            kept = (index[f"label:{finding}"] == 1) | negatives
+            truth = index.loc[kept, f"label:{finding}"].astype(int)
+            expected.append(roc_auc_score(truth, scores.loc[kept, f"finding:{finding}"]))
+        found = number(values, quantity=f"abnormal_auc_{quantity}", **names)
+        assert float(found.estimate) == pytest.approx(np.mean(expected))
+
+
+def test_a_finding_that_a_system_detects_is_visible_whatever_the_reference_sees(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    truth = pd.read_parquet(layout.cohort("open_i") / "index.parquet")["label:Cardiomegaly"].to_numpy(np.float32)
+    nothing = {"finding:Cardiomegaly": np.float32(0), "finding:Atelectasis": np.float32(0)}
+    for path in (layout.PROBE / "open_i.parquet", *Path("scores").glob("*/open_i.parquet")):
+        sees = {"finding:Cardiomegaly": truth} if path.parent.name.startswith("clip-") else {}
+        files.write_parquet(path, pd.read_parquet(path).assign(**nothing | sees))
+    measure.run()
+    rows = read(tmp_path, "ceiling")
+    visible = rows[(rows.dataset == "open_i") & (rows.finding != "")].set_index("finding").visible.astype(float)
+    assert visible["Cardiomegaly"] == 1
+    assert visible["Atelectasis"] == 0
+
+
+def test_a_subgroup_has_the_auc_of_its_images(folder: Path) -> None:
+    index = pd.read_parquet(folder / layout.cohort("padchest") / "index.parquet")
+    scores = pd.read_parquet(folder / layout.scores("offclip", 0) / "padchest.parquet")["normal:no_finding"]
+    rows = read(folder, "subgroups")
+    assert set(rows.subgroup) == {"view"}  # the synthetic index tells no sex and no age
+    for view in ("AP", "PA"):
+        row = number(rows, dataset="padchest", system="offclip", seed=0, subgroup="view", level=view)
+        mine = index["view"] == view
+        assert float(row.estimate) == pytest.approx(roc_auc_score(index.normal[mine].astype(int), scores[mine]))
+        assert int(row.n) == mine.sum()
+
+
+def test_a_roc_curve_is_scikit_learns_within_its_band(folder: Path) -> None:
+    index = pd.read_parquet(folder / layout.cohort("chexpert") / "index.parquet")
+    abnormal = 1 - index.normal.to_numpy(int)
+    curves = []
+    for seed in (0, 1):
+        scores = pd.read_parquet(folder / layout.scores("clip", seed) / "chexpert.parquet")["normal:no_finding"]
+        false, true, _ = roc_curve(abnormal, -scores, drop_intermediate=False)
+        curves.append((false, true))
+    rows = read(folder, "roc")
+    rows = rows[(rows.dataset == "chexpert") & (rows.system == "clip")].astype({"sensitivity": float})
+    inside = slice(1, -1)  # at the ends several points share a rate
+    expected = np.mean([np.interp(rows.false_positive_rate, *curve) for curve in curves], axis=0)
+    np.testing.assert_allclose(rows.sensitivity.to_numpy()[inside], expected[inside], atol=0.03)
+    assert (rows.low.astype(float) <= rows.sensitivity + 1e-9).mean() > 0.95
+    assert (rows.high.astype(float) >= rows.sensitivity - 1e-9).mean() > 0.95
+
+
+def test_findings_are_compared_one_by_one(folder: Path) -> None:
+    values, rows = read(folder, "auc"), read(folder, "finding_differences")
+    names = {"dataset": "chexpert", "finding": "Edema"}
+    row = number(rows, a="offclip", b="carzero", **names)
+    a, b = (
+        float(number(values, system=system, seed="all", progress=1.0, **names).estimate)
+        for system in ("offclip", "carzero")
+    )
+    assert float(row.estimate) == pytest.approx(a - b)
+    assert float(row.low) < float(row.estimate) < float(row.high)
 
 
 def test_delong_is_given_where_a_cluster_is_one_image(folder: Path) -> None:

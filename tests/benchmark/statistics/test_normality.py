@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.artifacts.select import is_inverted
 from benchmark.common.errors import UserError
-from benchmark.statistics.normality import is_inverted, normality_scores
+from benchmark.statistics.normality import normality_scores
 
 TABLE = pd.DataFrame(
     {

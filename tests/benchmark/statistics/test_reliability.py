@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.metrics import average_precision_score, brier_score_loss
 
+from benchmark.statistics import reliability
 from benchmark.statistics.bootstrap import draw
 from benchmark.statistics.reliability import BINS, average_precision, brier, expected_calibration_error, platt
 
@@ -77,3 +78,32 @@ def test_platt_of_separable_or_constant_scores_stays_a_probability() -> None:
     separable = platt(labels, labels * 10)(np.array([0.0, 10.0]))
     assert 0 < separable[0] < 0.1 < 0.9 < separable[1] < 1
     np.testing.assert_allclose(platt(labels, np.zeros(40))(np.zeros(3)), 0.5, atol=1e-6)
+
+
+def test_prior_correction_undoes_a_shift_of_prevalence_alone() -> None:
+    generator = np.random.default_rng(8)
+    n, odds = 40_000, lambda p: p / (1 - p)
+    labels = (generator.random(n) < 0.2).astype(float)
+    scores = generator.normal(size=n) + 1.5 * labels
+    # With half positives, the true log odds of N(1.5, 1) against N(0, 1) are 1.5 s - 1.125.
+    fitted = 1 / (1 + np.exp(-(1.5 * scores - 1.125)))
+    corrected = reliability.prior_corrected(fitted, 0.5, 0.2)
+    draws = draw(np.arange(n), 10, 0)
+    before, after = (reliability.expected_calibration_error(labels, p, draws).estimate for p in (fitted, corrected))
+    assert before > 0.1
+    assert after < 0.01
+    np.testing.assert_allclose(odds(corrected) / odds(fitted), 0.25)
+    assert reliability.prior_corrected(fitted, 0.5, 1.0) is fitted
+
+
+def test_the_brier_score_of_the_base_rate_is_its_variance() -> None:
+    labels = np.array([1.0, 0.0, 0.0, np.nan, 0.0])
+    found = reliability.brier_of_base_rate(labels, draw(np.arange(5), 50, 0))
+    assert found.estimate == pytest.approx(brier_score_loss([1, 0, 0, 0], [0.25] * 4))
+
+
+def test_a_reliability_diagram_counts_every_known_image_once() -> None:
+    labels = np.array([1.0, 0.0, 1.0, np.nan])
+    table = reliability.diagram(labels, np.array([0.01, 0.02, 1.0, 0.5]))
+    assert table.sum(axis=0).tolist() == pytest.approx([3, 1.03, 2])
+    assert table[0].tolist() == pytest.approx([2, 0.03, 1])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.statistics.seeds import PRIOR, SeedLayout, SeedVariance
+from benchmark.statistics.seeds import PRIOR, SeedLayout, SeedLayouts, SeedVariance
 
 SYSTEMS = ("a", "b", "c", "d")
 
@@ -81,3 +81,46 @@ def test_the_variance_is_unbiased_for_a_difference_and_for_a_system(seeds: int) 
     difference, system = np.mean(found, axis=0)
     assert difference == pytest.approx(2, rel=0.12)
     assert system == pytest.approx(1.25, rel=0.2)  # no negative share is allowed: a little above
+
+
+def test_a_wild_start_leaves_the_spread_of_the_other_alone() -> None:
+    generator = np.random.default_rng(6)
+    calm, wild = generator.normal(size=(2, 3)), 100 * generator.normal(size=(2, 3))
+    starts = {"a": "pretrained", "b": "pretrained", "c": "scratch", "d": "scratch"}
+    found = SeedLayouts.of(estimates(np.vstack([calm, wild])), starts)
+    pair = {"a": 1.0, "b": -1.0}
+    assert found.of_mean(pair, 3) == SeedLayout.of(estimates(calm)).of_mean(pair, 3)
+    together = SeedLayouts.of(estimates(np.vstack([calm, wild])))
+    assert together.of_mean(pair, 3).variance > 100 * found.of_mean(pair, 3).variance
+
+
+def test_from_scratch_a_difference_is_welchs() -> None:
+    values = np.random.default_rng(9).normal(size=(2, 5)) * np.array([[5.0], [1.0]])
+    found = SeedLayouts.of(estimates(values), {"a": "scratch", "b": "scratch"}).of_mean({"a": 1.0, "b": -1.0}, 5)
+    expected = stats.ttest_ind(values[0], values[1], equal_var=False)
+    assert found.freedom == pytest.approx(expected.df)
+    assert (values[0].mean() - values[1].mean()) / np.sqrt(found.variance) == pytest.approx(expected.statistic)
+
+
+def test_a_start_whose_systems_differ_in_spread_has_no_more_false_alarms_than_it_promises() -> None:
+    generator = np.random.default_rng(10)
+    spreads = np.array([[0.03], [0.15], [0.08], [0.03]])
+    starts = dict.fromkeys(SYSTEMS, "scratch")
+    alarms: dict[str, list[bool]] = {"apart": [], "moderated": []}
+    for _ in range(1500):
+        values = spreads * generator.normal(size=(4, 5))
+        for form, named in (("apart", starts), ("moderated", None)):
+            found = SeedLayouts.of(estimates(values), named).of_mean({"b": 1.0, "d": -1.0}, 5)
+            distance = (values[1].mean() - values[3].mean()) / np.sqrt(found.variance)
+            alarms[form].append(2 * stats.t.sf(abs(distance), found.freedom) < 0.05)
+    assert np.mean(alarms["apart"]) <= 0.06 < np.mean(alarms["moderated"])
+
+
+def test_the_variances_of_two_starts_add() -> None:
+    values = np.random.default_rng(7).normal(size=(4, 3))
+    starts = {"a": "x", "b": "x", "c": "y", "d": "y"}
+    found = SeedLayouts.of(estimates(values), starts)
+    apart = [found.of_mean({name: 1.0}, 3) for name in ("a", "c")]
+    across = found.of_mean({"a": 1.0, "c": -1.0}, 3)
+    assert across.variance == pytest.approx(sum(part.variance for part in apart))
+    assert min(part.freedom for part in apart) <= across.freedom <= sum(part.freedom for part in apart)
