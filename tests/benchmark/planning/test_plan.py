@@ -207,6 +207,10 @@ def test_planning_imports_no_torch_and_takes_about_a_second(folder: Path) -> Non
         ("systems", {"clip": {"label": "x", "model": "clip", "objective": "infonce"}}, "did you mean 'info_nce'"),
         ("systems", {"clip": {"label": "x", "model": "clip", "checkpoint": "gone.ckpt"}}, "gone.ckpt does not exist"),
         ("statistics", {"references": ["carzeroo"]}, "references` names 'carzeroo'.*did you mean 'carzero'"),
+        (
+            *("statistics", {"primary": {"a": "offclipp", "b": "carzero", "score": "prompt"}}),
+            "endpoint of `statistics` names 'offclipp'.*did you mean 'offclip'",
+        ),
         ("statistics", {"ablation_references": ["x"]}, "`statistics.ablation_references` names 'x'"),
         ("datasets", {"padchest": {"labels": "exact"}}, "`datasets.padchest.labels: exact` exists for open_i alone"),
         ("phantom", {"studies": {"mimic_cxr": 9}}, "`phantom.studies.vindr_cxr` must be at least 1"),
