@@ -105,7 +105,7 @@ def test_the_paper_profile_goes_from_tables_to_scores(tmp_path: Path, monkeypatc
     for dataset in layout.EVALUATION_DATASETS:
         scores = pd.read_parquet(layout.scores(SYSTEM, 0) / f"{dataset}.parquet")
         assert len(scores) > 0
-        assert scores["normal"].nunique() > 1, "every image has one score"
+        assert scores.filter(like="finding:").nunique().min() > 1, "every image has one score"
     most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     print(f"{seconds:.0f} s of processor time, at most {most / 2**30:.1f} GiB a process")
     assert most < MOST_BYTES

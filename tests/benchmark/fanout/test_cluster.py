@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -128,10 +129,32 @@ def test_two_gpus_a_run_are_two_processes_of_torchrun(fresh: Path, nodes: Any) -
     assert (ledger["world_size"], ledger["steps"]) == (2, repository.STEPS)
 
 
+def trainings(root: Path) -> list[int]:
+    """Processes that train in a folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"\0train\0" in (entry / "cmdline").read_bytes() and (entry / "cwd").resolve() == root.resolve():
+                found.append(int(entry.name))
+        except OSError:  # it has ended meanwhile
+            continue
+    return found
+
+
+def is_asked_to_stop(process: int) -> bool:
+    """Whether SIGTERM waits for a process that stands still."""
+    pending = re.findall(r"(?:SigPnd|ShdPnd):\s+(\w+)", Path(f"/proc/{process}/status").read_text())
+    return any(int(mask, 16) >> (signal.SIGTERM - 1) & 1 for mask in pending)
+
+
 @pytest.mark.chaos
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the processes are found in /proc")
 def test_ctrl_c_keeps_checkpoints_and_the_same_command_goes_on(made: Path, fresh: Path) -> None:
     run = repository.fanout(fresh, "--cpus-per-run", "1")
     wait_for(lambda: any(steps(fresh, system) > 5 for system in repository.SYSTEMS), run)
+    held = trainings(fresh)
+    for process in held:  # stand still, so that none ends before it is asked to stop
+        os.kill(process, signal.SIGSTOP)
 
     beside = repository.fanout(fresh)
     said, _ = beside.communicate(timeout=PATIENCE)
@@ -144,6 +167,9 @@ def test_ctrl_c_keeps_checkpoints_and_the_same_command_goes_on(made: Path, fresh
     assert "is busy, it is being blocked by" in repro.stderr
 
     os.kill(run.pid, signal.SIGINT)
+    for process in held:
+        wait_for(lambda asked=process: is_asked_to_stop(asked), run)
+        os.kill(process, signal.SIGCONT)
     said, _ = run.communicate(timeout=PATIENCE)
     assert run.returncode == 130, said
     assert "Checkpoints are kept; `python -m benchmark fanout` goes on" in said
