@@ -66,14 +66,20 @@ def usable(table: LabelTable) -> LabelTable:
 def sampled(table: LabelTable, count: int, rng: np.random.Generator) -> list[Row]:
     """``count`` rows: patients in random order, each with all of its rows, so that prevalences stay the table's own.
 
-    Of CheXpert, whose test set holds one study a patient, rows are drawn; as every table is far longer than a
-    phantom set, few patients come twice.
+    Of CheXpert, whose test set holds one study a patient, rows are drawn; of a patient drawn twice the first counts.
     """
     if table.dataset == "chexpert":
-        return [table.row(int(index)) for index in rng.choice(len(table.number), count, replace=False)]
+        drawn = rng.permutation(len(table.number))
+        first = np.sort(np.unique(table.patient[drawn], return_index=True)[1])
+        return [table.row(int(index)) for index in drawn[first[:count]]]
     _, patient = np.unique(table.patient, return_inverse=True)
     rank = rng.permutation(patient.max() + 1)[patient]
     return [table.row(int(index)) for index in np.argsort(rank, kind="stable")[:count]]
+
+
+def available(table: LabelTable) -> int:
+    """The most rows that ``sampled`` can give."""
+    return len(np.unique(table.patient)) if table.dataset == "chexpert" else len(table.number)
 
 
 def labels_of(dataset: str, row: Row) -> frozenset[str]:

@@ -101,7 +101,7 @@ def choose(dataset: str, count: int, seed: int, folder: Path = layout.MATERIALS)
     if dataset == "open_i":
         return _open_i(reports(folder), count, rng, folder)
     table = cases.usable(label_tables.read(dataset, folder))
-    _refuse_above(dataset, count, len(table.number), "usable rows of its table")
+    _refuse_above(dataset, count, cases.available(table), "usable rows of its table")
     patients: dict[str, int] = {}
     return [
         Study(

@@ -89,6 +89,13 @@ def test_the_shares_of_a_table_are_counted_with_the_hierarchy_of_chexpert() -> N
     assert shares.source == "4 usable of 9 rows of the release's public label table"
 
 
+def test_the_chexpert_test_set_holds_one_study_a_patient() -> None:
+    table = cases.usable(label_tables.read("chexpert"))
+    rows = cases.sampled(table, 5000, np.random.default_rng(1))
+    assert len({row.patient for row in rows}) == len(rows) == 5000
+    assert len(table.number) > cases.available(table) == len(np.unique(table.patient))
+
+
 def test_padchest_findings_lie_where_the_words_of_their_sentence_say() -> None:
     sentences = (
         ("nodule", "loc right upper lobe", "loc right"),
