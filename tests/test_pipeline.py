@@ -78,7 +78,7 @@ def forgotten(folder: Path, notes: Path) -> dict[str, set[str]]:
     for stage in stages.keys() - {*ALWAYS}:
         places = [each["path"] for each in (*stages[stage]["deps"], *stages[stage]["outs"])]
         plans = [files.read_json(folder / place) for place in places if is_at_or_below(place, ["plan"])]
-        beside = BESIDE.get(stage.partition("@")[0].removesuffix("_ablation"), ())
+        beside = BESIDE.get(stage.partition("@")[0].removesuffix("_ablation").removesuffix("_scratch"), ())
         named = UNPLANNED.union(*(plan.get("code", {}) for plan in plans), beside)
         read = set()
         for line in (notes / stage).read_text().splitlines():

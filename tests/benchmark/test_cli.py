@@ -53,7 +53,7 @@ def test_the_overview_lists_every_stage_in_the_order_of_the_pipeline_then_the_to
     places = [printed.index(f"\n  {name} ") for name in cli.COMMANDS]
     assert places == sorted(places)
     stages = list(yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"])
-    assert [name for name in stages if not name.endswith("_ablation")] == list(cli.STAGES)
+    assert [name for name in stages if not name.endswith(("_scratch", "_ablation"))] == list(cli.STAGES)
 
 
 def test_a_misspelt_command_or_system_is_answered_with_the_nearest(tmp_path, monkeypatch, capsys):

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from benchmark.common import files
-from benchmark.pipeline import layout, workspace
+from benchmark.pipeline import layout, settings, workspace
 from tests.reliability.life import PATIENCE, RUNNING, Life
 from tests.repository import REPOSITORY
 
@@ -29,6 +29,8 @@ KILLS_PER_STAGE = 3
 ALWAYS = ("plan", "track")
 """Stages that every `dvc repro` runs."""
 STAGES = tuple(yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
+SUFFIX = {group: "" if group == settings.COMPARED else f"_{group}" for group in settings.GROUPS}
+"""Group of systems -> how the names of its stages end."""
 TIMED = ("ledger.csv", "costs.csv", "provenance.csv")
 """Tables that hold timings, which no machine repeats, or the hash of dvc.lock, which names the ledgers that do."""
 KEPT = (".dvc", "data/raw/.anatomy", *(f"data/images/.{dataset}.record" for dataset in layout.DATASETS))
@@ -116,10 +118,10 @@ def instances(folder: Path) -> list[str]:
         "index": layout.DATASETS,
         "decode": layout.DATASETS,
         "prepare": layout.DATASETS,
-        "train": [f"{system}-{seed}" for system in params["compare"] for seed in params["seeds"]],
-        "train_ablation": [f"{system}-{seed}" for system in params["ablation"] for seed in params["ablation_seeds"]],
     }
-    matrices |= {"score": matrices["train"], "score_ablation": matrices["train_ablation"]}
+    for group, seeds in settings.GROUPS.items():
+        items = [f"{system}-{seed}" for system in params[group] for seed in params[seeds]]
+        matrices |= {f"{stage}{SUFFIX[group]}": items for stage in ("train", "score")}
     return [
         f"{stage}@{item}" if item else stage
         for stage in STAGES
@@ -131,7 +133,7 @@ def put_through(folder: Path, durations: Callable[[str], float], done: Struck) -
     """Run the pipeline as often as it takes to kill it in every stage, then once to its end."""
     moments = random.Random(8)
     for instance in instances(folder):
-        alone = "@" not in instance or name_of(instance).endswith("_ablation")
+        alone = "@" not in instance or name_of(instance).endswith(tuple(filter(None, SUFFIX.values())))
         for attempt in range(KILLS_PER_STAGE if alone else 1):
             # Once a stage `dvc` dies and the stage itself continues, beside the one that is started next.
             orphan = attempt == 1 and instance not in ALWAYS

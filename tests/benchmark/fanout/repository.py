@@ -23,7 +23,7 @@ def write(root: Path) -> None:
     root.mkdir()
     values = workplace.params(
         training={"checkpoint_seconds": 1e-9}, budget={"unit": "samples", "amount": 16 * STEPS}
-    ) | {"compare": list(SYSTEMS), "ablation": [], "seeds": [0], "ablation_seeds": []}
+    ) | {"compare": list(SYSTEMS), "scratch": [], "ablation": [], "seeds": [0], "ablation_seeds": []}
     values["statistics"]["references"] = values["statistics"]["ablation_references"] = ["clip"]
     workplace.write(root, values)
     shipped = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["train"]
