@@ -88,6 +88,9 @@ class Interaction:
 def effects(settings: Settings, systems: Sequence[str]) -> list[Effect]:
     """Every pair of systems that differ in one part alone, turned toward the full method and nearest to it first.
 
+    Of a part with more than two levels, those pairs are kept in which one system has the full method's level: two
+    variants of an objective are each compared with the objective, not with one another.
+
     Args:
         settings: of params.yaml; the first of ``ablation_references`` is the full method, the last the baseline.
         systems: the systems that were measured.
@@ -107,6 +110,13 @@ def effects(settings: Settings, systems: Sequence[str]) -> list[Effect]:
         if len(changed) != 1:
             continue
         part = changed[0]
+        levels = {own[part] for own in known.values()}
+        if (
+            full.get(part) in levels
+            and len(levels) > 2
+            and full[part] not in (known[pair[0]][part], known[pair[1]][part])
+        ):
+            continue
         a, b = sorted(pair, key=lambda name: rank(name, part))
         kept = tuple((other, known[a][other]) for other in PARTS if other != part)
         found.append(Effect(part, known[a][part], known[b][part], a, b, kept))

@@ -83,7 +83,7 @@ def reading(row: select.Row, level: float, more_is_better: bool = True) -> str:
     if not (row["low"] > 0 or row["high"] < 0):
         return SAME
     word = BETTER if (row["estimate"] > 0) == more_is_better else WORSE
-    return word if select.is_significant(row, level) else f"{word}, but not after Holm's adjustment"
+    return word if select.is_significant(row, level) else f"{word}, unadjusted"
 
 
 def compose(found: Evidence) -> dict[str, Any]:

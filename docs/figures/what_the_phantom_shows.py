@@ -33,6 +33,9 @@ MEANS = (
     ("pointing game", "grounding", {"measure": "pointing", "size": "all", "heatmap": "published"}),
 )
 """Column -> the table of results/ and the row that holds it, mean over the evaluation sets."""
+TABLES = ("auc", "grounding", "differences", "effects", "ceiling")
+TEXTS = ("score", "finding", "note", "rule", "size")
+"""Columns that are empty where they do not apply."""
 WHOLE = {"dataset": OVERALL, "finding": "", "progress": 1.0}
 
 
@@ -91,11 +94,14 @@ def blocks(chosen: Settings, results: dict[str, pd.DataFrame]) -> Iterator[tuple
     yield "declared", table(["pair", "quantity", "difference", "p, adjusted", "detectable"], cells)
     effects = select.rows(results["effects"], dataset=OVERALL, quantity="normal_auc", score="prompt", kind="effect")
     prices = select.rows(results["effects"], dataset=OVERALL, quantity="abnormal_auc", kind="effect")
-    cells = []
+    cells, shown = [], {*chosen.compare, *chosen.scratch}
     for row in effects.to_dict("records"):
+        pair = {row["added"], row["removed"]}
+        if not pair <= shown and chosen.statistics.primary.a not in pair:
+            continue  # the other pairs are in reports/ablation.pdf
         price = select.one(prices, added=row["added"], removed=row["removed"])
-        pair = f"{labels[row['added']]} against {labels[row['removed']]}"
-        cells.append([pair, names.readable(row["effect"]), estimate(row, True), estimate(price, True)])
+        against = f"{labels[row['added']]} against {labels[row['removed']]}"
+        cells.append([against, names.readable(row["effect"]), estimate(row, True), estimate(price, True)])
     yield "effects", table(["pair", "the one change", "normal AUC", "abnormal AUC"], cells)
     cells = []
     for dataset in layout.EVALUATION_DATASETS:
@@ -161,15 +167,17 @@ def filled(text: str, found: dict[str, str]) -> str:
     return text
 
 
+def read(path: Path) -> pd.DataFrame:
+    """A table of results/, its empty texts as ""."""
+    found = pd.read_csv(path, dtype={"seed": str})
+    texts = [column for column in TEXTS if column in found]
+    return found.assign(**{column: found[column].astype(object).fillna("") for column in texts})
+
+
 def main(root: Path) -> None:
     """Fill the page and draw the figure."""
     chosen = settings.load(root / layout.PARAMS)
-    results = {
-        name: pd.read_csv(root / layout.RESULTS / f"{name}.csv", dtype={"seed": str}).fillna(
-            {"score": "", "finding": "", "note": "", "rule": ""}
-        )
-        for name in ("auc", "grounding", "differences", "effects", "ceiling")
-    }
+    results = {name: read(root / layout.RESULTS / f"{name}.csv") for name in TABLES}
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), dict(blocks(chosen, results))), encoding="utf-8")
     draw(chosen, results, IMAGE)
 

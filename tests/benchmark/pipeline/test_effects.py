@@ -87,8 +87,7 @@ def test_options_belong_to_their_part() -> None:
         ("objective", "whole", "plain"),
         ("model", "plain", "wide"),
         ("model", "plain", "released"),
-        ("model", "released", "wide"),
-    }
+    }  # two variants of a part are each compared with the full method's level, not with one another
 
 
 def test_where_a_system_starts_is_a_part_of_it() -> None:

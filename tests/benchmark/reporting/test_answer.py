@@ -70,7 +70,7 @@ def test_a_gain_that_holm_does_not_confirm_is_none(reported):
     rewrite(0.2, 0.1, 0.3, p_holm=0.4)
     assert answer.word(found()) == "No difference shown"
     assert "p = 0.400 after Holm's adjustment" in answer.compose(found())["headline"].replace("\u00a0", " ")
-    assert {row[-1].text for row in headline.answer(found()).rows} == {"better, but not after Holm's adjustment"}
+    assert {row[-1].text for row in headline.answer(found()).rows} == {"better, unadjusted"}
 
 
 def test_the_headline_says_what_the_design_could_have_seen(reported):
