@@ -111,11 +111,7 @@ def effects(settings: Settings, systems: Sequence[str]) -> list[Effect]:
             continue
         part = changed[0]
         levels = {own[part] for own in known.values()}
-        if (
-            full.get(part) in levels
-            and len(levels) > 2
-            and full[part] not in (known[pair[0]][part], known[pair[1]][part])
-        ):
+        if len(levels) > 2 and full.get(part) in levels - {known[name][part] for name in pair}:
             continue
         a, b = sorted(pair, key=lambda name: rank(name, part))
         kept = tuple((other, known[a][other]) for other in PARTS if other != part)
