@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -11,19 +10,12 @@ import pytest
 
 from benchmark.pipeline import layout
 from tests.benchmark import measured_run
-from tests.repository import REPOSITORY
-
-SCRIPT = REPOSITORY / "docs/figures/what_the_phantom_shows.py"
+from tests.repository import figure_script
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("what_the_phantom_shows", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return figure_script("what_the_phantom_shows")
 
 
 @pytest.fixture(scope="module")
