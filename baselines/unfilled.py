@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch.overrides import TorchFunctionMode
 
 RANDOM = frozenset(
@@ -17,7 +18,10 @@ RANDOM = frozenset(
 
 
 class Unfilled(TorchFunctionMode):
-    """Within ``with Unfilled():`` tensors that would be filled at random stay as memory was; constants are set.
+    """Within ``with Unfilled():`` tensors that would be filled at random are filled with one number; constants are set.
+
+    Not left as memory was: a truncated normal draws again until every value lies within its bounds, and what stood in
+    memory never would. Of a normal distribution the number is its mean, else 0.
 
     For models alone that are then given every tensor (``load_exactly``, ``take_weights``), and that keep no tensor
     which is random outside their state.
@@ -29,5 +33,8 @@ class Unfilled(TorchFunctionMode):
         """Call ``func``, unless it would fill a tensor at random."""
         named = kwargs or {}
         if getattr(func, "__name__", "") in RANDOM:
-            return args[0] if args else named["tensor"]
+            tensor = args[0] if args else named["tensor"]
+            mean = (named.get("mean", args[1] if len(args) > 1 else 0.0)) if func.__name__ == "normal_" else 0.0
+            with torch.no_grad():
+                return tensor.fill_(mean)
         return func(*args, **named)

@@ -33,6 +33,16 @@ def test_building_draws_nothing_and_sets_what_is_constant(build) -> None:
         assert torch.equal(built[name], filled[name]), name
 
 
+@pytest.mark.parametrize("stood", [float("nan"), 1e30, -5.0, 0.0])
+def test_a_truncated_normal_ends_whatever_stood_in_memory(stood: float) -> None:
+    tensor = torch.full((4, 4), stood)
+    with Unfilled():
+        nn.init.trunc_normal_(tensor, std=0.02)
+        nn.init.trunc_normal_(other := torch.full((4, 4), stood), mean=1.0, std=0.1, a=0.5, b=1.5)
+    assert bool((tensor == 0).all())
+    assert bool((other == 1).all())
+
+
 def test_a_model_is_restored_to_the_bit(tmp_path) -> None:
     torch.manual_seed(0)
     model = load("carzero", ENCODERS, {"layers": 1}, VOCABULARY).eval()
