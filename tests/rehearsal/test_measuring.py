@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from tests.rehearsal.measuring import Limit, Measured, measured, table
@@ -13,9 +15,10 @@ def test_time_processor_time_and_memory_are_those_of_the_command(tmp_path: Path)
     folder = tmp_path / "place"
     folder.mkdir()
     busy = "import time; x = b'x' * 300_000_000; t = time.process_time()\nwhile time.process_time() < t + 0.4: pass"
-    took = measured(
-        "one stage", [sys.executable, "-c", f"{busy}\ntime.sleep(0.3)\nprint('said')"], folder, Limit(60, 2)
-    )
+    command = [sys.executable, "-c", f"{busy}\ntime.sleep(0.3)\nprint('said')"]
+    # From a small process, as the rehearsal is: a child begins with the peak of the process that starts it.
+    with ProcessPoolExecutor(1, get_context("spawn")) as small:
+        took = small.submit(measured, "one stage", command, folder, Limit(60, 2)).result()
     assert took.status == 0
     assert took.seconds >= took.processor_seconds * 0.9 + 0.25
     assert 0.4 <= took.processor_seconds < 5

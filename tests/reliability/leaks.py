@@ -62,7 +62,7 @@ class Side:
     name: str
     patients: frozenset[str]
     texts: frozenset[str]
-    """The reports that its images were drawn from, normalised."""
+    """What its images were drawn from: reports, normalised, or rows of the dataset's own public table."""
     images: NDArray[np.uint8]
 
     @classmethod
@@ -70,13 +70,18 @@ class Side:
         """Read a split of data/cohort/ and, from data/raw/, which public report each image shows."""
         index = pd.read_parquet(root / layout.cohort(dataset) / "index.parquet")
         chosen = (index["split"] == split).to_numpy()
-        drawn = pd.read_parquet(root / layout.raw(dataset) / "provenance.parquet").set_index("image_id")["report"]
+        drawn = pd.read_parquet(root / layout.raw(dataset) / "provenance.parquet").set_index("image_id")["source"]
         reports = _texts(root / layout.MATERIALS)
         names = index.loc[chosen, "image_id"]
         return cls(
             f"{dataset}, {split}",
             frozenset(index.loc[chosen, "patient_id"]),
-            frozenset(reports[drawn[name]] for name in names),
+            frozenset(
+                reports[drawn[name].removeprefix("report ")]
+                if drawn[name].startswith("report ")
+                else f"{dataset}: {drawn[name]}"
+                for name in names
+            ),
             np.load(root / layout.cohort(dataset) / "images.npy")[chosen],
         )
 

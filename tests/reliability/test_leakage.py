@@ -166,5 +166,5 @@ def test_nothing_that_trains_is_evaluated_in_the_whole_cohort(capsys: pytest.Cap
 def test_no_compared_system_is_chosen_by_its_results() -> None:
     """Every setting of training is the same for all systems: there is nothing to select on."""
     shipped = yaml.safe_load((workplace.REPOSITORY / layout.PARAMS).read_text(encoding="utf-8"))
-    allowed = {"label", "model", "objective", "objective_options", "captions", "model_options", "checkpoint"}
+    allowed = {"label", "model", "objective", "objective_options", "captions", "model_options", "checkpoint", "start"}
     assert all(set(system) <= allowed for system in shipped["systems"].values())

@@ -105,7 +105,13 @@ ANY_SIZE = {
 }
 """Settings of the same sections that suit towers of any size, each with the reason."""
 SECTIONS = ("cohort", "encoders", "pretraining", "training", "budget", "scoring", "probe")
-UNWRITTEN = {"training.betas", "training.weight_decay", "training.clip_norm", "training.warmup"}
+UNWRITTEN = {
+    "training.betas",
+    "training.weight_decay",
+    "training.clip_norm",
+    "training.warmup",
+    "training.snapshot_weights",
+}
 """Defaults of the small towers that params.yaml does not spell out."""
 
 

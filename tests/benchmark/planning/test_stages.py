@@ -29,7 +29,7 @@ CHANGES = {
     "baselines/fusion.py": CROSS_ATTENTION,
     "baselines/towers/conv.py": TOWERS,
     "baselines/gloria.py": set(),  # no system of params.yaml uses it
-    "benchmark/common/placement.py": DECODE | PREPARE | {"score"},
+    "benchmark/common/placement.py": DECODE | PREPARE | {"score", "probe"},
     "benchmark/common/bounded.py": RAW | INDEX | {"captions"},
     "benchmark/common/progress.py": set(),  # what it says, and when
     "benchmark/pipeline/effects.py": {"measure", "report"},
@@ -44,12 +44,12 @@ CHANGES = {
     "benchmark/cohort/phantom/findings/lung.py": RAW,
     "benchmark/cohort/phantom/layouts/padchest.py": {"raw-padchest"},
     "benchmark/cohort/adapters/chexpert.py": {"index-chexpert", "index-mimic_cxr"},  # they share label columns
-    "benchmark/cohort/adapters/open_i.py": {"index-open_i"},
+    "benchmark/cohort/adapters/open_i.py": RAW | {"index-open_i"},
     "benchmark/cohort/decoding/decode.py": DECODE | PREPARE,
     "benchmark/captions/quality.py": {"captions"},
     "benchmark/training/loop.py": SYSTEMS,
     "benchmark/training/pretrain.py": {"pretrain"},
-    "benchmark/evaluation/surface.py": {"score"},
+    "benchmark/evaluation/surface.py": {"score", "probe"},
     "benchmark/evaluation/prompts.yaml": {"score"},
     "benchmark/evaluation/probe.py": {"probe"},
     "benchmark/statistics/bootstrap.py": {"measure"},

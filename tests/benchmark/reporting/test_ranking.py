@@ -114,7 +114,7 @@ def test_a_model_without_heatmaps_says_so_in_its_grounding_columns(found: Eviden
         assert {row[5].text for row in rows} == {"no heatmap published"}
         assert len(rows) == 4
         rows = [row for row in detail.grounding(changed).rows if row[1].text.startswith("MedCLIP")]
-        assert {row[2].text for row in rows} == {"no heatmap published"}
+        assert {row[3].text for row in rows} == {"no heatmap published"}
         (row,) = (r for r in ranking.beside(changed, ranking.ranked(found)).rows if r[0].text == "MedCLIP")
         assert row[-1].text == "no heatmap published"
     finally:

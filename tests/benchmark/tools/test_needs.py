@@ -60,7 +60,8 @@ def test_a_released_system_takes_the_room_of_its_file_and_has_no_snapshots(tmp_p
     values = configured()
     system = values.systems["clip"].model_copy(update={"checkpoint": str(tmp_path / "released")})
     assert needs.weights_bytes(system, values) == 5000
-    alone = values.model_copy(update={"systems": {"clip": system}, "compare": ["clip"], "ablation": [], "seeds": [0]})
+    groups = {"compare": ["clip"], "scratch": [], "ablation": [], "seeds": [0]}
+    alone = values.model_copy(update={"systems": {"clip": system}, **groups})
     found = {need.what: need.size for need in needs.of(alone, {"open_i": Scored(10, 18)})}
     assert found["weights"] == 5000
     assert "training" not in found
