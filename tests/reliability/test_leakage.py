@@ -122,7 +122,7 @@ def rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         index = pd.DataFrame({"image_id": names, "patient_id": [f"patient of {name}" for name in names]})
         index["split"] = ["train"] * 9 + ["validate"] * 3 if trains else "test"
         files.write_parquet(tmp_path / layout.cohort(dataset) / "index.parquet", index)
-        drawn = pd.DataFrame({"image_id": names, "report": names})
+        drawn = pd.DataFrame({"image_id": names, "source": [f"report {name}" for name in names]})
         files.write_parquet(tmp_path / layout.raw(dataset) / "provenance.parquet", drawn)
         images = generator.integers(0, 256, (12, 48, 48), dtype=np.uint8)
         np.save(tmp_path / layout.cohort(dataset) / "images.npy", images)
@@ -138,7 +138,7 @@ def test_the_search_finds_a_patient_a_text_and_an_image_that_leak(rendered: Path
     index.loc[0, "patient_id"] = "patient of mimic_cxr-4"
     files.write_parquet(rendered / judged / "index.parquet", index)
     drawn = pd.read_parquet(rendered / layout.raw("open_i") / "provenance.parquet")
-    drawn.loc[1, "report"] = "mimic_cxr-5"
+    drawn.loc[1, "source"] = "report mimic_cxr-5"
     files.write_parquet(rendered / layout.raw("open_i") / "provenance.parquet", drawn)
     images = np.load(rendered / layout.cohort("mimic_cxr") / "images.npy")
     images[11] = np.round(255 * (images[2] / 255) ** 0.9)  # validates, and is a training image a little brighter
