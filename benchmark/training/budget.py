@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
@@ -24,6 +25,9 @@ from baselines.base import Baseline
 from benchmark.common import files
 from benchmark.compute.distributed import World
 from benchmark.training.step import Batch, StepOptions, contrastive_backward
+
+if TYPE_CHECKING:
+    from torch._subclasses.fake_tensor import FakeTensorMode
 
 WARMUP_STEPS, TIMED_STEPS = 3, 12
 """Steps taken, on a copy of the model, to learn what a step costs in seconds."""
@@ -70,23 +74,28 @@ def count_flops(step: Callable[[], object]) -> float:
     return float(counter.get_total_flops())
 
 
-def count_model_flops(model: Baseline, batch: Batch, precision: torch.dtype) -> float:
-    """Floating-point operations of a step on a whole batch as one process computes it at once.
-
-    The budget counts the model, not how it was computed: recomputed chunks and other processes change nothing. Tensors
-    without data pass through the model (FakeTensorMode), so the largest batch takes neither memory nor time. Any sum
-    stands in for the loss, since only products are counted.
-    """
+@contextmanager
+def hollow(model: torch.nn.Module) -> Iterator[FakeTensorMode]:
+    """Tensors without data pass through the model meanwhile: the largest batch takes neither memory nor time."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
-        hollow = Batch(
+        yield mode
+    model.zero_grad()  # gradients without data
+
+
+def count_model_flops(model: Baseline, batch: Batch, precision: torch.dtype) -> float:
+    """Floating-point operations of a step on a whole batch as one process computes it at once.
+
+    The budget counts the model, not how it was computed: recomputed chunks and other processes change nothing. Any sum
+    stands in for the loss, since only products are counted.
+    """
+    options = StepOptions(precision=precision)
+    with hollow(model) as mode:
+        whole = Batch(
             mode.from_tensor(batch.pixels), batch.tokens.each(mode.from_tensor), mode.from_tensor(batch.is_normal)
         )
-        options = StepOptions(precision=precision)
-        counted = count_flops(lambda: contrastive_backward(model, lambda matrix, _: matrix.sum(), hollow, options))
-    model.zero_grad()  # gradients without data
-    return counted
+        return count_flops(lambda: contrastive_backward(model, lambda matrix, _: matrix.sum(), whole, options))
 
 
 def synchronise(device: torch.device) -> None:

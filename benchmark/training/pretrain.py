@@ -23,7 +23,7 @@ from benchmark.common.errors import UserError
 from benchmark.compute import device as computing
 from benchmark.compute import supervised
 from benchmark.pipeline import layout, settings
-from benchmark.training.budget import count_flops
+from benchmark.training.budget import count_flops, hollow
 
 WEIGHTS = layout.PRETRAINED / "image.safetensors"
 WORD = re.compile(r"[a-z]+")
@@ -66,13 +66,9 @@ def images_and_reports(cohort: Cohort) -> tuple[NDArray[np.uint8], list[str]]:
 
 def step_flops(model: supervised.Supervised, side: int) -> float:
     """Floating-point operations of one step of supervised training, forward and backward, on images of ``side`` px."""
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    with hollow(model):
         pixels = torch.empty(supervised.BATCH_SIZE, 1, side, side, device=next(model.parameters()).device)
-        counted = count_flops(lambda: model(pixels)[0].sum().backward())
-    model.zero_grad()
-    return counted
+        return count_flops(lambda: model(pixels)[0].sum().backward())
 
 
 def run() -> None:

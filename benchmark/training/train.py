@@ -16,6 +16,7 @@ from baselines import base
 from benchmark.artifacts import captions, reading
 from benchmark.artifacts import cohort as cohorts
 from benchmark.artifacts.run import leave_out
+from benchmark.artifacts.stages import again
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.compute import determinism, distributed
@@ -127,20 +128,21 @@ def run(system: str, seed: int, max_minutes: float | None = None, watcher: Watch
     if absent := plan.values.get("absent"):
         leave_out(layout.run(system, seed), absent)
         return
+    start = _start(plan)
     device, training = computing.setup(plan.training)
     world = distributed.start(device)
     # torchrun sends SIGTERM to the others when it loses a process: what happened is said first.
     with Interruption(max_minutes) as interruption:
         try:
             if plan.values["checkpoint"]:
-                _take_released(plan, training, seed, device)
+                _take_released(plan, start, training, seed, device)
                 return
             current = build_run(plan, training, seed, device, world)
             with watcher(_subject(plan, training, current.folder), wanted=world.is_main) as watch:
                 current.to_the_end(interruption, watch)
                 account = current.finish()
                 if world.is_main:
-                    _write_ledger(current.folder, plan, training, seed, device, world, account)
+                    _write_ledger(current.folder, plan, start, training, seed, device, world, account)
                     current.folder.finish(compact=training.snapshot_weights == "compact")
         finally:
             distributed.stop()
@@ -157,6 +159,7 @@ def _subject(plan: Plan, training: TrainingSettings, folder: StateFolder) -> Sub
 def _write_ledger(
     folder: StateFolder,
     plan: Plan,
+    start: dict[str, Any],
     training: TrainingSettings,
     seed: int,
     device: torch.device,
@@ -173,7 +176,7 @@ def _write_ledger(
         "precision": training.precision,
         "threads": training.threads,
         "world_size": world.size,
-        "start": _start(plan),
+        "start": start,
         "plan_hash": plan.hash,
         "weights_hash": files.sha256_file(folder.outputs / "model.safetensors"),
     }
@@ -182,16 +185,26 @@ def _write_ledger(
 
 
 def _start(plan: Plan) -> dict[str, Any]:
-    """Where the image tower started, and what that cost before the budget (all systems of that start share it)."""
+    """Where the image tower starts, and what that cost before the budget (all systems of that start share it).
+
+    Raises:
+        UserError: the start's own account is missing, damaged or of a version that did not count.
+    """
     init = plan.values["encoders"].get("image", {}).get("init")
     if plan.values["checkpoint"] or not init:
         return {"kind": "released" if plan.values["checkpoint"] else "scratch", "flops": 0.0}
     if Path(init).parent != layout.PRETRAINED:
         return {"kind": "given", "flops": None}
-    return {"kind": "pretrained", "flops": reading.read_json(layout.PRETRAINED / "pretraining.json")["flops"]}
+    account = layout.PRETRAINED / "pretraining.json"
+    flops = reading.read_json(account).get("flops")
+    if flops is None:
+        raise UserError(f"{account} does not say what the start cost; delete it and run {again(account)}.")
+    return {"kind": "pretrained", "flops": flops}
 
 
-def _take_released(plan: Plan, training: TrainingSettings, seed: int, device: torch.device) -> None:
+def _take_released(
+    plan: Plan, start: dict[str, Any], training: TrainingSettings, seed: int, device: torch.device
+) -> None:
     """A released checkpoint is not trained: its weights are the run, and its account is empty."""
     folder = StateFolder(plan.values["system"], seed, plan.hash)
     folder.outputs.mkdir(parents=True, exist_ok=True)
@@ -211,5 +224,5 @@ def _take_released(plan: Plan, training: TrainingSettings, seed: int, device: to
         "parameters": sum(p.numel() for p in model.parameters()),
         "resumed": 0,
     }
-    _write_ledger(folder, plan, training, seed, device, distributed.ALONE, account)
+    _write_ledger(folder, plan, start, training, seed, device, distributed.ALONE, account)
     folder.finish()

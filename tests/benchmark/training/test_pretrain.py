@@ -16,7 +16,7 @@ from benchmark.artifacts import cohort
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout, settings
-from benchmark.training import pretrain
+from benchmark.training import pretrain, train
 from tests.benchmark.training import workplace
 
 REPORTS = [
@@ -99,3 +99,16 @@ def test_there_is_nothing_to_do_where_the_tower_starts_elsewhere(folder: Path, i
     pretrain.run()
     assert [path.name for path in layout.PRETRAINED.iterdir()] == ["pretraining.json"]
     assert files.read_json(layout.PRETRAINED / "pretraining.json") == {"used": False}
+
+
+def test_a_start_that_does_not_say_its_cost_is_refused_before_the_first_step(folder: Path) -> None:
+    values = yaml.safe_load(layout.PARAMS.read_text())
+    workplace.write_params(folder, values)
+    pretrain.run()
+    account = layout.PRETRAINED / "pretraining.json"
+    written = files.read_json(account)
+    assert written["flops"] > 0
+    files.write_json(account, {name: value for name, value in written.items() if name != "flops"})
+    with pytest.raises(UserError, match=r"pretraining\.json does not say .* cost; delete it and run `dvc repro pre"):
+        train.run("clip", 0)
+    assert not layout.run("clip", 0).exists()
