@@ -18,6 +18,7 @@ from benchmark.reporting import (
     ranking,
     releases,
     text_filter,
+    verdicts,
 )
 from benchmark.reporting.document import Document, drawn
 from benchmark.reporting.figures import (
@@ -40,8 +41,8 @@ TABLES: tuple[Callable[[Evidence], Table], ...] = (
     glance.parts,
     headline.answer,
     headline.costs,
-    headline.verdicts,
-    headline.verdicts_by_dataset,
+    verdicts.verdicts,
+    verdicts.verdicts_by_dataset,
     headline.main,
     headline.differences,
     headline.normality,

@@ -5,6 +5,8 @@ plausible numbers: findings are drawn per patient, a system's score is ``skill *
 systems differ in skill alone (OFF-CLIP ranks normals best), so a test knows what it must find.
 
     settings = synthetic_run.write(tmp_path)      # then chdir(tmp_path) and run a stage
+
+Over 300 lines on purpose: one writer for each file, which must agree with one another.
 """
 
 from __future__ import annotations
