@@ -209,12 +209,13 @@ def _budget(found: Evidence) -> str:
     """What was trained under the budget, and what was not."""
     said = []
     if found.trained:
-        seeds = len(found.settings.seeds)
+        seeds, scratch = len(found.settings.seeds), len(found.settings.scratch_seeds)
+        other = f"({scratch} from scratch) " if found.settings.scratch and scratch != seeds else ""
         who = f"{names.join([found.label(s) for s in found.trained])} were" if len(found.trained) > 1 else ""
         who = who or f"{found.label(found.trained[0])} was"
         said.append(
             f"{who if found.released else 'Every system was'} trained from {seeds} seed{'s' if seeds > 1 else ''} "
-            f"under one budget of {budget.in_words(found)}."
+            f"{other}under one budget of {budget.in_words(found)}."
         )
     said += [line for line in (budget.matched(found), budget.start(found)) if line]
     if found.released:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,15 @@ def test_the_first_page_holds_both_starts_and_every_table(root: Path) -> None:
     page = re.sub(r"\s+", " ", PdfReader(root / layout.REPORTS / "comparison.pdf").pages[0].extract_text())
     for words in ("From scratch: +", "Table 1", "Table 2", "Figure 1", "every training seed", "PHANTOM", "Budget."):
         assert words.lower() in page.lower()
+
+
+def test_the_first_page_counts_the_seeds_of_both_starts(found: Evidence) -> None:
+    fewer = found.settings.model_copy(update={"scratch_seeds": [0]})
+    assert "trained from 2 seeds under one budget" in answer.compose(found)["budget"]
+    assert (
+        "trained from 2 seeds (1 from scratch) under one budget"
+        in answer.compose(replace(found, settings=fewer))["budget"]
+    )
 
 
 def test_the_decision_has_a_column_for_each_start(found: Evidence) -> None:
