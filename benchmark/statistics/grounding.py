@@ -42,50 +42,58 @@ def grounded(rows: pd.DataFrame, image_ids: pd.Series, draws: Draws, min_positiv
         draws: of the n images.
         min_positives: findings with rows of fewer patients get no line and no part in the macro.
     """
+    names, finding = np.unique(rows["finding"].to_numpy(str), return_inverse=True)
     image = pd.Index(image_ids).get_indexer(rows["image_id"])
+    chance = rows["chance"].to_numpy(float)
     cuts = rows.drop_duplicates(["image_id", "finding"])["size"].quantile([1 / 3, 2 / 3]).to_numpy(float)
     stratum = np.where(np.isnan(rows["size"]), -1, np.searchsorted(cuts, rows["size"], side="left"))
     lines: list[Grounded] = []
     for measure, column in MEASURES.items():
         values = rows[column].to_numpy(float, na_value=np.nan)
-        lines += _lines(rows, measure, "all", values, np.isfinite(values), image, draws, min_positives, True)
-        for k, size in enumerate(SIZES):
-            chosen = np.isfinite(values) & (stratum == k)
-            lines += _lines(rows, measure, size, values, chosen, image, draws, min_positives, False)
+        at_random = chance if measure == "pointing" else np.full(len(rows), np.nan)
+        for size in ("all", *SIZES):
+            chosen = np.isfinite(values) & (size == "all" or stratum == SIZES.index(size))
+            these = _Rows(finding[chosen], image[chosen], values[chosen], at_random[chosen])
+            found = _lines(measure, size, these, names, draws, min_positives)
+            lines += found if size == "all" else found[-1:]
     return lines
 
 
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Rows that count in one measure and size: finding and image by number, value, chance of a blind hit."""
+
+    finding: NDArray[np.intp]
+    image: NDArray[np.intp]
+    values: NDArray[np.float64]
+    chance: NDArray[np.float64]
+
+
 def _lines(
-    rows: pd.DataFrame,
-    measure: str,
-    size: str,
-    values: NDArray,
-    chosen: NDArray[np.bool_],
-    image: NDArray,
-    draws: Draws,
-    min_positives: int,
-    each_finding: bool,
+    measure: str, size: str, rows: _Rows, names: NDArray[np.str_], draws: Draws, min_positives: int
 ) -> list[Grounded]:
-    """The findings' lines (where asked for) and their macro."""
-    finding = rows["finding"].to_numpy(str)
-    counts = pd.Series(finding[chosen]).value_counts()
-    patients = pd.Series(draws.cluster[image[chosen]]).groupby(finding[chosen]).nunique()
-    findings = sorted(patients.index[patients >= min_positives])
-    if not findings:
+    """The findings' lines and, last, their macro; none where no finding has enough patients."""
+    seen = np.unique(np.stack([rows.finding, draws.cluster[rows.image]]), axis=1)
+    patients = np.bincount(seen[0], minlength=len(names))
+    findings = np.flatnonzero((patients > 0) & (patients >= min_positives))
+    if not len(findings):
         return []
-    tops, bottoms = [], []
-    for name in findings:
-        mine = chosen & (finding == name)
-        tops.append(np.bincount(image[mine], weights=values[mine], minlength=len(draws.cluster)))
-        bottoms.append(np.bincount(image[mine], minlength=len(draws.cluster)))
-    statistics = resampled_ratios(np.stack(tops, axis=1), np.stack(bottoms, axis=1), draws)
-    chance = rows["chance"].to_numpy(float) if measure == "pointing" else np.full(len(rows), np.nan)
-    chances = [float(chance[chosen & (finding == name)].mean()) for name in findings]
-    lines = []
-    if each_finding:
-        lines = [
-            Grounded(name, measure, size, statistic, at_random, int(counts[name]))
-            for name, statistic, at_random in zip(findings, statistics, chances, strict=True)
-        ]
-    total = int(counts[findings].sum())
-    return [*lines, Grounded("", measure, size, mean(statistics), float(np.mean(chances)), total)]
+    # One column for each of them, and the rows in their order: a sum over a finding's rows adds in that order.
+    place = np.full(len(names), -1)
+    place[findings] = np.arange(len(findings))
+    kept = place[rows.finding] >= 0
+    column, image, values = place[rows.finding[kept]], rows.image[kept], rows.values[kept]
+    shape = (len(draws.cluster), len(findings))
+    cell = image * len(findings) + column
+    tops = np.bincount(cell, weights=values, minlength=shape[0] * shape[1]).reshape(shape)
+    bottoms = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+    counts = np.bincount(column)
+    by_finding = np.split(rows.chance[kept][np.argsort(column, kind="stable")], np.cumsum(counts)[:-1])
+    statistics = resampled_ratios(tops, bottoms, draws)
+    chances = [float(chances.mean()) for chances in by_finding]
+    lines = [
+        Grounded(str(names[which]), measure, size, statistic, at_random, int(count))
+        for which, statistic, at_random, count in zip(findings, statistics, chances, counts, strict=True)
+    ]
+    total = Grounded("", measure, size, mean(statistics), float(np.mean(chances)), int(counts.sum()))
+    return [*lines, total]
