@@ -66,7 +66,7 @@ bench: $(STAMP)  ## benchmarks, ratios against plain references in one run (unde
 	python -m pytest tests/benchmarks --benchmark-only --benchmark-quiet --benchmark-json=.benchmarks/latest.json
 	@python -m tests.benchmarks.table .benchmarks/latest.json
 
-rehearsal: $(STAMP)  ## stages at the published number of rows, with tiny images: time and memory (under 15 minutes; 3 GB)
+rehearsal: $(STAMP)  ## stages at the published number of rows, with tiny images: time and memory (some 20 minutes; 3 GB)
 	@python -m benchmark materials
 	python -m tests.rehearsal
 

@@ -151,7 +151,7 @@ def test_all_nine_at_full_size_go_through_dvc_to_the_pdf(tmp_path: Path) -> None
     folder = tmp_path / "workspace"
     workspace.create(folder, "released", REPOSITORY)
     fewer = {
-        "phantom": {"image_size": 96, "studies": dict.fromkeys(layout.DATASETS, 6) | {"mimic_cxr": 30}},
+        "phantom": {"image_size": 96, "studies": dict.fromkeys(layout.DATASETS, 12) | {"mimic_cxr": 160}},
         "captions": {"min_patients": 2},
         "pretraining": {"samples": 16, "min_count": 2},
         "training": {"batch_size": 8, "precision": "float32"},

@@ -22,6 +22,9 @@ LABELLED = 39_053
 """Images of PadChest that physicians labelled."""
 SAMPLE = 4_000
 """Images of a dataset that are decoded."""
+LOCALISED = 3
+"""Findings of an image with a place, at most: a row of PadChest's table has two or three labels, not half of 193."""
+POINTING = "pointing.parquet"
 SEEDS = (0, 1, 2)
 IMAGES = {"mimic_cxr": 1_200, "vindr_cxr": 3_000, "open_i": 7_470, "chexpert": 500, "padchest": LABELLED}
 MATERIAL = REPOSITORY / layout.MATERIALS
@@ -76,6 +79,14 @@ def scores(place: Path) -> None:
     names = [name for name in padchest.vocabulary() if name != padchest.NORMAL]
     synthetic_run.FINDINGS["padchest"] = names
     synthetic_run.write(folder, images=IMAGES, replicates=2000, seeds=SEEDS, ablation=())
+    for path in sorted(folder.glob(f"scores/*/{POINTING}")):
+        files.write_parquet(path, localised(pd.read_parquet(path)))
+
+
+def localised(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of pointing.parquet with as many findings an image as a real table localises, in their order."""
+    shuffled = rows.sample(frac=1, random_state=0)
+    return shuffled.groupby(["dataset", "image_id", "heatmap"]).head(LOCALISED).sort_index().reset_index(drop=True)
 
 
 if __name__ == "__main__":
