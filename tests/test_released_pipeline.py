@@ -169,4 +169,4 @@ def test_all_nine_at_full_size_go_through_dvc_to_the_pdf(tmp_path: Path) -> None
     assert sorted(ranked["system"]) == sorted(PROFILE["compare"])
     assert len(pd.read_csv(folder / "results/ranking.csv")) == 36
     grounding = (folder / "reports/tables/grounding.md").read_text()
-    assert "| MedCLIP | no heatmap published |" in grounding
+    assert "| MedCLIP | – | no heatmap published |" in grounding
