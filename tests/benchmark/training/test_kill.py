@@ -26,7 +26,7 @@ def modified(path: Path) -> int:
         return 0
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.chaos)])
+@pytest.mark.parametrize("kills", [8, pytest.param(20, marks=pytest.mark.chaos)])
 def test_a_run_killed_again_and_again_ends_with_the_same_weights(tmp_path: Path, kills: int) -> None:
     # The fork server has imported everything once, so a process begins to train within a tenth of a second.
     context = multiprocessing.get_context("forkserver")
