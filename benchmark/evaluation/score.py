@@ -31,9 +31,9 @@ from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.common.progress import with_progress
 from benchmark.evaluation import examples, pointing, prompts, regions
+from benchmark.evaluation.asked import Asked
 from benchmark.evaluation.pairs import validation_pairs
 from benchmark.evaluation.pointing import Pointed, Question, point
-from benchmark.evaluation.prompts import Prompt
 from benchmark.evaluation.regions import Region
 from benchmark.evaluation.zero_shot import Scorer, require_finite
 from benchmark.pipeline import layout, settings
@@ -43,19 +43,13 @@ SNAPSHOT = re.compile(r"snapshot-\d+(?:\.safetensors|\.parquet)")
 
 
 def score(
-    scorer: Scorer,
-    cohort: Cohort,
-    columns: list[Prompt],
-    what: str,
-    truth: Sequence[Region] = (),
-    tolerance: float = 0.0,
+    asked: Asked, cohort: Cohort, what: str, truth: Sequence[Region] = (), tolerance: float = 0.0
 ) -> tuple[pd.DataFrame, list[Pointed]]:
-    """Score every image against every prompt, and ground ``truth`` while its features are at hand.
+    """Score every image against every prompt of its dataset, and ground ``truth`` while its features are at hand.
 
     Args:
-        scorer: the model.
+        asked: the model and its questions.
         cohort: the images.
-        columns: of ``prompts.resolve``.
         what: for error messages, e.g. ``carzero-0 on vindr_cxr``.
         truth: the grounding truth; none is measured where there is none.
         tolerance: of the pointing game, pixels of the original.
@@ -66,19 +60,19 @@ def score(
     Raises:
         UserError: a similarity or a heatmap is not finite.
     """
-    columns = prompts.in_words_of(columns, scorer.model)
+    scorer, columns = asked.scorer, asked.columns[cohort.dataset]
     sentences = prompts.sentences_of(columns)
-    texts = scorer.encode(sentences)
+    texts = asked.texts(sentences)
     sentence_of = {prompt.column.removeprefix("finding:"): prompt.sentences[0] for prompt in columns}
     question = Question.of(truth, tolerance) if scorer.model.publishes_heatmaps else None
     grounded = question.findings if question else []
-    asked = scorer.encode([sentence_of[finding] for finding in grounded]) if grounded else None
+    pointers = asked.texts([sentence_of[finding] for finding in grounded])
     similarities = np.empty((len(cohort.rows), len(sentences)), np.float32)
     pointed: list[Pointed] = []
     for place, features in scorer.batches(cohort.images, cohort.rows):
         similarities[place] = scorer.similarity(features, texts)
-        if question and asked is not None:
-            of_batch = (scorer, features, asked, grounded)
+        if question and grounded:
+            of_batch = (scorer, features, pointers, grounded)
             pointed += point(_published(*of_batch), cohort, place, question, what)
             if scorer.model.answers_for_cells:
                 pointed += point(_cells(*of_batch), cohort, place, replace(question, whole=False), what, CELL)
@@ -139,23 +133,19 @@ def run(system: str, seed: int) -> None:
     book = prompts.load()
     read = {dataset: cohorts.read(dataset, split) for dataset, split in cohorts.SPLITS.items()}
     validation, tests = read[layout.TRAINING_DATASET], [read[dataset] for dataset in layout.EVALUATION_DATASETS]
-    asked = {c.dataset: prompts.resolve(book, c.dataset, c.findings) for c in (validation, *tests)}
+    columns = {c.dataset: prompts.resolve(book, c.dataset, c.findings) for c in (validation, *tests)}
+    asked = Asked.of(scorer, columns)
 
     with files.replacing(layout.scores(system, seed)) as folder:
         folder.mkdir(parents=True)
-        table, _ = score(scorer, validation, asked[validation.dataset], f"{name} on {validation.dataset}")
+        table, _ = score(asked, validation, f"{name} on {validation.dataset}")
         files.write_parquet(folder / f"{validation.dataset}.parquet", table)
         validation_pairs(scorer, validation).write(folder)
 
         pointed = {}
         for test in with_progress(tests, f"scoring {name}"):
             table, pointed[test.dataset] = score(
-                scorer,
-                test,
-                asked[test.dataset],
-                f"{name} on {test.dataset}",
-                regions.of(test),
-                chosen.scoring.tolerance_px,
+                asked, test, f"{name} on {test.dataset}", regions.of(test), chosen.scoring.tolerance_px
             )
             files.write_parquet(folder / f"{test.dataset}.parquet", table)
         tables = [pointing.table(dataset, found) for dataset, found in pointed.items()]
@@ -168,7 +158,7 @@ def run(system: str, seed: int) -> None:
             {
                 "system": system,
                 "seed": seed,
-                "prompts_hash": prompts.digest(asked),
+                "prompts_hash": prompts.digest(columns),
                 "cohort_hash": {c.dataset: c.fingerprint for c in (validation, *tests)},
                 "weights_hash": files.sha256_file(trained / "model.safetensors"),
                 "code_hash": files.sha256_json(code_hashes),
@@ -184,13 +174,13 @@ def _curve(
 ) -> pd.DataFrame:
     """The snapshots' scores of findings and of the primary wordings; empty for a released checkpoint."""
     tables = []
+    columns = {c.dataset: prompts.resolve(book, c.dataset, c.findings, primary_only=True) for c in tests}
     snapshots = [path for path in sorted(trained.iterdir()) if SNAPSHOT.fullmatch(path.name)]
     for path in with_progress(snapshots, f"scoring the snapshots of {name}"):
-        scorer = _restored(path, chosen.scoring)
+        asked = Asked.of(_restored(path, chosen.scoring), columns)
         progress = int(path.stem.removeprefix("snapshot-")) / 100
         for test in tests:
-            columns = prompts.resolve(book, test.dataset, test.findings, primary_only=True)
-            table, _ = score(scorer, test, columns, f"{name} ({path.stem}) on {test.dataset}")
+            table, _ = score(asked, test, f"{name} ({path.stem}) on {test.dataset}")
             tables.append(table.assign(dataset=test.dataset, progress=progress))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["image_id", "dataset", "progress"])
 

@@ -11,6 +11,7 @@ from baselines.base import ImageFeatures
 from benchmark.artifacts import cohort
 from benchmark.common.errors import UserError
 from benchmark.evaluation import grounding, pointing, prompts, regions, score
+from benchmark.evaluation.asked import Asked
 from benchmark.evaluation.pointing import Ask, Question
 from benchmark.evaluation.surface import Placement
 from benchmark.evaluation.zero_shot import Scorer
@@ -93,8 +94,8 @@ def test_a_model_without_heatmaps_is_asked_for_none(scorer: Scorer, monkeypatch:
     monkeypatch.setattr(type(scorer.model), "publishes_heatmaps", False)
     monkeypatch.setattr(type(scorer.model), "heatmaps", None)
     chexpert = cohort.read("chexpert", "test")
-    columns = prompts.resolve(prompts.load(), "chexpert", FINDINGS["chexpert"])
-    table, pointed = score.score(scorer, chexpert, columns, "x", regions.of(chexpert))
+    columns = {"chexpert": prompts.resolve(prompts.load(), "chexpert", FINDINGS["chexpert"])}
+    table, pointed = score.score(Asked.of(scorer, columns), chexpert, "x", regions.of(chexpert))
     assert len(table) == len(chexpert.rows)
     assert pointed == []
 

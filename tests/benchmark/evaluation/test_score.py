@@ -18,12 +18,14 @@ from benchmark.artifacts import snapshots
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.evaluation import grounding, prompts, regions, score
+from benchmark.evaluation.asked import Asked
 from benchmark.evaluation.surface import Placement
 from benchmark.evaluation.zero_shot import Scorer
 from benchmark.pipeline import layout
 from tests.benchmark.evaluation.workspace import FINDINGS, KIND
 
 SCORES = layout.scores("carzero", 0)
+BOOK = prompts.load()
 
 
 def restored() -> base.Baseline:
@@ -32,7 +34,7 @@ def restored() -> base.Baseline:
 
 def test_every_dataset_is_scored_row_by_row_and_prompt_by_prompt(here: Path) -> None:
     score.run("carzero", 0)
-    model, book = restored(), prompts.load()
+    model, book = restored(), BOOK
     for dataset in layout.DATASETS:
         index = pd.read_parquet(layout.cohort(dataset) / "index.parquet")
         rows = np.flatnonzero(index["split"].isin(["test", "validate"]))
@@ -100,9 +102,8 @@ def test_pointing_follows_the_heatmap_of_the_images_own_finding(here: Path) -> N
 def test_the_second_heatmap_is_the_models_own_score_of_each_cell(here: Path, system: str) -> None:
     vindr = cohorts.read("vindr_cxr", "test")
     model = base.restore(layout.run(system, 0) / "model.safetensors")
-    scorer = Scorer(model, batch_size=9)
-    columns = prompts.resolve(prompts.load(), "vindr_cxr", vindr.findings)
-    _, pointed = score.score(scorer, vindr, columns, "x", regions.of(vindr))
+    asked = Asked.of(Scorer(model, batch_size=9), {"vindr_cxr": prompts.resolve(BOOK, "vindr_cxr", vindr.findings)})
+    _, pointed = score.score(asked, vindr, "x", regions.of(vindr))
     of_cells = {(p.region.image_id, p.region.finding): p for p in pointed if p.shown == "cell"}
     published = {(p.region.image_id, p.region.finding): p for p in pointed if p.shown == "published"}
     assert set(of_cells) == set(published)
@@ -219,16 +220,34 @@ def test_diverged_weights_are_refused_and_leave_no_scores(here: Path) -> None:
 
 def test_what_a_model_makes_of_all_images_together_is_made_once_a_dataset(here: Path) -> None:
     model = restored()
-    columns = prompts.resolve(prompts.load(), "chexpert", FINDINGS["chexpert"])
+    columns = {"chexpert": prompts.resolve(BOOK, "chexpert", FINDINGS["chexpert"])}
+    asked = Asked.of(Scorer(model, batch_size=7), columns)
     cohort = cohorts.read("chexpert", "test")
-    plain, _ = score.score(Scorer(model, batch_size=7), cohort, columns, "x")
+    plain, _ = score.score(asked, cohort, "x")
     model.across_images = lambda scores: (scores - scores.mean(0)) / scores.std(0, correction=0)  # type: ignore
-    changed, _ = score.score(Scorer(model, batch_size=7), cohort, columns, "x")
+    changed, _ = score.score(asked, cohort, "x")
     assert list(changed) == list(plain)
     assert set(changed.dtypes.iloc[1:]) == {np.dtype(np.float32)}
     values = plain.iloc[:, 1:].to_numpy(np.float64)
     expected = (values - values.mean(0)) / values.std(0)
     np.testing.assert_allclose(changed.iloc[:, 1:].to_numpy(), expected, atol=1e-3)
+
+
+def test_sentences_are_encoded_once_for_all_datasets_and_once_a_snapshot(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[list[str]] = []
+    encode = Scorer.encode
+    monkeypatch.setattr(Scorer, "encode", lambda self, texts: encoded.append(list(texts)) or encode(self, texts))
+    score.run("carzero", 0)
+    questions, pairs, snapshot = encoded  # the pairs of the validation split have texts of their own
+    for texts, primary_only in ((questions, False), (snapshot, True)):
+        columns = {d: prompts.resolve(BOOK, d, f, primary_only=primary_only) for d, f in FINDINGS.items()}
+        if primary_only:
+            del columns["mimic_cxr"]
+        assert len(texts) == len(set(texts))
+        assert set(texts) == {text for own in columns.values() for prompt in own for text in prompt.sentences}
+    assert not set(pairs) <= set(questions)
 
 
 def test_score_json_says_whose_prompts_were_asked(here: Path) -> None:
