@@ -204,14 +204,14 @@ def rejections(
 def _met(one: seed_coverage.Count, simulations: int) -> bool | None:
     """Is the promise kept? None where none was made."""
     share = one.hits / simulations
-    if not one.required or one.check == "power":
+    if not one.required or one.check.startswith("power"):
         return None
     return share <= REJECTIONS if one.check == "rejection" else COVERAGE[0] <= share <= COVERAGE[1]
 
 
 def checks(simulations: int) -> Iterator[list[dict[str, object]]]:
     """Every check in turn; the power curve takes a quarter of the simulations."""
-    for design in (*seed_coverage.DESIGNS, *seed_coverage.LIMITS):
+    for design in (*seed_coverage.DESIGNS, *seed_coverage.SCRATCH, *seed_coverage.LIMITS):
         yield [
             _row(one.check, one.setting, one.form, one.hits, simulations, _met(one, simulations))
             for one in seed_coverage.count(design, simulations)
