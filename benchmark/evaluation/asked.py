@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from baselines.base import TextFeatures
 from benchmark.evaluation import prompts
 from benchmark.evaluation.prompts import Prompt
-from benchmark.evaluation.zero_shot import Scorer
+from benchmark.evaluation.zero_shot import Scorer, chosen_rows
 
 
 @dataclass(frozen=True)
@@ -33,5 +31,4 @@ class Asked:
 
     def texts(self, sentences: Sequence[str]) -> TextFeatures:
         """The features of ``sentences``, in their order."""
-        rows = [self.place[sentence] for sentence in sentences]
-        return self.features[torch.tensor(rows, dtype=torch.int64, device=self.features.pooled.device)]
+        return chosen_rows(self.features, [self.place[sentence] for sentence in sentences])

@@ -11,7 +11,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -35,10 +34,9 @@ from benchmark.evaluation.asked import Asked
 from benchmark.evaluation.pairs import validation_pairs
 from benchmark.evaluation.pointing import Pointed, Question, point
 from benchmark.evaluation.regions import Region
-from benchmark.evaluation.zero_shot import Scorer, require_finite
+from benchmark.evaluation.zero_shot import Scorer, chosen_rows, require_finite
 from benchmark.pipeline import layout, settings
 
-FeaturesOf = TypeVar("FeaturesOf", ImageFeatures, TextFeatures)
 SNAPSHOT = re.compile(r"snapshot-\d+(?:\.safetensors|\.parquet)")
 
 
@@ -87,7 +85,9 @@ def _published(scorer: Scorer, features: ImageFeatures, texts: TextFeatures, fin
 
     def ask(images: list[int], asked: list[str]) -> NDArray[np.float32]:
         each, wanted = sorted(set(images)), sorted(set(asked))
-        maps = scorer.heatmaps(_chosen(features, each), _chosen(texts, [findings.index(name) for name in wanted]))
+        maps = scorer.heatmaps(
+            chosen_rows(features, each), chosen_rows(texts, [findings.index(name) for name in wanted])
+        )
         return maps[[each.index(image) for image in images], [wanted.index(name) for name in asked]]
 
     return ask
@@ -100,15 +100,11 @@ def _cells(scorer: Scorer, features: ImageFeatures, texts: TextFeatures, finding
         maps: dict[tuple[int, str], NDArray[np.float32]] = {}
         for name in sorted(set(asked)):
             own = [image for image, finding in zip(images, asked, strict=True) if finding == name]
-            scores = scorer.cell_scores(_chosen(features, own), _chosen(texts, [findings.index(name)]))
+            scores = scorer.cell_scores(chosen_rows(features, own), chosen_rows(texts, [findings.index(name)]))
             maps |= {(image, name): scores[place, 0] for place, image in enumerate(own)}
         return np.stack([maps[pair] for pair in zip(images, asked, strict=True)])
 
     return ask
-
-
-def _chosen(features: FeaturesOf, places: list[int]) -> FeaturesOf:
-    return features[torch.tensor(places, device=features.pooled.device)]
 
 
 def run(system: str, seed: int) -> None:

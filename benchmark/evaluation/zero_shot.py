@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,8 @@ from benchmark.common.errors import UserError
 from benchmark.compute import device as computing
 from benchmark.compute.augment import to_unit
 from benchmark.pipeline.settings import ScoringSettings
+
+FeaturesOf = TypeVar("FeaturesOf", ImageFeatures, TextFeatures)
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,11 @@ class Scorer:
         with self._mode():
             values: NDArray[np.float32] = self.model.cell_scores(features, texts).float().cpu().numpy()
         return values
+
+
+def chosen_rows(features: FeaturesOf, places: Sequence[int]) -> FeaturesOf:
+    """The features of some images or texts, in the order of ``places``; of none where it is empty."""
+    return features[torch.tensor(places, dtype=torch.int64, device=features.pooled.device)]
 
 
 def require_finite(values: NDArray[np.floating], what: str, rows: Sequence[str], columns: Sequence[object]) -> None:
