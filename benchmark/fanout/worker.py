@@ -14,7 +14,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -123,6 +125,24 @@ def environment(given: dict[str, str]) -> dict[str, str]:
     return {**own, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **given}
 
 
+@contextlib.contextmanager
+def hearing_interrupts() -> Iterator[None]:
+    """Let SIGINT raise KeyboardInterrupt in here, whatever this process was started with.
+
+    Ray stops a task by that signal. A script that starts ``command &`` makes the command ignore it, and all that the
+    command starts inherits this, Ray's workers too: they would never hear that they are to stop. A handler that
+    somebody has set stays.
+    """
+    deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread()
+    if deaf:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if deaf:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def supervise(job: Job, node: str) -> Ended:
     """Run a job to its end; asked to stop (KeyboardInterrupt), stop it as a scheduler would, with SIGTERM.
 
@@ -148,8 +168,9 @@ def supervise(job: Job, node: str) -> Ended:
             start_new_session=True,  # Ctrl-C in a terminal reaches it through here alone
         )
         try:
-            while process.poll() is None:
-                time.sleep(LOOK)
+            with hearing_interrupts():
+                while process.poll() is None:
+                    time.sleep(LOOK)
             return Ended(process.returncode)
         except KeyboardInterrupt:
             return _stop(process)
@@ -218,23 +239,24 @@ def gang(job: Job, cpus: float, gpus: float, nodes: int) -> dict[str, Any]:
         return ray.remote(function).options(num_cpus=cpus, num_gpus=gpus, max_retries=0, scheduling_strategy=place)
 
     try:
-        ray.get(group.ready())
-        host, port = ray.get(on(0, meeting, 0.0, 0.0).remote())
-        for node in range(nodes):
-            told = {RANK: str(node), HOST: host, PORT: port}
-            there = replace(
-                job,
-                arguments=tuple(told.get(word, word) for word in job.arguments),
-                log=f"{job.log}.{node}" if node else job.log,
-            )
-            tasks.append(on(node, attempt, cpus, gpus).remote(there))
-        waiting = list(tasks)
-        while waiting:
-            done, waiting = ray.wait(waiting, timeout=None)
-            ended: dict[str, Any] = ray.get(done[0])
-            if ended["status"] or ended["stopped"]:
-                return ended
-        return ended
+        with hearing_interrupts():
+            ray.get(group.ready())
+            host, port = ray.get(on(0, meeting, 0.0, 0.0).remote())
+            for node in range(nodes):
+                told = {RANK: str(node), HOST: host, PORT: port}
+                there = replace(
+                    job,
+                    arguments=tuple(told.get(word, word) for word in job.arguments),
+                    log=f"{job.log}.{node}" if node else job.log,
+                )
+                tasks.append(on(node, attempt, cpus, gpus).remote(there))
+            waiting = list(tasks)
+            while waiting:
+                done, waiting = ray.wait(waiting, timeout=None)
+                ended: dict[str, Any] = ray.get(done[0])
+                if ended["status"] or ended["stopped"]:
+                    return ended
+            return ended
     finally:
         for task in tasks:
             ray.cancel(task, force=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -47,10 +48,17 @@ def dvc(root: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def fanout(root: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start `python -m benchmark fanout` there."""
+def fanout(root: Path, *arguments: str, in_background: bool = False) -> subprocess.Popen[str]:
+    """Start `python -m benchmark fanout` there.
+
+    Args:
+        root: the repository.
+        *arguments: of the command.
+        in_background: as `command &` in a script does, where Ctrl-C is ignored by all that it starts.
+    """
     return subprocess.Popen(
         [sys.executable, "-m", "benchmark", "fanout", *arguments],
         cwd=root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
+        preexec_fn=(lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if in_background else None,
     )  # fmt: skip

@@ -149,8 +149,11 @@ def is_asked_to_stop(process: int) -> bool:
 
 @pytest.mark.chaos
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the processes are found in /proc")
-def test_ctrl_c_keeps_checkpoints_and_the_same_command_goes_on(made: Path, fresh: Path) -> None:
-    run = repository.fanout(fresh, "--cpus-per-run", "1")
+@pytest.mark.parametrize(("number", "in_background"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
+def test_asked_to_stop_it_keeps_checkpoints_and_the_same_command_goes_on(
+    made: Path, fresh: Path, number: signal.Signals, in_background: bool
+) -> None:
+    run = repository.fanout(fresh, "--cpus-per-run", "1", in_background=in_background)
     wait_for(lambda: any(steps(fresh, system) > 5 for system in repository.SYSTEMS), run)
     held = trainings(fresh)
     for process in held:  # stand still, so that none ends before it is asked to stop
@@ -166,14 +169,14 @@ def test_ctrl_c_keeps_checkpoints_and_the_same_command_goes_on(made: Path, fresh
     assert repro.returncode != 0
     assert "is busy, it is being blocked by" in repro.stderr
 
-    os.kill(run.pid, signal.SIGINT)
+    os.kill(run.pid, number)
     for process in held:
         wait_for(lambda asked=process: is_asked_to_stop(asked), run)
         os.kill(process, signal.SIGCONT)
     said, _ = run.communicate(timeout=PATIENCE)
     assert run.returncode == 130, said
     assert "Checkpoints are kept; `python -m benchmark fanout` goes on" in said
-    assert "Stopped by SIGINT: " in said
+    assert f"Stopped by {number.name}: " in said
     assert "Traceback" not in said
     kept = sum(steps(fresh, system) for system in repository.SYSTEMS)
     assert kept > 5

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,14 @@ def test_a_node_that_does_not_see_the_folder_runs_nothing(tmp_path: Path) -> Non
     assert not (tmp_path / "log").exists()
 
 
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["in the foreground", "in the background"])
+def started(request: pytest.FixtureRequest) -> Iterator[signal.Handlers]:
+    """What a process hears of Ctrl-C: all that `command &` of a script starts ignores it."""
+    before = signal.signal(signal.SIGINT, request.param)
+    yield request.param
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt_when(path: Path) -> None:
     """Ctrl-C for this process as soon as a file is there, as Ray does it."""
 
@@ -89,14 +98,15 @@ STOPS = """
 """
 
 
-def test_asked_to_stop_it_lets_the_process_write_its_checkpoint(tmp_path: Path) -> None:
+def test_asked_to_stop_it_lets_the_process_write_its_checkpoint(tmp_path: Path, started: signal.Handlers) -> None:
     interrupt_when(tmp_path / "begun")
     assert worker.supervise(job(tmp_path, STOPS), "node") == Ended(2, stopped=True)
     assert (tmp_path / "checkpoint").exists()
+    assert signal.getsignal(signal.SIGINT) is started
 
 
 def test_a_process_that_does_not_stop_is_killed_with_its_children(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: signal.Handlers
 ) -> None:
     monkeypatch.setattr(worker, "SECONDS_TO_STOP", 0.5)
     interrupt_when(tmp_path / "begun")
