@@ -3,7 +3,8 @@
 Three levels: identical, as the same machine gives it; equal within rounding, at most 0.001 apart; differs. Another
 CPU rounds differently, and training carries that on as another seed would: `--against-noise` asks whether a number
 lies within what two trainings with other seeds differ by. An interval over patients is no tolerance, since a rerun
-scores the same patients. What differs is listed with what may explain it: settings, packages, hardware, code.
+scores the same patients. What differs is listed with what may explain it: settings, precision, hardware, packages,
+code.
 """
 
 from __future__ import annotations
@@ -195,6 +196,9 @@ def explain(reference: Mapping[str, Any], present: Mapping[str, Any]) -> list[st
         listed = [f"{key} is {now.get(key, 'absent')} (reference {before.get(key, 'absent')})" for key in changed[:5]]
         more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
         reasons.append(f"params.yaml differs: {', '.join(listed)}{more}")
+    # A processor's name does not tell whether it multiplies bfloat16, on which `training.precision: auto` depends.
+    if (precision := reference.get("precision", ["not recorded"])) != present["precision"]:
+        reasons.append(f"trained in {_listed(present['precision'])} (reference {_listed(precision)})")
     if reference["hardware"] != present["hardware"]:
         reasons.append(f"trained on {_listed(present['hardware'])} (reference {_listed(reference['hardware'])})")
     packages = sorted({*reference["versions"], *present["versions"]})
@@ -208,7 +212,9 @@ def explain(reference: Mapping[str, Any], present: Mapping[str, Any]) -> list[st
 
 
 def _snapshot(found: Evidence) -> dict[str, Any]:
-    return provenance.snapshot(run.ledger for run in found.runs)
+    ledgers = [run.ledger for run in found.runs]
+    precision = sorted({str(ledger["precision"]) for ledger in ledgers if "precision" in ledger})
+    return {**provenance.snapshot(ledgers), "precision": precision}
 
 
 def _tables(folder: Path) -> dict[str, pd.DataFrame]:

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout
 from benchmark.tools import verify
@@ -79,16 +80,30 @@ def test_a_changed_number_is_named_with_the_likely_reason_and_a_failing_status(r
     assert "params.yaml differs: budget.amount is 1000000000000.0 (reference 2000000000000.0)" in said
 
 
-def test_reasons_are_settings_hardware_packages_and_code():
-    present = {"params": {"a": {"b": 1}}, "hardware": ["X"], "versions": {"torch": "2"}, "commit": "c" * 40}
+def test_reasons_are_settings_precision_hardware_packages_and_code():
+    present = {
+        "params": {"a": {"b": 1}}, "precision": ["float32"], "hardware": ["X"], "versions": {"torch": "2"},
+        "commit": "c" * 40,
+    }  # fmt: skip
     assert verify.explain(present, present) == []
-    reference = {"params": {"a": {"b": 2}}, "hardware": ["Y"], "versions": {"torch": "1"}, "commit": "d" * 40}
+    reference = {
+        "params": {"a": {"b": 2}}, "precision": ["bfloat16"], "hardware": ["Y"], "versions": {"torch": "1"},
+        "commit": "d" * 40,
+    }  # fmt: skip
     assert verify.explain(reference, present) == [
         "params.yaml differs: a.b is 1 (reference 2)",
+        "trained in float32 (reference bfloat16)",
         "trained on X (reference Y)",
         "packages differ: torch 2 (reference 1)",
         "the code is at cccccccccccc (reference dddddddddddd)",
     ]
+    del reference["precision"]
+    assert "trained in float32 (reference not recorded)" in verify.explain(reference, present)
+
+
+def test_the_reference_says_in_which_precision_its_runs_were_trained(reported):
+    verify.run(update=True)
+    assert files.read_json(verify.REFERENCE / verify.PROVENANCE)["precision"] == ["float32"]
 
 
 def test_without_a_reference_one_sentence_says_how_to_write_it(reported):
