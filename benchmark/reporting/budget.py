@@ -90,7 +90,10 @@ def start(found: Evidence) -> str:
         return ""
     cost = names.join([f"{value / 1e12:.3g} TFLOP" for value in sorted(spent)])
     scratch = " Systems from scratch did not pay it." if found.scratch else ""
-    return f"The pretrained start cost {cost}, once, and is shared by all systems that begin from it.{scratch}"
+    return (
+        f"The pretrained start cost {cost}, once, and is shared by all systems that begin from it; their intervals "
+        f"hold for this start and do not say what another pretraining would give.{scratch}"
+    )
 
 
 def _or_nan(value: Any) -> float:

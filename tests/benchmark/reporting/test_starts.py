@@ -79,4 +79,4 @@ def test_the_ledger_says_what_the_start_cost_and_who_shares_it(found: Evidence) 
     table = budget.ledger(found)
     column = [c.title for c in table.columns].index("Start, TFLOP")
     assert {row[column].text for row in table.rows} == {"3.60", "0.00"}
-    assert "cost 3.6 TFLOP, once, and is shared by all systems that begin from it" in table.note
+    assert "cost 3.6 TFLOP, once, and is shared by all systems that begin from it; their intervals hold" in table.note

@@ -9,6 +9,7 @@ import yaml
 from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.pipeline import layout
+from benchmark.pipeline.settings import Endpoint, StatisticsSettings
 from benchmark.tools import verify
 
 KEYS = {"dataset": "open_i", "system": "clip", "quantity": "normal_auc", "score": "prompt"}
@@ -77,6 +78,7 @@ def test_a_changed_number_is_named_with_the_likely_reason_and_a_failing_status(r
     assert verify.run() == 1
     said = capsys.readouterr().err
     assert "auc padchest clip normal_auc prompt: expected" in said
+    assert "declared: normal_auc prompt, offclip - carzero: " in said
     assert "params.yaml differs: budget.amount is 1000000000000.0 (reference 2000000000000.0)" in said
 
 
@@ -104,6 +106,21 @@ def test_reasons_are_settings_precision_hardware_packages_and_code():
 def test_the_reference_says_in_which_precision_its_runs_were_trained(reported):
     verify.run(update=True)
     assert files.read_json(verify.REFERENCE / verify.PROVENANCE)["precision"] == ["float32"]
+
+
+def test_where_numbers_differ_the_declared_endpoints_stand_beside_the_reference():
+    endpoint = {
+        "dataset": "overall", "quantity": "normal_auc", "score": "prompt", "rule": "", "a": "offclip", "b": "carzero",
+    }  # fmt: skip
+    reference, fresh = (
+        {"differences": pd.DataFrame([{**endpoint, "estimate": middle, "low": middle - 0.01, "high": middle + 0.01}])}
+        for middle in (0.004, -0.02)
+    )
+    statistics = StatisticsSettings(secondary=[Endpoint(a="offclip", b="carzero", quantity="pointing")])
+    assert verify.declared(statistics, reference, fresh) == [
+        "  declared: normal_auc prompt, offclip - carzero: -0.020 [-0.030, -0.010], reference +0.004 [-0.006, +0.014]"
+    ]
+    assert verify.declared(statistics, {}, fresh) == []
 
 
 def test_without_a_reference_one_sentence_says_how_to_write_it(reported):
