@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 # Two runs at once, one thread each, end sooner than one after the other; the bits are the same. Status 2: fanout has
 # not begun (no Ray, another machine's lock), and `dvc repro` does everything.
-reproduce: $(STAMP)  ## train, score, measure, report, track: everything, runs side by side (about 45 minutes on 2 cores)
+reproduce: $(STAMP)  ## train, score, measure, report, track: everything, runs side by side (45 minutes on 2 cores, 90 on older ones)
 	python -m benchmark fanout || [ $$? -eq 2 ]
 	dvc repro
 	@python -m benchmark summary
