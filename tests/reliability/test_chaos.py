@@ -33,7 +33,8 @@ SUFFIX = {group: "" if group == settings.COMPARED else f"_{group}" for group in 
 """Group of systems -> how the names of its stages end."""
 TIMED = ("ledger.csv", "costs.csv", "provenance.csv")
 """Tables that hold timings, which no machine repeats, or the hash of dvc.lock, which names the ledgers that do."""
-KEPT = (".dvc", "data/raw/.anatomy", *(f"data/images/.{dataset}.record" for dataset in layout.DATASETS))
+RECORDS = tuple(f"data/images/.{dataset}.record" for dataset in layout.DATASETS)
+KEPT = (".dvc", workspace.RECORD, "data/raw/.anatomy", *RECORDS)
 COMPARED = ("results", "reports/tables", "plan", "data/cohort", "data/captions", "data/pretrained", "probe", "scores")
 CUT_SHORT = {
     re.compile(r"Unable to read RWLock-file"): ".dvc/tmp/rwlock",
@@ -223,7 +224,7 @@ def test_forty_kills_over_all_stages_change_no_byte(
 
 
 def test_nothing_unfinished_is_left(pipelines: tuple[Path, Path, Struck]) -> None:
-    """Neither a temporary file nor a checkpoint: only what DVC, the renderer and `decode` keep is hidden."""
+    """Neither a temporary file nor a checkpoint: only what DVC, workspace, renderer and `decode` keep is hidden."""
     for folder in pipelines[:2]:
         found = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
         hidden = [path for path in found if re.search(r"(^|/)\.", path) or path.endswith(".part")]

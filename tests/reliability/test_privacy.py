@@ -238,7 +238,7 @@ def test_dvc_writes_nothing_of_a_release_into_what_git_keeps_or_the_terminal_sho
     work = tmp_path / "work"
     workspace.create(work, "smoke", workplace.REPOSITORY)
     params = yaml.safe_load((work / layout.PARAMS).read_text())
-    params["datasets"]["mimic_cxr"]["root"] = str(tmp_path / "release")
+    params["datasets"]["mimic_cxr"] |= {"root": str(tmp_path / "release"), "subset": True}
     (work / layout.PARAMS).write_text(yaml.safe_dump(params))
     life = Life(work, "released", "captions")
     life.finish()
