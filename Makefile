@@ -35,7 +35,7 @@ test: $(STAMP)  ## all tests, the smoke pipeline through `dvc repro` included (t
 	-@python -m benchmark materials  # without it the tests on the real tables and CT are skipped
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-chaos: $(STAMP)  ## kill -9 in every stage, hostile files by the thousand, drawn afresh each time (20 to 30 minutes; two cores)
+chaos: $(STAMP)  ## kill -9 in every stage, hostile files by the thousand, drawn afresh each time (about half an hour; two older cores)
 	@$(MAKE) --no-print-directory -j2 chaos-kills chaos-inputs
 
 chaos-kills chaos-inputs: export OMP_NUM_THREADS := 1
