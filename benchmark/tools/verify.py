@@ -31,6 +31,7 @@ REFERENCE = layout.REPORTS / "reference"
 PROVENANCE = "provenance.json"
 ROUNDING = 1e-3
 """Numbers this near are equal in the digits that a report prints."""
+INTERVAL = "{estimate:+.3f} [{low:+.3f}, {high:+.3f}]"
 LISTED = 20
 """Disagreements printed; the worst first."""
 SAVED = ("estimate", "low", "high")
@@ -113,7 +114,8 @@ def run(update: bool = False, against_noise: bool = False) -> int:
         return 0
     if not (REFERENCE / PROVENANCE).exists():
         raise UserError(f"{REFERENCE} holds no reference results; `python -m benchmark verify --update` writes them.")
-    agreement = compare(_tables(REFERENCE), selected(found), against_noise)
+    reference, fresh = _tables(REFERENCE), selected(found)
+    agreement = compare(reference, fresh, against_noise)
     near = "the spread of training seeds" if against_noise else f"rounding ({ROUNDING:g})"
     say(
         f"of {agreement.numbers} numbers {agreement.identical} are identical, {agreement.equal} equal within {near}, "
@@ -123,15 +125,13 @@ def run(update: bool = False, against_noise: bool = False) -> int:
         say(f"  {disagreement}")
     if (rest := len(agreement.disagreements) - LISTED) > 0:
         say(f"  and {rest} more")
-    if agreement.disagreements:
-        for line in declared(found.settings.statistics, _tables(REFERENCE), selected(found)):
-            say(line)
+    if not agreement.disagreements:
+        return 0
+    for line in declared(found.settings.statistics, reference, fresh):
+        say(line)
     reasons = explain(files.read_json(REFERENCE / PROVENANCE), _snapshot(found))
-    if agreement.disagreements:
-        say(
-            "Likely reason: " + ("; ".join(reasons) or "nothing that was recorded differs, so please report this") + "."
-        )
-    return 1 if agreement.disagreements else 0
+    say("Likely reason: " + ("; ".join(reasons) or "nothing that was recorded differs, so please report this") + ".")
+    return 1
 
 
 def write(found: Evidence) -> None:
@@ -191,15 +191,16 @@ def declared(
     statistics: StatisticsSettings, reference: Mapping[str, pd.DataFrame], fresh: Mapping[str, pd.DataFrame]
 ) -> list[str]:
     """What a reader concludes from, here and in the reference: a line for each declared endpoint that both measured."""
-    stem, lines = "differences", []
-    tables = [_by_key(of[stem], TABLES[stem].keys) for of in (fresh, reference) if stem in of]
+    if "differences" not in reference or "differences" not in fresh:
+        return []
+    keys, lines = TABLES["differences"].keys, []
+    here, there = _by_key(fresh["differences"], keys), _by_key(reference["differences"], keys)
     for one in (statistics.primary, *statistics.secondary):
         key = (OVERALL, one.quantity, one.score, one.rule, one.a, one.b)
-        rows = [table[key] for table in tables if key in table]
-        if len(rows) == len((fresh, reference)):
-            here, there = ("{estimate:+.3f} [{low:+.3f}, {high:+.3f}]".format(**row) for row in rows)
+        if key in here and key in there:
+            found, expected = (INTERVAL.format(**table[key]) for table in (here, there))
             name = " ".join(part for part in (one.quantity, one.score, one.rule) if part)
-            lines.append(f"  declared: {name}, {one.a} - {one.b}: {here}, reference {there}")
+            lines.append(f"  declared: {name}, {one.a} - {one.b}: {found}, reference {expected}")
     return lines
 
 
