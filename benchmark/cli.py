@@ -77,9 +77,13 @@ def _planned(system: str) -> str:
     return system
 
 
+def _seed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", required=True, type=int, help="training seed")
+
+
 def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", required=True, type=_planned, help="a name of `systems` in params.yaml")
-    parser.add_argument("--seed", required=True, type=int, help="training seed")
+    _seed(parser)
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
@@ -170,7 +174,9 @@ STAGES = {
     "decode": Command("benchmark.cohort.decoding.stage:run", "image files -> one array, each decoded once", _decode),
     "prepare": Command("benchmark.cohort.prepare:run", "index and images -> the cohort and its data card", _dataset),
     "captions": Command("benchmark.captions.stage:run", "reports -> sentences, prompted form, normal/abnormal, filter"),
-    "pretrain": Command("benchmark.training.pretrain:run", "pretrain the image tower that every system starts from"),
+    "pretrain": Command(
+        "benchmark.training.pretrain:run", "pretrain the image tower that the systems of one seed start from", _seed
+    ),
     "train": Command(
         "benchmark.training.train:run", "train one system from one seed under the budget", _train, _live_curves
     ),

@@ -10,7 +10,6 @@ from benchmark.pipeline import layout, settings
 OF_FOLDER = {
     layout.MATERIALS: "materials",
     layout.CAPTIONS: "captions",
-    layout.PRETRAINED: "pretrain",
     layout.PROBE: "probe",
     layout.RESULTS: "measure",
     Path("plan"): "plan",
@@ -20,6 +19,7 @@ OF_MEMBER = {
     Path("data/index"): "index",
     Path("data/images"): "decode",
     Path("data/cohort"): "prepare",
+    layout.PRETRAINED: "pretrain",
     Path("runs"): "train",
     Path("scores"): "score",
 }

@@ -1,6 +1,6 @@
 """The compared systems' image tower with one linear output per target, trained by binary cross-entropy.
 
-Two stages use it: ``pretrain`` (targets = the words of the report, where every system starts) and ``probe`` (targets =
+Two stages use it: ``pretrain`` (targets = the words of the report, where the systems start) and ``probe`` (targets =
 the training set's labels, the supervised reference of every table). No evaluation set trains it.
 """
 
@@ -75,6 +75,7 @@ def train(
     targets: Targets,
     encoders: Mapping[str, Mapping[str, Any]],
     supervision: SupervisionSettings,
+    seed: int,
     training: TrainingSettings,
     device: torch.device,
     what: str,
@@ -88,7 +89,8 @@ def train(
         images: uint8 (n, S, S).
         targets: of the same n images.
         encoders: options of the towers; only ``image`` is built.
-        supervision: samples, learning rate and seed.
+        supervision: samples and learning rate.
+        seed: of the weights, the shuffle and the augmentation.
         training: the compared systems' loop, settled for the device.
         device: where to train.
         what: what the progress line says.
@@ -96,22 +98,22 @@ def train(
     Raises:
         UserError: the loss is no longer finite.
     """
-    torch.manual_seed(determinism.stream(supervision.seed, determinism.INITIAL))
+    torch.manual_seed(determinism.stream(seed, determinism.INITIAL))
     model = Supervised(encoders, targets).to(device).train()
     if isinstance(model.tower, ConvTower) and encoders["image"].get("init") is None:
-        first = np.random.default_rng((supervision.seed, determinism.INITIAL)).permutation(len(images))[:FIRST]
+        first = np.random.default_rng((seed, determinism.INITIAL)).permutation(len(images))[:FIRST]
         model.tower.standardise(augment.to_unit(torch.from_numpy(images[np.sort(first)]).to(device)))
     rate = training.model_copy(update={"learning_rate": supervision.learning_rate})
     optimizer = torch.optim.AdamW(
         model.parameters(), betas=training.betas, weight_decay=training.weight_decay, fused=True
     )
     total = steps(supervision)
-    order = _shuffled(len(images), supervision.seed)
+    order = _shuffled(len(images), seed)
     precision = getattr(torch, training.precision)
     for step in with_progress(range(total), what):
         chosen = np.array([next(order) for _ in range(BATCH_SIZE)])
         pixels = augment.to_unit(torch.from_numpy(images[chosen]).to(device))
-        draws = augment.draw(len(chosen), determinism.generator(supervision.seed, determinism.AUGMENT, step)).to(device)
+        draws = augment.draw(len(chosen), determinism.generator(seed, determinism.AUGMENT, step)).to(device)
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
             logits, _ = model(augment.augment(pixels, training.augment, draws))
         value = loss(logits.float(), targets.values[chosen].to(device), targets.known[chosen].to(device))

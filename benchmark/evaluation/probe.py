@@ -1,11 +1,11 @@
 """``python -m benchmark probe``: the supervised reference of every table, from labels instead of text.
 
-(a) The systems' image tower with a supervised head, trained end to end from where they start on the training set's
-labels (compute/supervised.py), answers for every finding that has a counterpart among them. (b) A linear head on its
-frozen features, cross-fitted within each evaluation set (crossfit.py), answers for every finding with enough positives.
-Both are written, labelled ``transfer:`` and ``crossfit:``; ``finding:`` and ``normal`` are (a) where it exists,
-else (b). The head that answers for a finding also points at it (activation.py). Beside it stands the other end, the
-floor of a normal AUC (thumbnail.py).
+(a) The systems' image tower with a supervised head, trained end to end on the training set's labels from where the
+systems of the first seed start (compute/supervised.py), answers for every finding that has a counterpart among them.
+(b) A linear head on its frozen features, cross-fitted within each evaluation set (crossfit.py), answers for every
+finding with enough positives. Both are written, labelled ``transfer:`` and ``crossfit:``; ``finding:`` and ``normal``
+are (a) where it exists, else (b). The head that answers for a finding also points at it (activation.py). Beside it
+stands the other end, the floor of a normal AUC (thumbnail.py).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmark.evaluation import activation, counterparts, crossfit, labels, poi
 from benchmark.evaluation.activation import Head
 from benchmark.evaluation.crossfit import CrossFitted
 from benchmark.evaluation.zero_shot import require_finite
-from benchmark.pipeline import layout, settings
+from benchmark.pipeline import layout, pretrained, settings
 
 
 def ceiling(
@@ -102,9 +102,9 @@ def run() -> None:
     learnt = cohorts.read(layout.TRAINING_DATASET, "train")
     images = np.asarray(learnt.images[learnt.rows])
     targets = labels.targets_of(learnt)
-    model = supervised.train(
-        images, targets, chosen.encoders, chosen.probe, training, device, "training the supervised probe"
-    )
+    encoders = pretrained.of_seed(chosen.encoders, chosen.seeds[0])
+    what = "training the supervised probe"
+    model = supervised.train(images, targets, encoders, chosen.probe, chosen.probe.seed, training, device, what)
     floor = thumbnail.fit(learnt)
     sources, pointed, minimum = {}, [], chosen.statistics.min_positives
     with files.replacing(layout.PROBE) as folder:

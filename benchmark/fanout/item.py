@@ -9,7 +9,7 @@ from pathlib import Path
 
 LOGS = Path("logs")
 """Log files of the items, one each; what is there is read by people alone."""
-PARALLEL = ("decode", "train", "score")
+PARALLEL = ("decode", "pretrain", "train", "score")
 """Sub-commands whose items depend on no item of their own stage and take long enough to be worth another machine."""
 COMMAND = re.compile(r"python -m benchmark ([a-z-]+)(?: |$)")
 
@@ -36,7 +36,7 @@ class Item:
 
     @property
     def command(self) -> str:
-        """``decode``, ``train`` or ``score``."""
+        """One of ``PARALLEL``."""
         return command_of(self.line)
 
     @property

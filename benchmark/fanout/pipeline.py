@@ -1,7 +1,7 @@
 """What DVC knows: which items there are, in which order, which are out of date; and handing over what was made.
 
 DVC stays the one that decides. It is asked through its Python interface, which reads dvc.yaml once instead of once an
-item; what lies between two levels of items (prepare, captions, pretrain) is run by `dvc repro` itself.
+item; what lies between two levels of items (prepare, captions) is run by `dvc repro` itself.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def wish(item: Item, chosen: Settings) -> tuple[float, bool]:
     """CPUs that an item keeps busy, and whether it computes on a GPU where there is one."""
     if item.command == "decode":
         return float(chosen.cohort.workers), False
-    part = chosen.training if item.command == "train" else chosen.scoring
+    part = chosen.scoring if item.command == "score" else chosen.training
     return float(part.threads), part.device != "cpu"
 
 

@@ -51,6 +51,11 @@ def cohort(dataset: str) -> Path:
     return Path("data/cohort") / dataset
 
 
+def pretrained(seed: int) -> Path:
+    """Where the image towers of a training seed start: ``data/pretrained/<seed>/``."""
+    return PRETRAINED / str(seed)
+
+
 def run(system: str, seed: int) -> Path:
     """What training leaves: ``runs/<system>-<seed>/``."""
     return Path("runs") / f"{system}-{seed}"

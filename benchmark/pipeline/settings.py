@@ -229,14 +229,19 @@ class ScoringSettings(Strict):
 class SupervisionSettings(Strict):
     """A network of the same image tower that learns from targets instead of text."""
 
-    seed: Seed = 0
     samples: int = Field(ge=1)
     """Training images seen."""
     learning_rate: float = Field(6e-3, gt=0)
 
 
+class ProbeSettings(SupervisionSettings):
+    """The supervised reference: it learns the training set's labels."""
+
+    seed: Seed = 0
+
+
 class PretrainingSettings(SupervisionSettings):
-    """Where every system's image tower starts: it predicts the words of the report (training split alone)."""
+    """Where the image towers of each training seed start: they predict the words of the report (training split)."""
 
     min_count: int = Field(30, ge=1)
     """Words in fewer reports are no targets, nor are those in more than nine of ten."""
@@ -323,7 +328,7 @@ class Settings(Strict):
     ablation_seeds: list[Seed]
     systems: dict[str, SystemSettings]
     scoring: ScoringSettings
-    probe: SupervisionSettings
+    probe: ProbeSettings
     """The supervised head on the same tower: what can be seen at all."""
     statistics: StatisticsSettings
     tracking: TrackingSettings

@@ -11,7 +11,7 @@ from baselines.config import encoder_options
 from benchmark.captions.prompters import prompter
 from benchmark.common.errors import UserError, nearest
 from benchmark.evaluation import prompts
-from benchmark.pipeline import layout, released, settings
+from benchmark.pipeline import layout, pretrained, released, settings
 from benchmark.planning.code import ROOT
 from offclip import objective_options
 
@@ -128,6 +128,22 @@ def _check_system(name: str, chosen: settings.Settings) -> None:
         raise UserError(f"{layout.PARAMS}: {where}{said}") from None
 
 
+def _check_starts(chosen: settings.Settings) -> None:
+    """Refuse runs whose start no stage makes: `pretrain` makes one for each of `seeds`."""
+    for name in chosen.scratch:
+        if chosen.systems[name].start != "scratch":
+            raise UserError(
+                f"`scratch` names '{name}', which starts from a pretrained tower; write `start: scratch` in "
+                f"`systems.{name}`, or name it in another group."
+            )
+    strange = sorted(set(chosen.ablation_seeds) - set(chosen.seeds)) if chosen.ablation else []
+    if strange:
+        raise UserError(
+            f"`ablation_seeds` names {strange[0]}, which `seeds` {chosen.seeds} does not; an ablation row starts where "
+            "the compared systems of its seed do: add it there or take it out here."
+        )
+
+
 def check(chosen: settings.Settings) -> None:
     """Refuse what cannot be run, before anything is computed."""
     _check_training(chosen)
@@ -143,6 +159,7 @@ def check(chosen: settings.Settings) -> None:
     for group, seeds in settings.GROUPS.items():
         if getattr(chosen, group) and not getattr(chosen, seeds):
             raise UserError(f"`{group}` names systems, but `{seeds}` names no seed.")
+    _check_starts(chosen)
     try:
         encoder_options(chosen.encoders)
     except ValueError as error:
@@ -154,10 +171,10 @@ def check(chosen: settings.Settings) -> None:
             "there, `python -m benchmark doctor` says which they are and where they come from."
         )
     init = chosen.encoders.get("image", {}).get("init")
-    if init and Path(init).parent != layout.PRETRAINED and not Path(init).is_file():
+    if init and not pretrained.is_made_here(init) and not Path(init).is_file():
         raise UserError(
-            f"`encoders.image.init`: {init} does not exist; name a file of weights, or {layout.PRETRAINED}/"
-            "image.safetensors, which stage `pretrain` makes."
+            f"`encoders.image.init`: {init} does not exist; name a file of weights, or {layout.PRETRAINED} for "
+            "what stage `pretrain` makes, a start for each training seed."
         )
     declared = [chosen.statistics.primary, *chosen.statistics.secondary]
     for name in [name for endpoint in declared for name in (endpoint.a, endpoint.b)]:

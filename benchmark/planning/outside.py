@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.common import files
-from benchmark.pipeline import layout
+from benchmark.pipeline import pretrained
 from benchmark.pipeline.settings import PHANTOM_ROOT, Settings
 
 SMALL = 16 << 20
@@ -72,7 +72,7 @@ def _marks(paths: Any) -> dict[str, str]:
     """Mark of each path that exists; what a stage of the pipeline makes is compared by DVC."""
     found = {}
     for text in paths:
-        if isinstance(text, str) and text != PHANTOM_ROOT and Path(text).parent != layout.PRETRAINED:
+        if isinstance(text, str) and text != PHANTOM_ROOT and not pretrained.is_made_here(text):
             path = Path(text).expanduser()
             if path.exists():
                 found[text] = of_folder(path) if path.is_dir() else of_file(path)

@@ -84,15 +84,21 @@ def matched(found: Evidence) -> str:
 
 
 def start(found: Evidence) -> str:
-    """What the common start cost before any budget; "" where nothing started from a pretrained tower made here."""
-    spent = {run.ledger["start"]["flops"] for run in found.runs if run.ledger.get("start", {}).get("flops")}
+    """Where the systems start and what that cost before any budget; "" where all were released or from scratch."""
+    starts = [run.ledger["start"] for run in found.runs if run.ledger.get("start")]
+    if any(one["kind"] == "given" for one in starts):
+        return (
+            "The image towers start from the weights that encoders.image.init names, the same for every seed; "
+            "intervals hold for this start and do not say what another would give."
+        )
+    spent = {one["flops"] for one in starts if one["flops"]}
     if not spent:
         return ""
     cost = names.join([f"{value / 1e12:.3g} TFLOP" for value in sorted(spent)])
     scratch = " Systems from scratch did not pay it." if found.scratch else ""
     return (
-        f"The pretrained start cost {cost}, once, and is shared by all systems that begin from it; their intervals "
-        f"hold for this start and do not say what another pretraining would give.{scratch}"
+        f"Each training seed has a pretrained start of its own, which cost {cost} and is shared by all systems of the "
+        f"seed that begin from it.{scratch}"
     )
 
 

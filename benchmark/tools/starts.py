@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmark.pipeline import layout
+from benchmark.pipeline import layout, pretrained
 from benchmark.pipeline.settings import Settings
 
 TEXT_FILES = ("config.json", "vocab.txt")
@@ -61,12 +61,12 @@ def _image(encoders: dict[str, dict[str, Any]]) -> list[str]:
     image = encoders.get("image", {})
     name = image.get("init")
     if name:
-        made_here = Path(name).parent == layout.PRETRAINED
-        return [] if made_here or Path(name).is_file() else [f"encoders.image.init: there is no file {name}."]
+        is_there = pretrained.is_made_here(name) or Path(name).is_file()
+        return [] if is_there else [f"encoders.image.init: there is no file {name}."]
     if image.get("kind") == "vit" and image.get("positions", "frozen") == "frozen":
         return [
             f"encoders.image.init: nothing is named, so the tower would start at random and, its positions frozen at "
             f"zero, blind to place; put the path of {IMAGE_START} there (CARZero's repository links to it), or "
-            f"{layout.PRETRAINED}/image.safetensors to pretrain it here, or set `positions: learnt`."
+            f"{layout.PRETRAINED} to pretrain it here, or set `positions: learnt`."
         ]
     return []

@@ -1,10 +1,10 @@
-"""``python -m benchmark pretrain``: where every system's image tower starts.
+"""``python -m benchmark pretrain --seed N``: where the image towers of a training seed start.
 
 CARZero and OFF-CLIP start from a tower pretrained on images and reports (masked record modelling, Zhou et al.,
 ICLR 2023, arXiv 2301.13155, which restores the report). The embedded default does the same at its own scale: the tower
-predicts which words the study's report uses (Joulin et al., ECCV 2016, arXiv 1511.02251). All systems start from
-the same file, so it belongs to no one's budget; what it cost stands beside the budget in every run's ledger. With
-another ``encoders.image.init`` the stage has nothing to do.
+predicts which words the study's report uses (Joulin et al., ECCV 2016, arXiv 1511.02251). All systems of a seed start
+from the same file, so it belongs to no one's budget; what it cost stands beside the budget in every run's ledger. With
+another ``encoders.image.init`` than ``data/pretrained`` the stage has nothing to do.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ from benchmark.common import files
 from benchmark.common.errors import UserError
 from benchmark.compute import device as computing
 from benchmark.compute import supervised
-from benchmark.pipeline import layout, settings
+from benchmark.pipeline import layout, pretrained, settings
 from benchmark.training.budget import count_flops, hollow
 
-WEIGHTS = layout.PRETRAINED / "image.safetensors"
 WORD = re.compile(r"[a-z]+")
 MOST = 0.9
 """Words in a greater share of the reports say nothing of an image."""
@@ -71,8 +70,11 @@ def step_flops(model: supervised.Supervised, side: int) -> float:
         return count_flops(lambda: model(pixels)[0].sum().backward())
 
 
-def run() -> None:
-    """Train the tower and write data/pretrained/ (docs/files.md).
+def run(seed: int) -> None:
+    """Train the tower and write data/pretrained/<seed>/ (docs/files.md).
+
+    Args:
+        seed: of the weights, the shuffle and the augmentation; that of the trainings that start there.
 
     Raises:
         UserError: the cohort is missing, no word is frequent enough, or the loss is not finite.
@@ -81,9 +83,9 @@ def run() -> None:
 
     chosen = settings.load()
     image = dict(chosen.encoders["image"])
-    used = image.get("init") == str(WEIGHTS)
+    used = pretrained.is_made_here(image.get("init"))
     summary: dict[str, bool | float | str] = {"used": used}
-    with files.replacing(layout.PRETRAINED) as folder:
+    with files.replacing(layout.pretrained(seed)) as folder:
         folder.mkdir(parents=True)
         if used:
             device, training = computing.setup(chosen.training)
@@ -94,14 +96,16 @@ def run() -> None:
                 targets,
                 {**chosen.encoders, "image": {**image, "init": None}},
                 chosen.pretraining,
+                seed,
                 training,
                 device,
-                f"pretraining the image tower on {targets.values.shape[1]} report words",
+                f"pretraining the image tower of seed {seed} on {targets.values.shape[1]} report words",
             )
             weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.tower.state_dict().items()}
-            save_file(weights, folder / WEIGHTS.name)
+            save_file(weights, folder / pretrained.WEIGHTS)
             summary["method"] = "words of the report"
             summary["words"] = targets.values.shape[1]
             summary["samples"] = chosen.pretraining.samples
+            summary["seed"] = seed
             summary["flops"] = supervised.steps(chosen.pretraining) * step_flops(model, images.shape[-1])
-        files.write_json(folder / "pretraining.json", summary)
+        files.write_json(folder / pretrained.ACCOUNT, summary)

@@ -22,7 +22,7 @@ from benchmark.common.errors import UserError
 from benchmark.compute import determinism, distributed
 from benchmark.compute import device as computing
 from benchmark.compute.watching import Subject, Watcher, unwatched
-from benchmark.pipeline import layout, settings
+from benchmark.pipeline import layout, pretrained, settings
 from benchmark.pipeline.settings import HALF, BudgetSettings, TrainingSettings
 from benchmark.training import data, ledger
 from benchmark.training.captions import CaptionSampler, Mode
@@ -55,6 +55,10 @@ class Plan:
         """Unit and amount."""
         return BudgetSettings.model_validate(self.values["budget"])
 
+    def encoders(self, seed: int) -> dict[str, dict[str, Any]]:
+        """The towers' options, with the weights that ``seed`` starts from."""
+        return pretrained.of_seed(self.values["encoders"], seed)
+
     @property
     def hash(self) -> str:
         """Hash of the whole plan."""
@@ -69,7 +73,7 @@ def build_model(plan: Plan, seed: int) -> base.Baseline:
         options["checkpoint"] = plan.values["checkpoint"]
     torch.manual_seed(determinism.stream(seed, determinism.INITIAL))
     try:
-        return base.load(plan.values["model"], plan.values["encoders"], options, vocabulary)
+        return base.load(plan.values["model"], plan.encoders(seed), options, vocabulary)
     except ValueError as error:
         raise UserError(f"System '{plan.values['system']}': {error}") from None
 
@@ -89,7 +93,7 @@ def build_run(plan: Plan, training: TrainingSettings, seed: int, device: torch.d
         sampler = CaptionSampler(*said, studies.ids, mode, prompted_share, seed)
         return data.PairData(images, studies, sampler, model.tokenize, seed)
 
-    starts = [Path(str(options.get("init"))) for options in plan.values["encoders"].values()]
+    starts = [Path(str(options.get("init"))) for options in plan.encoders(seed).values()]
     identity = {
         "plan": plan.hash,
         "seed": seed,
@@ -128,7 +132,7 @@ def run(system: str, seed: int, max_minutes: float | None = None, watcher: Watch
     if absent := plan.values.get("absent"):
         leave_out(layout.run(system, seed), absent)
         return
-    start = _start(plan)
+    start = _start(plan, seed)
     device, training = computing.setup(plan.training)
     world = distributed.start(device)
     # torchrun sends SIGTERM to the others when it loses a process: what happened is said first.
@@ -184,8 +188,8 @@ def _write_ledger(
         files.write_json(folder.outputs / "ledger.json", content)
 
 
-def _start(plan: Plan) -> dict[str, Any]:
-    """Where the image tower starts, and what that cost before the budget (all systems of that start share it).
+def _start(plan: Plan, seed: int) -> dict[str, Any]:
+    """Where the image tower starts, and what that cost before the budget (all systems of that seed share it).
 
     Raises:
         UserError: the start's own account is missing, damaged or of a version that did not count.
@@ -193,9 +197,9 @@ def _start(plan: Plan) -> dict[str, Any]:
     init = plan.values["encoders"].get("image", {}).get("init")
     if plan.values["checkpoint"] or not init:
         return {"kind": "released" if plan.values["checkpoint"] else "scratch", "flops": 0.0}
-    if Path(init).parent != layout.PRETRAINED:
+    if not pretrained.is_made_here(init):
         return {"kind": "given", "flops": None}
-    account = layout.PRETRAINED / "pretraining.json"
+    account = layout.pretrained(seed) / pretrained.ACCOUNT
     flops = reading.read_json(account).get("flops")
     if flops is None:
         raise UserError(f"{account} does not say what the start cost; delete it and run {again(account)}.")

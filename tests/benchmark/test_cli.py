@@ -116,7 +116,9 @@ def test_a_number_out_of_range_is_refused(arguments, tmp_path, monkeypatch, caps
     assert f"expected a number of at least {'0.0' if 'train' in arguments else 1}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [["pretrain"], ["captions"], ["probe"], ["measure"], ["report"], ["track"]])
+@pytest.mark.parametrize(
+    "command", [["pretrain", "--seed", "0"], ["captions"], ["probe"], ["measure"], ["report"], ["track"]]
+)
 def test_a_stage_whose_input_was_not_made_yet_says_what_to_run(command, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())

@@ -25,15 +25,15 @@ COHORT_FILES = ("index.parquet", "regions.parquet", "images.npy", "card.json")
 def trained(root: Path) -> dict[str, str]:
     """Pretrain and train there; the hash of every file of weights."""
     with working_in(root):
-        pretrain.run()
+        pretrain.run(0)
         train.run("offclip", 0)
-        made = [*layout.PRETRAINED.glob("*.safetensors"), *layout.run("offclip", 0).glob("*.safetensors")]
+        made = [*layout.pretrained(0).glob("*.safetensors"), *layout.run("offclip", 0).glob("*.safetensors")]
         return {str(path): files.sha256_file(path) for path in sorted(made)}
 
 
 def test_training_opens_no_evaluation_file(tmp_path: Path) -> None:
     values = workplace.params(pretraining={"samples": 64, "min_count": 2})
-    values["encoders"] = {**values["encoders"], "image": {**values["encoders"]["image"], "init": str(pretrain.WEIGHTS)}}
+    values["encoders"]["image"]["init"] = str(layout.PRETRAINED)
     alone, beside = tmp_path / "alone", tmp_path / "beside"
     workplace.write(alone, values)
     index = alone / layout.cohort(layout.TRAINING_DATASET) / "index.parquet"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.common import files
 from benchmark.common.errors import UserError, nearest, one_line
-from benchmark.pipeline import layout, settings
+from benchmark.pipeline import layout, pretrained, settings
 from benchmark.planning import checks, code
 
 if TYPE_CHECKING:
@@ -124,9 +124,9 @@ def _vocabulary() -> list[str]:
 
 def _encoders(values: settings.Settings) -> dict[str, dict[str, Any]]:
     """Those of params.yaml; before stage ``pretrain`` wrote its weights, towers start at random."""
-    encoders = {side: dict(options) for side, options in values.encoders.items()}
+    encoders = pretrained.of_seed(values.encoders, values.seeds[0])
     for options in encoders.values():
         init = options.get("init")
-        if init and Path(init).parent == layout.PRETRAINED and not Path(init).exists():
+        if init and Path(init).is_relative_to(layout.PRETRAINED) and not Path(init).exists():
             options["init"] = None
     return encoders

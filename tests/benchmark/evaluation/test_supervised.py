@@ -60,7 +60,7 @@ def test_it_learns_what_is_visible_and_repeats_itself(learnable: Path, monkeypat
     probe = SupervisionSettings(samples=64 * 40, learning_rate=1e-2)
     images, targets = learnt.images[learnt.rows], labels.targets_of(learnt)
     models = [
-        supervised.train(images, targets, chosen.encoders, probe, chosen.training, CPU, "probing") for _ in range(2)
+        supervised.train(images, targets, chosen.encoders, probe, 0, chosen.training, CPU, "probing") for _ in range(2)
     ]
     (logits, features), (again, _) = (labels.predict(model, held_out, 50, CPU) for model in models)
     np.testing.assert_array_equal(logits, again)
@@ -83,6 +83,7 @@ def test_a_loss_that_is_not_a_number_ends_it(here: Path, monkeypatch: pytest.Mon
             labels.targets_of(learnt),
             chosen.encoders,
             SupervisionSettings(samples=640),
+            0,
             device.setup(chosen.training)[1],
             CPU,
             "probing",

@@ -28,7 +28,7 @@ def write(root: Path) -> None:
     values["statistics"]["references"] = values["statistics"]["ablation_references"] = ["clip"]
     workplace.write(root, values)
     shipped = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["train"]
-    shipped["deps"].remove(layout.PRETRAINED.as_posix())
+    shipped["deps"].remove(f"{layout.PRETRAINED.as_posix()}/${{item.seed}}")
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": shipped}}, sort_keys=False), encoding="utf-8")
     dvc(root, "init", "--no-scm", "--quiet")
 

@@ -23,7 +23,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     root, before = tmp_path_factory.mktemp("shipped"), Path.cwd()
     shutil.copy(REPOSITORY / "params.yaml", root)
     stages = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())
-    extra = {**stages["stages"]["train"], "matrix": {"system": ["clip"], "seed": [77]}}
+    extra = {**stages["stages"]["train_scratch"], "matrix": {"system": ["clip"], "seed": [77]}}
     stages["stages"]["train_more"] = extra
     (root / "dvc.yaml").write_text(yaml.safe_dump(stages, sort_keys=False))
     repository.dvc(root, "init", "--no-scm", "--quiet")
@@ -34,8 +34,8 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
 
 def test_the_groups_follow_from_the_commands(pipeline: Pipeline) -> None:
     groups = pipeline.groups()
-    assert {"decode", "train", "train_ablation", "train_more", "score", "score_ablation"} <= set(groups)
-    assert not {"prepare", "pretrain", "captions", "probe", "measure", "plan"} & set(groups)
+    assert {"decode", "pretrain", "train", "train_ablation", "train_more", "score", "score_ablation"} <= set(groups)
+    assert not {"prepare", "captions", "probe", "measure", "plan"} & set(groups)
     assert groups["train_more"] == ["train_more@clip-77"]
 
 
@@ -45,25 +45,27 @@ def test_an_item_runs_the_very_command_that_dvc_would(pipeline: Pipeline) -> Non
     assert item.arguments == ("-m", "benchmark", "train", "--system", "clip", "--seed", "0")
 
 
-def test_scoring_waits_for_its_own_training_alone(pipeline: Pipeline) -> None:
+def test_scoring_waits_for_its_own_training_and_that_for_the_start_of_its_seed(pipeline: Pipeline) -> None:
     items = {item.name: item for item in pipeline.choose([])}
     assert items["score@clip-0"].needs == {"train@clip-0"}
-    assert items["train@clip-0"].needs == frozenset()
+    assert items["train@clip-0"].needs == {"pretrain@0"}
+    assert items["train_scratch@clip_scratch-0"].needs == frozenset()
 
 
 def test_what_a_chosen_item_needs_is_chosen_as_well(pipeline: Pipeline) -> None:
     names = {item.name for item in pipeline.choose(["score@clip-1"])}
-    assert names == {"score@clip-1", "train@clip-1", *(f"decode@{dataset}" for dataset in layout.DATASETS)}
+    decoded = {f"decode@{dataset}" for dataset in layout.DATASETS}
+    assert names == {"score@clip-1", "train@clip-1", "pretrain@1"} | decoded
 
 
 def test_decoding_is_a_wave_before_training_because_dvc_prepares_in_between(pipeline: Pipeline) -> None:
     waves = pipeline.levels(pipeline.choose([]))
     commands = [{item.command for item in wave} for wave in waves]
-    assert commands == [{"decode"}, {"train", "score"}]
+    assert commands == [{"decode"}, {"pretrain", "train", "score"}]
     assert all(stage.startswith(("plan", "raw@", "index@")) for stage in pipeline.between(waves[0]))
     between = pipeline.between(waves[1])
-    assert {"captions", "pretrain", "prepare@mimic_cxr", "prepare@open_i"} <= set(between)
-    assert not any(stage.startswith(("train", "score", "decode")) for stage in between)
+    assert {"captions", "prepare@mimic_cxr", "prepare@open_i"} <= set(between)
+    assert not any(stage.startswith(("train", "pretrain", "score", "decode")) for stage in between)
 
 
 def test_what_cannot_be_decoded_keeps_back_what_needs_it_and_nothing_else(pipeline: Pipeline) -> None:

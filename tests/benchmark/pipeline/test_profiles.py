@@ -98,7 +98,6 @@ TOWERS = {
 ANY_SIZE = {
     "cohort.decode": "how an image is read; the published scale has its own",
     "cohort.max_missing": "of the data",
-    "pretraining.seed": "a seed",
     "training.threads": "of the machine",
     "scoring.threads": "of the machine",
     "probe.seed": "a seed",

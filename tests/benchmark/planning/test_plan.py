@@ -253,6 +253,8 @@ def test_what_cannot_run_is_refused_in_a_sentence(
         ({"ablation": ["clip"]}, r"both name \['clip'\]"),
         ({"compare": ["clip", "clip"]}, "`compare` names something twice"),
         ({"seeds": [True]}, "`seeds.0`: Input should be a valid integer"),
+        ({"ablation_seeds": [0, 7]}, r"`ablation_seeds` names 7, which `seeds` \[0, 1, 2\] does not; an ablation row"),
+        ({"scratch": ["clip_scratch", "offclip_ignore"], "ablation": []}, "'offclip_ignore', which starts from a pre"),
     ],
 )
 def test_lists_that_cannot_run_are_refused(folder: Path, change: dict[str, Any], sentence: str) -> None:

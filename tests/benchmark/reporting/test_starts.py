@@ -79,4 +79,12 @@ def test_the_ledger_says_what_the_start_cost_and_who_shares_it(found: Evidence) 
     table = budget.ledger(found)
     column = [c.title for c in table.columns].index("Start, TFLOP")
     assert {row[column].text for row in table.rows} == {"3.60", "0.00"}
-    assert "cost 3.6 TFLOP, once, and is shared by all systems that begin from it; their intervals hold" in table.note
+    assert "a pretrained start of its own, which cost 3.6 TFLOP and is shared by all systems of the seed" in table.note
+    assert table.note.endswith("Systems from scratch did not pay it.")
+
+
+def test_one_given_start_for_every_seed_is_said_to_be_none_that_an_interval_holds(
+    found: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(found.runs[0]), "ledger", {"start": {"kind": "given", "flops": None}})
+    assert "the same for every seed; intervals hold for this start" in budget.start(found)

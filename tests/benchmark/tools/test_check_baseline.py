@@ -233,7 +233,7 @@ def test_a_model_can_be_checked_before_the_stage_that_pretrains_its_tower_but_no
 ) -> None:
     values = settings.load()
     monkeypatch.chdir(tmp_path)
-    assert values.encoders["image"]["init"] == str(layout.PRETRAINED / "image.safetensors")
+    assert values.encoders["image"]["init"] == layout.PRETRAINED.as_posix()
     assert subject.of("carzero", values).model().image is not None
     own = {**values.encoders, "image": {**values.encoders["image"], "init": "mine/image.safetensors"}}
     with pytest.raises(UserError, match=r"carzero: .*mine/image\.safetensors does not exist"):
