@@ -31,6 +31,8 @@ PLACEMENT_SD, OF_SYSTEM, OF_SEED = 0.2, 0.1, 0.1
 """Spread of an image's placement, and the shares of its variance that are a system's and a single training's own."""
 SHARED = 0.25
 """The share of the seeds' variance that all systems have in common."""
+ALIKE = 0.5
+"""The share of a system's own seeds' variance that it has in common with its family, where there are any."""
 AUC, TRUE_DIFFERENCE = 0.85, 0.03
 OWN, POOLED, MODERATED, APART = "own seeds", "pooled seeds", "moderated seeds", "apart seeds"
 KNOWN = "known variance"
@@ -49,6 +51,9 @@ class Design:
     per_patient: int = 1
     worst: bool = False
     """The pair compared is that of the two greatest variances: shown as a limit, with no promise made."""
+    families: int = 0
+    """Into how many families the systems fall whose members react alike to the start of a seed; 0: each its own way.
+    The pair is of two families: shown as a limit, with no promise made."""
     scratch: bool = False
     """Systems start from random weights: none borrows another's spread. No promise of exactness, only of caution."""
 
@@ -59,13 +64,14 @@ class Design:
         patients = "half normal" if self.prevalence == 0.5 else f"{self.prevalence:.0%} positive"
         images = "" if self.per_patient == 1 else f", {self.per_patient} images a patient"
         pair = "limit, the two widest systems: " if self.worst else ""
+        pair = f"limit, two of {self.families} families: " if self.families else pair
         start = "from scratch, " if self.scratch else ""
         return f"{pair}{start}{self.seeds} seeds, sd {self.seed_sd:g}, {spread}; {patients}{images}"
 
     @property
     def promised(self) -> bool:
         """Whether the form in use is to keep its promises."""
-        return not self.worst and not self.scratch
+        return not (self.worst or self.families or self.scratch)
 
     @property
     def form(self) -> str:
@@ -91,7 +97,10 @@ SCRATCH = tuple(
     Design(seeds, 0.05, unequal, prevalence, per_patient, scratch=True)
     for (prevalence, per_patient), unequal, seeds in product(((0.5, 1), (0.08, 2)), (1.0, 16.0), (3, 5))
 )
-LIMITS = tuple(Design(seeds, 0.02, 4.0, worst=True) for seeds in (2, 3, 5))
+LIMITS = (
+    *(Design(seeds, 0.02, 4.0, worst=True) for seeds in (2, 3, 5)),
+    *(Design(seeds, 0.02, families=3) for seeds in (2, 3, 5)),
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +125,11 @@ def simulate(design: Design, all_draws: list[Draws], seed: int) -> Study:
     if not design.worst:
         variances = generator.permutation(variances)
     variances *= (1 - SHARED) * design.seed_sd**2 / variances.mean()
-    effects = generator.normal(size=(SYSTEMS, design.seeds)) * np.sqrt(variances)[:, None]
+    reactions = generator.normal(size=(SYSTEMS, design.seeds))
+    if design.families:
+        alike = generator.normal(size=(design.families, design.seeds))[np.arange(SYSTEMS) % design.families]
+        reactions = np.sqrt(1 - ALIKE) * reactions + np.sqrt(ALIKE) * alike
+    effects = reactions * np.sqrt(variances)[:, None]
     effects += generator.normal(size=design.seeds) * np.sqrt(SHARED) * design.seed_sd
     scale = PLACEMENT_SD * design.of_images()
     drawn = draw_seeds(design.seeds, REPLICATES, seed)
