@@ -32,6 +32,8 @@ from benchmark.statistics.seeds import SeedLayout
 TABLE = Path(__file__).with_name("coverage.csv")
 COLUMNS = ["check", "setting", "form", "value", "low", "high", "simulations", "met"]
 COVERAGE, REJECTIONS = (0.93, 0.97), 0.06
+CAUTIOUS = 0.98
+"""Of few training seeds: their form covers more where each system reacts its own way, to hold where families do."""
 REPLICATES, LEAST_POSITIVES = 500, 10
 
 
@@ -206,12 +208,17 @@ def _met(one: seed_coverage.Count, simulations: int) -> bool | None:
     share = one.hits / simulations
     if not one.required or one.check.startswith("power"):
         return None
-    return share <= REJECTIONS if one.check == "rejection" else COVERAGE[0] <= share <= COVERAGE[1]
+    return share <= REJECTIONS if one.check == "rejection" else COVERAGE[0] <= share <= CAUTIOUS
 
 
 def checks(simulations: int) -> Iterator[list[dict[str, object]]]:
     """Every check in turn; the power curve takes a quarter of the simulations."""
-    for design in (*seed_coverage.DESIGNS, *seed_coverage.SCRATCH, *seed_coverage.LIMITS):
+    for design in (
+        *seed_coverage.DESIGNS,
+        *seed_coverage.FAMILIES,
+        *seed_coverage.SCRATCH,
+        *seed_coverage.LIMITS,
+    ):
         yield [
             _row(one.check, one.setting, one.form, one.hits, simulations, _met(one, simulations))
             for one in seed_coverage.count(design, simulations)

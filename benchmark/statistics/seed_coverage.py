@@ -53,7 +53,7 @@ class Design:
     """The pair compared is that of the two greatest variances: shown as a limit, with no promise made."""
     families: int = 0
     """Into how many families the systems fall whose members react alike to the start of a seed; 0: each its own way.
-    The pair is of two families: shown as a limit, with no promise made."""
+    The pair is of two families."""
     scratch: bool = False
     """Systems start from random weights: none borrows another's spread. No promise of exactness, only of caution."""
 
@@ -64,14 +64,14 @@ class Design:
         patients = "half normal" if self.prevalence == 0.5 else f"{self.prevalence:.0%} positive"
         images = "" if self.per_patient == 1 else f", {self.per_patient} images a patient"
         pair = "limit, the two widest systems: " if self.worst else ""
-        pair = f"limit, two of {self.families} families: " if self.families else pair
+        pair = f"two of {self.families} families: " if self.families else pair
         start = "from scratch, " if self.scratch else ""
         return f"{pair}{start}{self.seeds} seeds, sd {self.seed_sd:g}, {spread}; {patients}{images}"
 
     @property
     def promised(self) -> bool:
         """Whether the form in use is to keep its promises."""
-        return not (self.worst or self.families or self.scratch)
+        return not self.worst and not self.scratch
 
     @property
     def form(self) -> str:
@@ -97,10 +97,8 @@ SCRATCH = tuple(
     Design(seeds, 0.05, unequal, prevalence, per_patient, scratch=True)
     for (prevalence, per_patient), unequal, seeds in product(((0.5, 1), (0.08, 2)), (1.0, 16.0), (3, 5))
 )
-LIMITS = (
-    *(Design(seeds, 0.02, 4.0, worst=True) for seeds in (2, 3, 5)),
-    *(Design(seeds, 0.02, families=3) for seeds in (2, 3, 5)),
-)
+FAMILIES = tuple(Design(seeds, 0.02, families=3) for seeds in (2, 3, 5))
+LIMITS = tuple(Design(seeds, 0.02, 4.0, worst=True) for seeds in (2, 3, 5))
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 Two or three seeds say little about their own spread: Student's t with one or two degrees of freedom finds next to
 nothing, and a Satterthwaite mixture with so few calls equal systems different too often. But every system trains with
 the same seeds, so seeds are blocks and systems are treatments of a two-way layout, as readers and modalities are in a
-multi-reader study. Its residual is what a difference of two systems varies by, and it has about (T - 1)(S - 1) degrees
-of freedom for T systems. Systems that start from random weights vary far more than those that start from a
-pretrained tower, so each start is taken by itself; and there one system's sign may be a matter of the seed while
-another's is not, so each has its own variance alone (`APART`). Systems of the pretrained start differ in spread, but
-less: each keeps its own residual variance, moderated toward the pooled one by a prior that weighs `PRIOR` observations.
-`benchmark.statistics.coverage` compares this form with others.
+multi-reader study. Its residual says what a difference of two systems varies by, with about (T - 1)(S - 1) degrees of
+freedom for T systems. Systems are no readers drawn at random: those that are alike react alike to a seed and its
+pretrained start. So the spread of the pair's own difference counts as well: moderated toward the residual by a prior
+that weighs `PRIOR` observations, as a system's own residual variance is where one system is measured. Systems that
+start from random weights vary far more than those that start from a pretrained tower, so each start is taken by
+itself; and there one system's sign may be a matter of the seed while another's is not, so each has its own variance
+alone (`APART`). `benchmark.statistics.coverage` compares this form with others.
 Sources: Obuchowski & Rockette (1995) and Hillis (2007) for the layout; Smyth (2004) for the moderated variance; Welch
 (1947) for variances apart; Satterthwaite (1946) for the degrees of freedom of a sum.
 """
@@ -16,7 +17,7 @@ Sources: Obuchowski & Rockette (1995) and Hillis (2007) for the layout; Smyth (2
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -53,6 +54,8 @@ class SeedLayout:
     shared: float
     """Variance of what a seed does to all systems alike; it leaves no trace in a difference."""
     shared_freedom: float
+    estimates: Mapping[tuple[str, int], float] = field(default_factory=dict)
+    """What the layout was fitted to; empty where systems borrow nothing from another."""
 
     @classmethod
     def of(cls, estimates: Mapping[tuple[str, int], float]) -> SeedLayout:
@@ -79,7 +82,7 @@ class SeedLayout:
             counts.append(int(mine.sum()))
         within_freedom = sum(counts) - len(counts)
         shared = max(0.0, within / within_freedom - pooled) if within_freedom else 0.0
-        return cls(moderated, own_freedom, pooled, freedom, shared, max(counts, default=1) - 1)
+        return cls(moderated, own_freedom, pooled, freedom, shared, max(counts, default=1) - 1, known)
 
     @classmethod
     def apart(cls, estimates: Mapping[tuple[str, int], float]) -> SeedLayout:
@@ -101,15 +104,31 @@ class SeedLayout:
         if seeds < 2:
             return SeedVariance()
         level = sum(coefficients.values()) ** 2
+        if not level and self.estimates:
+            return self._of_contrast(coefficients, seeds)
         parts = [(c**2 * self.moderated[name], self.freedom[name]) for name, c in coefficients.items()]
         total = level * self.shared + sum(variance for variance, _ in parts)
         spread = sum(variance**2 / freedom for variance, freedom in parts if freedom > EXACT)
         if level * self.shared > 0:
             # The seeds' mean square estimates the shared part plus a T-th of the residual.
             spread += (level * (self.shared + self.pooled / len(self.moderated))) ** 2 / self.shared_freedom
-        freedom = total**2 / spread if spread > 0 else np.inf
-        # A difference rests on the residual alone: no more degrees of freedom than that has.
-        return SeedVariance(total / seeds, freedom if level or not total else min(freedom, self.pooled_freedom))
+        return SeedVariance(total / seeds, total**2 / spread if spread > 0 else np.inf)
+
+    def _of_contrast(self, coefficients: Mapping[str, float], seeds: int) -> SeedVariance:
+        """That of a contrast: its own spread over the seeds, moderated toward what the residual variance expects.
+
+        Systems may react alike to a seed's start; what a pair has in common, or a pair of two kinds has not, shows in
+        the spread of its own difference and in no variance of a system.
+        """
+        common = set.intersection(*({seed for name, seed in self.estimates if name == one} for one in coefficients))
+        each = [[c * self.estimates[name, seed] for name, c in coefficients.items()] for seed in sorted(common)]
+        values = np.array([sum(parts) for parts in each])
+        own = max(0, len(values) - 1)
+        squares = float(((values - values.mean()) ** 2).sum()) if own else 0.0
+        expected = self.pooled * sum(c**2 for c in coefficients.values())
+        variance = (PRIOR * expected + squares) / (PRIOR + own)
+        # It rests on the residual: no more degrees of freedom than that has.
+        return SeedVariance(variance / seeds, min(PRIOR + own, self.pooled_freedom) if variance else np.inf)
 
 
 @dataclass(frozen=True)

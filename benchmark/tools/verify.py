@@ -3,8 +3,9 @@
 Three levels: identical, as the same machine gives it; equal within rounding, at most 0.001 apart; differs. Another
 kind of CPU rounds differently, and training carries that on as another seed would: `--against-noise` asks whether a
 number lies within what two trainings with other seeds differ by (each seed has a pretrained start of its own, so this
-holds another start as well). The declared endpoints are shown beside the reference's. An interval over patients is no tolerance, since a rerun scores the same patients.
-What differs is listed with what may explain it: settings, precision, hardware, packages, code.
+holds another start as well). The declared endpoints are shown beside the reference's. An interval over patients is no
+tolerance, since a rerun scores the same patients. What differs is listed with what may explain it: settings,
+precision, hardware, packages, code.
 """
 
 from __future__ import annotations

@@ -145,7 +145,8 @@ def test_effects_are_differences_and_their_interaction_the_difference_of_two(fol
         alone = []
         for a, b in (("offclip", "offclip_nofilter"), ("carzero_filter", "carzero")):
             effect = number(effects, dataset=dataset, kind="effect", added=a, removed=b, **names)
-            stored = differences.astype({"estimate": float, "low": float, "high": float})
+            stored = differences[differences.quantity == "normal_auc"]
+            stored = stored.astype({"estimate": float, "low": float, "high": float})
             difference = select.difference(stored, a, b, dataset=dataset, **names)
             assert difference is not None
             columns = ["estimate", "low", "high", "p"]

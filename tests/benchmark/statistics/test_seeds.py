@@ -43,6 +43,42 @@ def test_two_systems_alone_have_the_paired_t_test() -> None:
     assert found.freedom == pytest.approx(3)
 
 
+def test_a_difference_keeps_part_of_its_own_spread() -> None:
+    """Two that move together differ less from seed to seed than the layout expects, two that move apart more."""
+    generator = np.random.default_rng(11)
+    values = generator.normal(size=(4, 3))
+    values[1] = values[0] + 0.01 * generator.normal(size=3)
+    layout = SeedLayout.of(estimates(values))
+    for pair, row in ((("a", "b"), values[0] - values[1]), (("b", "c"), values[1] - values[2])):
+        found = layout.of_mean({pair[0]: 1, pair[1]: -1}, 3)
+        expected = (PRIOR * 2 * layout.pooled + 2 * row.var(ddof=1)) / (PRIOR + 2)
+        assert found.variance == pytest.approx(expected / 3)
+        assert found.freedom == pytest.approx(PRIOR + 2)
+
+
+def test_an_interaction_is_weighed_by_its_coefficients() -> None:
+    values = np.random.default_rng(12).normal(size=(4, 3))
+    layout = SeedLayout.of(estimates(values))
+    found = layout.of_mean({"a": 1, "b": -1, "c": -1, "d": 1}, 3)
+    row = values[0] - values[1] - values[2] + values[3]
+    assert found.variance == pytest.approx((PRIOR * 4 * layout.pooled + 2 * row.var(ddof=1)) / (PRIOR + 2) / 3)
+
+
+def test_families_that_react_alike_raise_no_more_false_alarms_than_promised() -> None:
+    """Nine of twelve are of one kind, as the rows of an ablation are; the pair is of two kinds."""
+    generator = np.random.default_rng(13)
+    kinds = np.array([0, 1, 1, *[2] * 9])
+    alarms = []
+    for _ in range(2000):
+        alike = generator.normal(size=(3, 3))[kinds]
+        values = np.sqrt(0.5) * (alike + generator.normal(size=(12, 3)))
+        layout = SeedLayout.of({(str(t), s): float(values[t, s]) for t in range(12) for s in range(3)})
+        found = layout.of_mean({"1": 1.0, "3": -1.0}, 3)
+        distance = (values[1].mean() - values[3].mean()) / np.sqrt(found.variance)
+        alarms.append(2 * stats.t.sf(abs(distance), found.freedom) < 0.05)
+    assert np.mean(alarms) <= 0.06
+
+
 def test_one_system_alone_has_the_t_interval_of_its_own_seeds() -> None:
     values = np.array([[0.5, 0.6, 0.8]])
     found = SeedLayout.of(estimates(values)).of_mean({"a": 1}, 3)
