@@ -136,6 +136,13 @@ def _check_starts(chosen: settings.Settings) -> None:
                 f"`scratch` names '{name}', which starts from a pretrained tower; write `start: scratch` in "
                 f"`systems.{name}`, or name it in another group."
             )
+    for name in chosen.names():
+        image = chosen.systems[name].model_options.get("image")
+        if isinstance(image, dict) and pretrained.is_made_here(image.get("init")):
+            raise UserError(
+                f"`systems.{name}.model_options.image.init`: {layout.PRETRAINED} is for `encoders.image.init`, "
+                "where the systems of a seed start together; name a file of weights here, or leave it out."
+            )
     strange = sorted(set(chosen.ablation_seeds) - set(chosen.seeds)) if chosen.ablation else []
     if strange:
         raise UserError(

@@ -90,12 +90,12 @@ def seed_promises(found: Evidence) -> Table:
         cells,
         data,
         note="Sd: a system's AUC between seeds, a quarter of its variance shared by all systems. Cover: share of 95 % "
-        "intervals that hold the truth, of one system (promised 0.93 to 0.97) and of a difference (to 0.98: "
-        "cautious where each system reacts its own way to a seed, to hold where families of them react alike). "
-        "Alarm: equal systems told apart at 5 %; promised at most 0.06. Nothing is promised of the limits; from "
-        "scratch, with five seeds, only 0.93 at least and 0.06 at most. Power: a difference of 0.03 found; at 5 "
-        "%: with the threshold moved until 5 % of equal systems are told apart, for a test of too many alarms "
-        "finds more of everything. In use: moderated variances, and from scratch each system's own, which is "
-        "cautious; own: a pair's own seeds, the patients' errors of each seed counted twice; pooled: one variance"
-        " for all; known: what no estimate can beat.",
+        "intervals that hold the truth, of one system (promised 0.93 to 0.97) and of a difference (to 0.98: cautious "
+        "where each system reacts its own way to a seed, to hold where families of them react alike). Alarm: equal "
+        "systems told apart at 5 %; promised at most 0.06. Nothing is promised of the limits; from scratch, with "
+        "five seeds, only 0.93 at least and 0.06 at most. Power: a difference of 0.03 found; at 5 %: with the "
+        "threshold moved until 5 % of equal systems are told apart, for a test of too many alarms finds more of "
+        "everything. In use: moderated variances, and from scratch each system's own, which is cautious; own: a "
+        "pair's own seeds, the patients' errors of each seed counted twice; pooled: one variance for all; known: "
+        "what no estimate can beat.",
     )

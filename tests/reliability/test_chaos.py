@@ -4,6 +4,7 @@ undisturbed run, byte for byte."""
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import re
@@ -119,6 +120,7 @@ def instances(folder: Path) -> list[str]:
         "index": layout.DATASETS,
         "decode": layout.DATASETS,
         "prepare": layout.DATASETS,
+        "pretrain": params["seeds"],
     }
     for group, seeds in settings.GROUPS.items():
         items = [f"{system}-{seed}" for system in params[group] for seed in params[seeds]]
@@ -133,9 +135,10 @@ def instances(folder: Path) -> list[str]:
 def put_through(folder: Path, durations: Callable[[str], float], done: Struck) -> None:
     """Run the pipeline as often as it takes to kill it in every stage, then once to its end."""
     moments = random.Random(8)
-    for instance in instances(folder):
-        alone = "@" not in instance or name_of(instance).endswith(tuple(filter(None, SUFFIX.values())))
-        for attempt in range(KILLS_PER_STAGE if alone else 1):
+    every = instances(folder)
+    siblings = Counter(map(name_of, every))
+    for instance in every:
+        for attempt in range(math.ceil(KILLS_PER_STAGE / siblings[name_of(instance)])):
             # Once a stage `dvc` dies and the stage itself continues, beside the one that is started next.
             orphan = attempt == 1 and instance not in ALWAYS
             strike(folder, instance, durations(instance), moments, done, orphan=orphan)
