@@ -120,7 +120,7 @@ def instances(folder: Path) -> list[str]:
         "index": layout.DATASETS,
         "decode": layout.DATASETS,
         "prepare": layout.DATASETS,
-        "pretrain": params["seeds"],
+        "pretrain": [str(seed) for seed in params["seeds"]],
     }
     for group, seeds in settings.GROUPS.items():
         items = [f"{system}-{seed}" for system in params[group] for seed in params[seeds]]
