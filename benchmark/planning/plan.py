@@ -24,8 +24,9 @@ from benchmark.pipeline import layout, released, settings
 from benchmark.planning import code, outside
 from benchmark.planning.checks import check
 
-IN_DATA = ("raw", "index", "images", "cohort", "pretrained")
-SWEPT = (".", "data", *(f"data/{name}" for name in IN_DATA), "runs", "scores", "reports")
+SWEPT = (
+    ".", "data", "data/raw", "data/index", "data/images", "data/cohort", "data/pretrained", "runs", "scores", "reports"
+)  # fmt: skip
 """Where stages write. This stage runs first in every `dvc repro`."""
 TRAINING = ("offclip/objective.py", "benchmark/training/train.py")
 PER_SYSTEM = ("train", "train_scratch", "train_ablation")

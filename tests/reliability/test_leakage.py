@@ -27,7 +27,7 @@ def trained(root: Path) -> dict[str, str]:
     with working_in(root):
         pretrain.run(0)
         train.run("offclip", 0)
-        made = [*layout.pretrained(0).glob("*.safetensors"), *layout.run("offclip", 0).glob("*.safetensors")]
+        made = [*layout.PRETRAINED.rglob("*.safetensors"), *layout.run("offclip", 0).glob("*.safetensors")]
         return {str(path): files.sha256_file(path) for path in sorted(made)}
 
 

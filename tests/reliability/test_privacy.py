@@ -226,7 +226,7 @@ def test_training_on_credentialed_reports_leaves_no_word_of_a_patient(
     assert len(planted) > 5
     learnt = [work / layout.CAPTIONS / "vocabulary.json", work / layout.CAPTIONS / "quality.json"]
     assert "effusion" in files.read_json(learnt[0])
-    outward = [work / "plan", work / "runs", work / layout.pretrained(0), work / layout.raw("mimic_cxr"), *learnt]
+    outward = [work / "plan", work / "runs", work / layout.PRETRAINED, work / layout.raw("mimic_cxr"), *learnt]
     assert privacy.found_in(*outward, tmp_path / "log.txt") == []
 
 
